@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small file and socket helpers. Runs in every process; knows nothing of jobs or policy.
+ */
+#include "common/io.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define MEMFD_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+int io_write_full(int fd, const void *data, size_t size)
+{
+        const uint8_t *p = data;
+
+        while (size > 0) {
+                ssize_t n = write(fd, p, size);
+
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return -errno;
+                }
+                p += n;
+                size -= (size_t) n;
+        }
+        return 0;
+}
+
+ssize_t io_read_full(int fd, void *data, size_t size)
+{
+        uint8_t *p = data;
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = read(fd, p + done, size - done);
+
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return -errno;
+                }
+                if (n == 0)
+                        break;
+                done += (size_t) n;
+        }
+        return (ssize_t) done;
+}
+
+int io_set_nonblock(int fd)
+{
+        int flags = fcntl(fd, F_GETFL);
+
+        if (flags < 0)
+                return -errno;
+        return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int io_read_fd(int fd, size_t max, char **ret_text, size_t *ret_size)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0, room = 4096;
+        ssize_t n;
+
+        for (;;) {
+                char *grown = realloc(text, room + 1);
+
+                if (!grown)
+                        return -ENOMEM;
+                text = grown;
+                n = io_read_full(fd, text + size, room - size);
+                if (n < 0)
+                        return (int) n;
+                size += (size_t) n;
+                if (size < room)
+                        break;
+                if (room > max)
+                        return -EFBIG;
+                room *= 2;
+        }
+        if (size > max)
+                return -EFBIG;
+        text[size] = '\0';
+        *ret_text = TAKE_PTR(text);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+int io_read_file(int dir_fd, const char *path, size_t max, char **ret_text, size_t *ret_size)
+{
+        _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        if (fd < 0)
+                return -errno;
+        return io_read_fd(fd, max, ret_text, ret_size);
+}
+
+int io_write_file(int dir_fd, const char *path, const char *text)
+{
+        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        size_t size = strlen(text);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = write(fd, text, size);
+        if (n < 0)
+                return -errno;
+        return (size_t) n == size ? 0 : -EIO;
+}
+
+int io_send_message(int fd, const void *data, size_t size, const int *fds, size_t n_fds)
+{
+        union {
+                struct cmsghdr align;
+                char space[CMSG_SPACE(IO_FDS_MAX * sizeof(int))];
+        } control = {};
+        struct iovec iov = { .iov_base = (void *) data, .iov_len = size };
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+        ssize_t n;
+
+        ASSERT(n_fds <= IO_FDS_MAX);
+        if (n_fds > 0) {
+                struct cmsghdr *c;
+
+                message.msg_control = control.space;
+                message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+                c = CMSG_FIRSTHDR(&message);
+                c->cmsg_level = SOL_SOCKET;
+                c->cmsg_type = SCM_RIGHTS;
+                c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+                memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+        }
+        do
+                n = sendmsg(fd, &message, MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        return (size_t) n == size ? 0 : -EMSGSIZE;
+}
+
+void io_close_all(int *fds, size_t n_fds)
+{
+        for (size_t i = 0; i < n_fds; i++)
+                fds[i] = safe_close(fds[i]);
+}
+
+ssize_t io_receive_message(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
+        size_t *ret_n_fds)
+{
+        union {
+                struct cmsghdr align;
+                char space[CMSG_SPACE(IO_FDS_MAX * sizeof(int))];
+        } control;
+        struct iovec iov = { .iov_base = data, .iov_len = size };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = control.space,
+                .msg_controllen = sizeof(control.space),
+        };
+        int fds[IO_FDS_MAX];
+        size_t n_fds = 0;
+        ssize_t n;
+
+        do
+                n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+                size_t count;
+
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                for (size_t i = 0; i < count && n_fds < IO_FDS_MAX; i++)
+                        memcpy(&fds[n_fds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+        }
+        if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n_fds > max_fds) {
+                io_close_all(fds, n_fds);
+                return -EBADMSG;
+        }
+        if (n_fds > 0)
+                memcpy(ret_fds, fds, n_fds * sizeof(int));
+        if (ret_n_fds)
+                *ret_n_fds = n_fds;
+        return n;
+}
+
+int io_close_from(int first)
+{
+        return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
+}
+
+int io_memfd_new(const char *name)
+{
+        int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        return fd < 0 ? -errno : fd;
+}
+
+int io_memfd_seal(int fd)
+{
+        return fcntl(fd, F_ADD_SEALS, MEMFD_SEALS) < 0 ? -errno : 0;
+}
+
+bool io_memfd_is_sealed(int fd)
+{
+        int seals = fcntl(fd, F_GET_SEALS);
+
+        return seals >= 0 && (seals & MEMFD_SEALS) == MEMFD_SEALS;
+}
+
+static uint64_t clock_usec(clockid_t clock)
+{
+        struct timespec ts;
+
+        (void) clock_gettime(clock, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+uint64_t io_now_usec(void)
+{
+        return clock_usec(CLOCK_MONOTONIC);
+}
+
+uint64_t io_realtime_usec(void)
+{
+        return clock_usec(CLOCK_REALTIME);
+}

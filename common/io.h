@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Small file and socket helpers: whole reads and writes, fds over SOCK_SEQPACKET, sealed memfds.
+ * Return 0 (or what is said) or a negative errno.
+ */
+
+#include <sys/types.h>
+
+#include "common/macro.h"
+
+/* The most fds one of our own SEQPACKET messages carries. */
+#define IO_FDS_MAX 16
+
+int io_write_full(int fd, const void *data, size_t size);
+/* Reads up to size bytes until end of file; returns the count. */
+ssize_t io_read_full(int fd, void *data, size_t size);
+int io_set_nonblock(int fd);
+
+/* Reads a whole file of at most max bytes beneath dir_fd (AT_FDCWD allowed); the text is
+ * NUL-terminated and owned by the caller. -EFBIG when it is larger. */
+int io_read_file(int dir_fd, const char *path, size_t max, char **ret_text, size_t *ret_size);
+/* As io_read_file, from an fd that is open. */
+int io_read_fd(int fd, size_t max, char **ret_text, size_t *ret_size);
+/* Writes text to an existing file in one write(2), as cgroup and proc files want it. */
+int io_write_file(int dir_fd, const char *path, const char *text);
+
+/* One message with fds. Never blocks on a non-blocking socket: -EAGAIN. */
+int io_send_message(int fd, const void *data, size_t size, const int *fds, size_t n_fds);
+/* Receives one whole message, MSG_CMSG_CLOEXEC. Returns the byte count, 0 at end of file. A message
+ * that was cut, or carried more than max_fds fds, is -EBADMSG with every received fd closed. */
+ssize_t io_receive_message(int fd, void *data, size_t size, int *ret_fds, size_t max_fds,
+        size_t *ret_n_fds);
+
+void io_close_all(int *fds, size_t n_fds);
+
+/* Closes every fd from first up. */
+int io_close_from(int first);
+
+/* A memfd, close-on-exec, that can be sealed. */
+int io_memfd_new(const char *name);
+/* Forbids any further change of content or size. */
+int io_memfd_seal(int fd);
+/* Whether fd is a memfd sealed that way; asks no file system. */
+bool io_memfd_is_sealed(int fd);
+
+uint64_t io_now_usec(void);      /* CLOCK_MONOTONIC */
+uint64_t io_realtime_usec(void); /* CLOCK_REALTIME */

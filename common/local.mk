@@ -1,0 +1,11 @@
+# What every process shares. No include goes upwards from here.
+noinst_LIBRARIES += common/libcommon.a
+common_libcommon_a_SOURCES = \
+	common/error.c common/error.h \
+	common/io.c common/io.h \
+	common/limit.c common/limit.h \
+	common/log.c common/log.h \
+	common/macro.h \
+	common/parse.c common/parse.h \
+	common/policy.c common/policy.h \
+	common/status.c common/status.h

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The policy in force: server settings, profiles, runtimes. One flat structure without pointers: the
+ * monitor fills it from the policy files and hands it to the frontend in a sealed memfd, so that the
+ * frontend plans with exactly what the monitor enforces and opens no file.
+ */
+
+#include "common/limit.h"
+
+#define POLICY_VERSION 1
+#define POLICY_PROFILES_MAX 16
+#define POLICY_RUNTIMES_MAX 32
+#define POLICY_NAME_MAX 32
+#define POLICY_TEXT_MAX 160
+#define POLICY_ALIASES_MAX 4
+#define POLICY_ARGS_MAX 16
+#define POLICY_ARG_MAX 128
+#define POLICY_PATH_MAX 256
+
+struct policy_server {
+        uint32_t max_frame_bytes;           /* MaxFrameSize=, one protocol frame */
+        uint32_t max_connections;           /* MaxConnections= */
+        uint32_t max_connections_per_user;  /* MaxConnectionsPerUser= */
+        uint32_t max_jobs;                  /* MaxJobs=, running at one time, in all */
+        uint32_t max_jobs_per_user;         /* MaxJobsPerUser= */
+        uint64_t frame_timeout_usec;        /* FrameTimeoutSec=, for a frame begun but not ended */
+};
+
+struct policy_profile {
+        char name[POLICY_NAME_MAX];
+        char description[POLICY_TEXT_MAX];
+        struct limits defaults;
+        struct limits maximums;
+        char filter[POLICY_NAME_MAX]; /* SystemCallFilter=, a file in seccomp/ without its ending */
+        uint32_t open_files;          /* OpenFiles=, RLIMIT_NOFILE */
+        uint32_t tmp_inodes;          /* TmpInodes=, files in each tmpfs */
+        uint8_t loopback;             /* Loopback=, whether lo is up */
+        uint8_t pad[7];
+};
+
+/* In an argument of a runtime: "%l" is the launcher's path in the sandbox, "%f" the code's file. */
+struct policy_runtime {
+        char name[POLICY_NAME_MAX];
+        char description[POLICY_TEXT_MAX];
+        char aliases[POLICY_ALIASES_MAX][POLICY_NAME_MAX];
+        char interpreter[POLICY_PATH_MAX]; /* below /usr; empty for the command runtime */
+        char package[POLICY_NAME_MAX];     /* the Debian package to name when it is missing */
+        char file_name[POLICY_NAME_MAX];   /* the code's file in /box: "main.py" */
+        char launcher[POLICY_NAME_MAX];    /* file in launchers/, empty for none */
+        char arguments[POLICY_ARGS_MAX][POLICY_ARG_MAX];
+        char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX]; /* "KEY=VALUE" */
+        uint32_t n_arguments;
+        uint32_t n_environment;
+        uint8_t available;    /* the interpreter is on this host */
+        uint8_t returns_value; /* the launcher reports the last expression's value */
+        uint8_t pad[6];
+};
+
+struct policy {
+        uint32_t version; /* POLICY_VERSION: both programs are of one build */
+        uint32_t n_profiles;
+        uint32_t n_runtimes;
+        uint32_t pad;
+        struct policy_server server;
+        struct policy_profile profiles[POLICY_PROFILES_MAX];
+        struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];
+        char driver[POLICY_NAME_MAX];        /* "cgroupfs" and the layout found, for doctor */
+        char missing[POLICY_TEXT_MAX];       /* controllers missing and allowed to be, for doctor */
+};
+
+/* Find by name; runtimes by alias too. NULL when there is none. */
+const struct policy_profile *policy_find_profile(const struct policy *p, const char *name);
+const struct policy_runtime *policy_find_runtime(const struct policy *p, const char *name);
