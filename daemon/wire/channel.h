@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What frontend and monitor say to each other: one SOCK_SEQPACKET message an operation, a fixed
+ * header, one struct per operation, fds by SCM_RIGHTS. Both ends are of one build; a message of
+ * another version, size or fd count ends the channel. The monitor trusts nothing in it: numbers are
+ * checked against the policy, fds are asked what they are without touching a file system.
+ */
+
+#include "common/limit.h"
+#include "common/status.h"
+
+#define CHANNEL_MAGIC UINT32_C(0x73627831)
+#define CHANNEL_VERSION UINT16_C(1)
+
+enum channel_op {
+        /* frontend to monitor */
+        CHANNEL_OP_START = 1, /* struct channel_start; fds: CHANNEL_FD_* */
+        CHANNEL_OP_KILL = 2,  /* struct channel_kill */
+        /* monitor to frontend */
+        CHANNEL_OP_POLICY = 16, /* no body; fd: sealed memfd with struct policy. First message. */
+        CHANNEL_OP_ENDED = 17,  /* struct channel_ended; fd: the return value's file, if any */
+        CHANNEL_OP_GONE = 18,   /* no body: nothing of the sandbox is left */
+        CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
+};
+
+struct channel_header {
+        uint32_t magic;
+        uint16_t version;
+        uint16_t op;
+        uint32_t size; /* of the whole message */
+        uint32_t pad;
+        uint64_t job;  /* the job's id; 0 where the operation is about none */
+};
+
+/* The order of the fds of CHANNEL_OP_START; stdin may be absent. */
+enum channel_start_fd {
+        CHANNEL_FD_SPEC,   /* sealed memfd, see spec.h */
+        CHANNEL_FD_STDOUT, /* write end of a pipe */
+        CHANNEL_FD_STDERR, /* write end of a pipe */
+        CHANNEL_FD_STDIN,  /* read end of a pipe */
+        _CHANNEL_FD_COUNT,
+};
+
+enum channel_start_flag {
+        CHANNEL_START_RETURN_VALUE = 1 << 0, /* offer the payload the file for a return value */
+        _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE,
+};
+
+struct channel_start {
+        struct channel_header header;
+        uint32_t profile; /* index in the policy */
+        uint32_t flags;
+        struct limits limits;
+};
+
+struct channel_kill {
+        struct channel_header header;
+        uint32_t cause; /* JOB_STATUS_CANCELLED or JOB_STATUS_OUTPUT_LIMIT */
+        uint32_t pad;
+};
+
+enum channel_ended_flag {
+        CHANNEL_ENDED_PIDS_LIMIT_HIT = 1 << 0,
+        CHANNEL_ENDED_CPU_THROTTLED = 1 << 1,
+};
+
+struct channel_ended {
+        struct channel_header header;
+        uint32_t status;    /* enum job_status */
+        int32_t exit_code;  /* EXITED and OK */
+        int32_t signal;     /* SIGNALED and VIOLATION, else 0 */
+        uint32_t step;      /* enum setup_step, for SETUP_ERROR */
+        int32_t error;      /* positive errno, for SETUP_ERROR */
+        uint32_t flags;
+        uint64_t wall_usec; /* from exec to end; 0 when there was no exec */
+        uint64_t setup_usec; /* from START to exec */
+        uint64_t cpu_user_usec;
+        uint64_t cpu_system_usec;
+        uint64_t memory_peak_bytes;
+        uint64_t pids_peak;
+        char detail[64];    /* what SETUP_ERROR is about: the controller, the limit */
+};
+
+/* Fills the header of a message of size bytes. */
+static inline void channel_header_init(struct channel_header *h, enum channel_op op, size_t size,
+        uint64_t job)
+{
+        *h = (struct channel_header) {
+                .magic = CHANNEL_MAGIC,
+                .version = CHANNEL_VERSION,
+                .op = (uint16_t) op,
+                .size = (uint32_t) size,
+                .job = job,
+        };
+}
+
+/* Whether size received bytes are a well-formed message as far as the header says. */
+static inline bool channel_header_valid(const struct channel_header *h, size_t size)
+{
+        return size >= sizeof(*h) && h->magic == CHANNEL_MAGIC && h->version == CHANNEL_VERSION &&
+                h->size == size;
+}

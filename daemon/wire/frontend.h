@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the frontend finds when it starts: the monitor gives it exactly these fds. 0 is /dev/null, 1
+ * and 2 are the log. The first message on the channel is CHANNEL_OP_POLICY.
+ */
+
+enum frontend_fd {
+        FRONTEND_FD_CHANNEL = 3, /* SOCK_SEQPACKET, see channel.h */
+        FRONTEND_FD_LISTEN = 4,  /* AF_UNIX stream socket that listens already */
+        FRONTEND_FD_FILTER = 5,  /* memfd with the frontend's filter: struct sock_filter[] */
+        _FRONTEND_FD_END,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What monitor and init say to each other over the SEQPACKET pair that is init's fd 3. The monitor
+ * sends PREPARE (everything that does not depend on a job) and RUN (the job); for a cold job both are
+ * in the socket before init starts. Init answers with events.
+ *
+ *      monitor                     init
+ *      PREPARE, RUN  ------------>
+ *                    <------------ USERNS   (write my id maps, please)
+ *      MAPPED        ------------>
+ *                    <------------ FAILED   (a step went wrong; may come from the payload's process)
+ *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
+ */
+
+#include "common/macro.h"
+
+#define LAUNCH_VERSION 1
+#define LAUNCH_CONTROL_FD 3
+#define LAUNCH_MASKS_MAX 4096
+#define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
+
+/* Ids inside the sandbox's user namespace. */
+#define LAUNCH_PAYLOAD_ID 1000
+#define LAUNCH_INIT_ID 1
+
+enum launch_kind {
+        LAUNCH_PREPARE = 1, /* struct launch_prepare */
+        LAUNCH_RUN = 2,     /* struct launch_run */
+        LAUNCH_MAPPED = 3,  /* struct launch_event, kind alone */
+        LAUNCH_USERNS = 4,  /* struct launch_event */
+        LAUNCH_FAILED = 5,  /* struct launch_event: step, error */
+        LAUNCH_EXITED = 6,  /* struct launch_event: the rest */
+};
+
+enum launch_prepare_fd {
+        LAUNCH_FD_MNTNS,   /* the template's mount namespace */
+        LAUNCH_FD_FILTER,  /* memfd with struct sock_filter[] */
+        _LAUNCH_FD_FIXED,
+        /* then, with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; then
+         * n_join_init "tasks" files of v1; then n_join_job of them */
+};
+
+struct launch_prepare {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t n_join_init;
+        uint32_t n_join_job;
+        uint32_t job_dir;      /* whether its fd is there */
+        uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
+        uint64_t memory_bytes; /* what meminfo shows */
+        uint32_t cpus;         /* what cpuinfo and stat show */
+        uint32_t loopback;
+        uint64_t tmp_size;     /* bytes of each tmpfs */
+        uint32_t tmp_inodes;
+        uint32_t masks_size;   /* bytes used of masks */
+        /* Paths beneath /proc, each ended by NUL: "f" + path for a file, "d" + path for a
+         * directory. */
+        char masks[LAUNCH_MASKS_MAX];
+};
+
+enum launch_run_fd {
+        LAUNCH_FD_SPEC,
+        LAUNCH_FD_STDOUT,
+        LAUNCH_FD_STDERR,
+        LAUNCH_FD_STDIN, /* may be absent: then /dev/null */
+        _LAUNCH_RUN_FD_COUNT,
+};
+
+struct launch_run {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t return_value; /* whether to offer the return value's file */
+        uint32_t open_files;   /* RLIMIT_NOFILE */
+        uint64_t processes;    /* RLIMIT_NPROC */
+        uint64_t file_size;    /* RLIMIT_FSIZE */
+};
+
+struct launch_event {
+        uint32_t kind;
+        uint32_t step;      /* enum setup_step */
+        int32_t error;      /* positive errno */
+        int32_t code;       /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
+        int32_t status;     /* exit code or signal */
+        uint32_t pad;
+        uint64_t exec_usec; /* CLOCK_MONOTONIC just before the payload's exec; 0: not reached */
+        uint64_t end_usec;  /* CLOCK_MONOTONIC when it was reaped */
+};
+
+/* Where things are in the sandbox that the monitor's template and init must agree on. */
+#define LAUNCH_PRIVATE_DIR "/.sandbox"
+#define LAUNCH_LAUNCHER_DIR LAUNCH_PRIVATE_DIR "/launchers"
+#define LAUNCH_RETURN_FILE LAUNCH_PRIVATE_DIR "/return"     /* a mount point in the template */
+#define LAUNCH_PROC_DIR LAUNCH_PRIVATE_DIR "/proc"          /* cpuinfo.N, stat.N, loadavg, sys/ */
+#define LAUNCH_EMPTY_FILE LAUNCH_PRIVATE_DIR "/empty-file"
+#define LAUNCH_EMPTY_DIR LAUNCH_PRIVATE_DIR "/empty-dir"
