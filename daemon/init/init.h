@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * sandboxd-init: pid 1 of one sandbox. Started by the monitor as root in new pid, ipc and uts
+ * namespaces; makes the rest, sheds root step by step, starts the payload, reaps, reports.
+ *
+ * Two processes run this code: init itself, and its child, which becomes the payload by exec. What
+ * each may still do at a step is written beside the step.
+ */
+
+#include <linux/filter.h>
+
+#include "common/macro.h"
+#include "common/status.h"
+#include "daemon/wire/launch.h"
+
+#define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
+
+/* What both processes see of the payload's start; the page outlives neither of them. */
+struct init_shared {
+        uint64_t exec_usec;
+};
+
+struct init {
+        struct launch_prepare prepare;
+        struct launch_run run;
+        int mntns_fd;
+        int job_dir_fd;
+        int join_init_fds[LAUNCH_JOIN_MAX];
+        int join_job_fds[LAUNCH_JOIN_MAX];
+        int run_fds[_LAUNCH_RUN_FD_COUNT];
+        int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
+        int return_fd; /* the return value's file */
+        struct init_shared *shared;
+        struct sock_filter filter[INIT_FILTER_MAX];
+        unsigned short filter_size; /* instructions */
+};
+
+/* Reports a failed step over the control socket and ends the process. error is a negative errno. */
+_noreturn_ void init_fail(enum setup_step step, int error);
+
+/* mounts.c: the file system, in the initial user namespace; all fail by init_fail(). */
+void init_mounts(struct init *i);
+
+/* userns.c: user and network namespace, id maps, no nested user namespaces. */
+void init_userns(struct init *i);
+
+/* payload.c: the child's way from fork to exec. */
+_noreturn_ void payload_main(struct init *i);
+
+/* credentials.c: what init and payload both end with: the given id, no capability in any set, locked
+ * securebits, no new privileges, not dumpable, the system-call filter. */
+void shed_privileges(struct init *i, uint32_t id);
+
+/* files.c: writes the job's files below /box with the payload's rights. 0 or a negative errno. */
+struct spec_view;
+int files_write(const struct spec_view *spec);

@@ -1,0 +1,13 @@
+# sandboxd-init: pid 1 of every sandbox; static, since it runs where no library is.
+pkglibexec_PROGRAMS += sandboxd-init
+sandboxd_init_SOURCES = \
+	daemon/init/main.c daemon/init/init.h \
+	daemon/init/mounts.c \
+	daemon/init/payload.c \
+	daemon/init/credentials.c \
+	daemon/init/files.c \
+	daemon/init/userns.c \
+	common/error.c common/io.c daemon/wire/spec.c
+sandboxd_init_CFLAGS = -std=gnu17 -O2 -g $(WARN_CFLAGS) $(HARDEN_CFLAGS) $(SANITIZE_INIT_CFLAGS) \
+	-fPIE
+sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) -static-pie

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pid 1 of a sandbox: takes its orders from the monitor over fd 3, builds the sandbox around itself,
+ * starts the payload, gives up everything, reaps, and reports the payload's end. Until the payload is
+ * forked it has root's rights and reads only what the monitor wrote; it never reads the job.
+ */
+#include "daemon/init/init.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/io.h"
+
+_noreturn_ void init_fail(enum setup_step step, int error)
+{
+        struct launch_event event = {
+                .kind = LAUNCH_FAILED,
+                .step = step,
+                .error = -error,
+        };
+
+        /* When the monitor is gone there is nobody left to tell. */
+        (void) io_send_message(LAUNCH_CONTROL_FD, &event, sizeof(event), NULL, 0);
+        _exit(1);
+}
+
+static void take_fds(int *dst, const int **src, size_t n)
+{
+        memcpy(dst, *src, n * sizeof(int));
+        *src += n;
+}
+
+static void read_filter(struct init *i, int fd)
+{
+        ssize_t n = pread(fd, i->filter, sizeof(i->filter), 0);
+
+        if (n <= 0 || (size_t) n % sizeof(i->filter[0]) != 0)
+                init_fail(SETUP_STEP_RECEIVE, n < 0 ? -errno : -EBADMSG);
+        i->filter_size = (unsigned short) ((size_t) n / sizeof(i->filter[0]));
+}
+
+static void receive_prepare(struct init *i)
+{
+        struct launch_prepare *p = &i->prepare;
+        int fds[IO_FDS_MAX];
+        const int *next = fds + _LAUNCH_FD_FIXED;
+        size_t n_fds = 0;
+        ssize_t n;
+
+        n = io_receive_message(LAUNCH_CONTROL_FD, p, sizeof(*p), fds, IO_FDS_MAX, &n_fds);
+        if (n < 0)
+                init_fail(SETUP_STEP_RECEIVE, (int) n);
+        if (n != sizeof(*p) || p->kind != LAUNCH_PREPARE || p->version != LAUNCH_VERSION ||
+                p->job_dir > 1 || p->n_join_init > LAUNCH_JOIN_MAX ||
+                p->n_join_job > LAUNCH_JOIN_MAX || p->masks_size > sizeof(p->masks) ||
+                n_fds != _LAUNCH_FD_FIXED + p->job_dir + p->n_join_init + p->n_join_job)
+                init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
+        i->mntns_fd = fds[LAUNCH_FD_MNTNS];
+        read_filter(i, fds[LAUNCH_FD_FILTER]);
+        (void) close(fds[LAUNCH_FD_FILTER]);
+        if (p->job_dir)
+                take_fds(&i->job_dir_fd, &next, 1);
+        take_fds(i->join_init_fds, &next, p->n_join_init);
+        take_fds(i->join_job_fds, &next, p->n_join_job);
+}
+
+static void take_run(struct init *i, const struct launch_run *m, const int *fds, size_t n_fds)
+{
+        if (m->version != LAUNCH_VERSION || n_fds < LAUNCH_FD_STDIN)
+                init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
+        i->run = *m;
+        memcpy(i->run_fds, fds, n_fds * sizeof(int));
+        if (n_fds <= LAUNCH_FD_STDIN)
+                i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
+}
+
+/* Waits for the id maps and the job, which come in either order: for a cold job RUN is in the socket
+ * before init is started. */
+static void receive_run(struct init *i)
+{
+        bool mapped = false, run = false;
+
+        while (!mapped || !run) {
+                union {
+                        uint32_t kind;
+                        struct launch_run run;
+                        struct launch_event event;
+                } m;
+                int fds[_LAUNCH_RUN_FD_COUNT];
+                size_t n_fds = 0;
+                ssize_t n;
+
+                n = io_receive_message(LAUNCH_CONTROL_FD, &m, sizeof(m), fds, ELEMENTSOF(fds),
+                        &n_fds);
+                if (n == 0)
+                        _exit(0); /* the monitor let this sandbox go */
+                if (n == sizeof(m.run) && m.kind == LAUNCH_RUN && !run) {
+                        take_run(i, &m.run, fds, n_fds);
+                        run = true;
+                } else if (n == sizeof(m.event) && m.kind == LAUNCH_MAPPED && n_fds == 0) {
+                        mapped = true;
+                } else {
+                        init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
+                }
+        }
+}
+
+static void join_init_leaf(struct init *i)
+{
+        for (uint32_t k = 0; k < i->prepare.n_join_init; k++)
+                /* Safe because the fd was opened by the monitor, for the leaf it made for us: "0"
+                 * moves the writer and nobody else. */
+                if (write(i->join_init_fds[k], "0", 1) != 1)
+                        init_fail(SETUP_STEP_JOIN, -errno);
+}
+
+/* Forks the payload's process, on cgroup2 straight into the job's leaf: joining later by writing
+ * cgroup.procs would wait for an RCU grace period. */
+static pid_t fork_payload(struct init *i)
+{
+        struct clone_args args = { .exit_signal = SIGCHLD };
+        long pid;
+
+        if (i->prepare.job_dir) {
+                args.flags = CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t) i->job_dir_fd;
+        }
+        pid = syscall(SYS_clone3, &args, sizeof(args));
+        if (pid < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+        return (pid_t) pid;
+}
+
+/* From here on the only thing that init still holds is the way to report. */
+static void become_reaper(struct init *i)
+{
+        struct pollfd monitor = { .fd = LAUNCH_CONTROL_FD };
+
+        if (i->return_fd != LAUNCH_CONTROL_FD + 1) {
+                if (dup2(i->return_fd, LAUNCH_CONTROL_FD + 1) < 0)
+                        init_fail(SETUP_STEP_CREDENTIALS, -errno);
+                i->return_fd = LAUNCH_CONTROL_FD + 1;
+        }
+        (void) close(STDIN_FILENO);
+        (void) close(STDOUT_FILENO);
+        (void) close(STDERR_FILENO);
+        (void) io_close_from(LAUNCH_CONTROL_FD + 2);
+        shed_privileges(i, LAUNCH_INIT_ID);
+        /* Set after the change of ids, which clears it; then see whether the monitor went before. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                init_fail(SETUP_STEP_CREDENTIALS, -errno);
+        if (poll(&monitor, 1, 0) > 0 && monitor.revents & POLLHUP)
+                _exit(1);
+}
+
+/* Reaps until the payload's own process has ended. What it left running dies with pid 1. */
+static void reap(pid_t payload, struct launch_event *event)
+{
+        for (;;) {
+                siginfo_t info = {};
+
+                if (waitid(P_ALL, 0, &info, WEXITED) < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        init_fail(SETUP_STEP_LOST, -errno);
+                }
+                if (info.si_pid != payload)
+                        continue;
+                event->code = info.si_code;
+                event->status = info.si_status;
+                return;
+        }
+}
+
+static void report_end(struct init *i, struct launch_event *event)
+{
+        bool value;
+        struct stat st;
+
+        event->end_usec = io_now_usec();
+        event->exec_usec = i->shared->exec_usec;
+        value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;
+        (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
+}
+
+static void reset_signals(void)
+{
+        sigset_t none;
+
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) signal(SIGPIPE, SIG_DFL);
+}
+
+int main(void)
+{
+        static struct init i = {
+                .mntns_fd = -EBADF, .job_dir_fd = -EBADF, .sys_fd = -EBADF, .return_fd = -EBADF
+        };
+        struct launch_event event = { .kind = LAUNCH_EXITED };
+        pid_t payload;
+
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+                fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+                io_close_from(LAUNCH_CONTROL_FD + 1) < 0)
+                init_fail(SETUP_STEP_RECEIVE, -errno);
+        reset_signals();
+        receive_prepare(&i);
+        join_init_leaf(&i);
+        init_mounts(&i);
+        init_userns(&i);
+        receive_run(&i);
+        i.shared = mmap(NULL, sizeof(*i.shared), PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (i.shared == MAP_FAILED)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+        payload = fork_payload(&i);
+        if (payload == 0)
+                payload_main(&i);
+        become_reaper(&i);
+        reap(payload, &event);
+        report_end(&i, &event);
+        _exit(0);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From fork to exec: the process that becomes the payload. It starts as a child of init with init's
+ * rights, joins the job's cgroup leaf, sheds everything, and only then opens what the client sent.
+ */
+#include "daemon/init/init.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "common/io.h"
+#include "daemon/wire/spec.h"
+
+#define PAYLOAD_SPEC_FD (LAUNCH_CONTROL_FD + 1)
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+
+static void join_job_leaf(struct init *i)
+{
+        for (uint32_t k = 0; k < i->prepare.n_join_job; k++)
+                /* Safe because the fd was opened by the monitor, for the leaf it made for us. */
+                if (write(i->join_job_fds[k], "0", 1) != 1)
+                        init_fail(SETUP_STEP_JOIN, -errno);
+        /* Now, so that the job's leaf is what the payload sees as "/". */
+        if (unshare(CLONE_NEWCGROUP) < 0)
+                init_fail(SETUP_STEP_CGROUPNS, -errno);
+}
+
+static void set_rlimits(const struct init *i)
+{
+        const struct {
+                int resource;
+                struct rlimit limit;
+        } table[] = {
+                { RLIMIT_NOFILE, { i->run.open_files, i->run.open_files } },
+                /* 0 does not stop a core_pattern that is a pipe; 1 byte does. */
+                { RLIMIT_CORE, { 1, 1 } },
+                { RLIMIT_FSIZE, { i->run.file_size, i->run.file_size } },
+                { RLIMIT_STACK, { 8 * MIB, 64 * MIB } },
+                { RLIMIT_NPROC, { i->run.processes, i->run.processes } },
+                { RLIMIT_MEMLOCK, { 64 * KIB, 64 * KIB } },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(table); k++)
+                if (setrlimit(table[k].resource, &table[k].limit) < 0)
+                        init_fail(SETUP_STEP_RLIMITS, -errno);
+}
+
+/* Leaves fds 0 to 2, the control socket and the spec; all else is closed. */
+static void arrange_fds(struct init *i)
+{
+        int *fds = i->run_fds;
+
+        if (fds[LAUNCH_FD_STDIN] < 0)
+                fds[LAUNCH_FD_STDIN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fds[LAUNCH_FD_STDIN] < 0 || dup2(fds[LAUNCH_FD_STDIN], STDIN_FILENO) < 0 ||
+                dup2(fds[LAUNCH_FD_STDOUT], STDOUT_FILENO) < 0 ||
+                dup2(fds[LAUNCH_FD_STDERR], STDERR_FILENO) < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+        if (fds[LAUNCH_FD_SPEC] != PAYLOAD_SPEC_FD &&
+                dup3(fds[LAUNCH_FD_SPEC], PAYLOAD_SPEC_FD, O_CLOEXEC) < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+        if (io_close_from(PAYLOAD_SPEC_FD + 1) < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+}
+
+static const char *find_path(char *const *envp)
+{
+        for (; *envp; envp++)
+                if (strncmp(*envp, "PATH=", 5) == 0)
+                        return *envp + 5;
+        return DEFAULT_PATH;
+}
+
+/* execve() along PATH, as a shell does it: goes on after ENOENT and the like, and prefers to say
+ * EACCES where one candidate could not be run. Returns a negative errno. */
+static int exec_search(const struct spec_view *spec)
+{
+        const char *path = find_path(spec->envp);
+        int error = -ENOENT;
+
+        for (;;) {
+                size_t n = strcspn(path, ":");
+                char candidate[4096];
+
+                if (n + 1 + strlen(spec->exec) < sizeof(candidate)) {
+                        memcpy(candidate, path, n);
+                        candidate[n] = '/';
+                        strcpy(candidate + n + (n > 0), spec->exec);
+                        (void) execve(candidate, spec->argv, spec->envp);
+                        if (errno == EACCES)
+                                error = -EACCES;
+                        else if (errno != ENOENT && errno != ENOTDIR)
+                                return -errno;
+                }
+                if (path[n] == '\0')
+                        return error;
+                path += n + 1;
+        }
+}
+
+static int exec_payload(const struct spec_view *spec)
+{
+        if (spec->search_path && !strchr(spec->exec, '/'))
+                return exec_search(spec);
+        (void) execve(spec->exec, spec->argv, spec->envp);
+        return -errno;
+}
+
+_noreturn_ void payload_main(struct init *i)
+{
+        struct spec_view spec;
+        int r;
+
+        join_job_leaf(i);
+        if (setsid() < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+        (void) umask(022);
+        arrange_fds(i);
+        set_rlimits(i);
+        shed_privileges(i, LAUNCH_PAYLOAD_ID);
+        /* From here on every byte is the client's, and this process holds nothing but what the
+         * payload may have. */
+        r = spec_view_open(&spec, PAYLOAD_SPEC_FD);
+        if (r < 0)
+                init_fail(SETUP_STEP_FILES, r);
+        if (chdir("/box") < 0)
+                init_fail(SETUP_STEP_FILES, -errno);
+        r = files_write(&spec);
+        if (r < 0)
+                init_fail(SETUP_STEP_FILES, r);
+        if (chdir(spec.workdir) < 0)
+                init_fail(SETUP_STEP_FILES, -errno);
+        i->shared->exec_usec = io_now_usec();
+        r = exec_payload(&spec);
+        i->shared->exec_usec = 0;
+        init_fail(SETUP_STEP_EXEC, r);
+}
