@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Making a sandbox's init process: its orders, the clone, its id maps.
+ */
+
+#include "common/status.h"
+#include "daemon/monitor/sandbox.h"
+
+/* Sends PREPARE and RUN, clones init, and fills s->pid, pidfd, control_fd. On error ret_step says
+ * where. fds as in enum channel_start_fd. */
+int launch_init(struct sandbox *s, const struct channel_start *m, const int *fds,
+        enum setup_step *ret_step);
+/* Writes the id maps of s->pid and tells it. */
+int launch_map_ids(struct sandbox *s);

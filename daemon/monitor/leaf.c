@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits, usage and killing of a sandbox's leaf cgroups, on cgroup2 and on v1. Runs in the monitor;
+ * writes only beneath directories that the driver made.
+ */
+#include "daemon/monitor/leaf.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+#include "common/io.h"
+#include "common/parse.h"
+
+/* The kernel's default cfs_period_us: a percent of it is 1000 us. */
+#define CPU_PERIOD_USEC 100000
+#define FILE_MAX 4096
+
+void leaves_init(struct leaves *l)
+{
+        *l = (struct leaves) {};
+        for (size_t i = 0; i < ELEMENTSOF(l->dirs); i++)
+                l->dirs[i].sandbox_fd = l->dirs[i].init_fd = l->dirs[i].job_fd = -EBADF;
+}
+
+void leaves_close(struct leaves *l)
+{
+        for (size_t i = 0; i < l->n; i++) {
+                l->dirs[i].sandbox_fd = safe_close(l->dirs[i].sandbox_fd);
+                l->dirs[i].init_fd = safe_close(l->dirs[i].init_fd);
+                l->dirs[i].job_fd = safe_close(l->dirs[i].job_fd);
+        }
+}
+
+static const struct leaf_dir *find_dir(const struct leaves *l, unsigned controller)
+{
+        for (size_t i = 0; i < l->n; i++)
+                if (l->dirs[i].controllers & controller)
+                        return &l->dirs[i];
+        return NULL;
+}
+
+static const struct leaf_dir *find_v2(const struct leaves *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                if (l->dirs[i].v2)
+                        return &l->dirs[i];
+        return NULL;
+}
+
+/* Reads a small file without allocating; it has no NUL in it. */
+static int read_text(int dir, const char *name, char buf[static FILE_MAX])
+{
+        _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = read(fd, buf, FILE_MAX - 1);
+        if (n < 0)
+                return -errno;
+        buf[n] = '\0';
+        return 0;
+}
+
+static int read_number(int dir, const char *name, uint64_t *ret)
+{
+        char buf[FILE_MAX];
+        int r;
+
+        r = read_text(dir, name, buf);
+        if (r < 0)
+                return r;
+        buf[strcspn(buf, "\n")] = '\0';
+        return parse_u64(buf, ret);
+}
+
+/* The value of "key N" in a flat keyed file. */
+static int find_key(const char *text, const char *key, uint64_t *ret)
+{
+        size_t n = strlen(key);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                char number[24];
+                size_t digits;
+
+                line += *line == '\n';
+                if (strncmp(line, key, n) != 0 || line[n] != ' ')
+                        continue;
+                digits = strspn(line + n + 1, "0123456789");
+                if (digits >= sizeof(number))
+                        return -ERANGE;
+                memcpy(number, line + n + 1, digits);
+                number[digits] = '\0';
+                return parse_u64(number, ret);
+        }
+        return -ENOENT;
+}
+
+static int write_number(int dir, const char *name, uint64_t value)
+{
+        char text[24];
+
+        (void) snprintf(text, sizeof(text), "%" PRIu64, value);
+        return io_write_file(dir, name, text);
+}
+
+static bool host_has_swap(void)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *line;
+
+        if (io_read_file(AT_FDCWD, "/proc/swaps", MIB, &text, NULL) < 0)
+                return true;
+        line = strchr(text, '\n');
+        return line && line[1] != '\0';
+}
+
+/* A job that could swap would not be held by its memory limit. Where the kernel does not account
+ * swap, that is harmless only while the host has none. */
+static int set_swap(const struct leaf_dir *d, const struct limits *limits)
+{
+        int r;
+
+        if (d->v2)
+                r = io_write_file(d->job_fd, "memory.swap.max", "0");
+        else
+                r = write_number(d->job_fd, "memory.memsw.limit_in_bytes",
+                        limits->value[LIMIT_MEMORY]);
+        return r == -ENOENT && !host_has_swap() ? 0 : r;
+}
+
+static int set_memory(const struct leaf_dir *d, const struct limits *limits)
+{
+        uint64_t memory = limits->value[LIMIT_MEMORY];
+        int r;
+
+        r = write_number(d->job_fd, d->v2 ? "memory.max" : "memory.limit_in_bytes", memory);
+        if (r == 0 && d->v2)
+                r = io_write_file(d->job_fd, "memory.oom.group", "1");
+        return r;
+}
+
+static int set_cpu(const struct leaf_dir *d, const struct limits *limits)
+{
+        uint64_t quota = limits->value[LIMIT_CPU_QUOTA] * (CPU_PERIOD_USEC / 100);
+        char text[48];
+
+        if (!d->v2)
+                return write_number(d->job_fd, "cpu.cfs_quota_us", quota);
+        (void) snprintf(text, sizeof(text), "%" PRIu64 " %d", quota, CPU_PERIOD_USEC);
+        return io_write_file(d->job_fd, "cpu.max", text);
+}
+
+static int set_pids(const struct leaf_dir *d, const struct limits *limits)
+{
+        return write_number(d->job_fd, "pids.max", limits->value[LIMIT_PIDS]);
+}
+
+/* allowable is what AllowMissing= must list for the limit to be left out. */
+static const struct {
+        const char *name;
+        enum cgroup_controller controller;
+        unsigned allowable;
+        int (*set)(const struct leaf_dir *d, const struct limits *limits);
+} limit_setters[] = {
+        { "memory", CGROUP_MEMORY, CGROUP_MEMORY, set_memory },
+        { "swap", CGROUP_MEMORY, CGROUP_MEMORY | CGROUP_SWAP, set_swap },
+        { "cpu", CGROUP_CPU, CGROUP_CPU, set_cpu },
+        { "pids", CGROUP_PIDS, CGROUP_PIDS, set_pids },
+};
+
+int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,
+        struct error *ret_error)
+{
+        for (size_t i = 0; i < ELEMENTSOF(limit_setters); i++) {
+                const struct leaf_dir *d = find_dir(l, limit_setters[i].controller);
+                int r = d ? limit_setters[i].set(d, limits) : -EOPNOTSUPP;
+
+                if ((r == -EOPNOTSUPP || r == -ENOENT) && allowed & limit_setters[i].allowable)
+                        continue;
+                if (r < 0)
+                        return error_set(ret_error, r, "%s", limit_setters[i].name);
+        }
+        return 0;
+}
+
+static void read_memory(const struct leaf_dir *d, struct leaf_usage *u)
+{
+        (void) read_number(d->job_fd, d->v2 ? "memory.peak" : "memory.max_usage_in_bytes",
+                &u->memory_peak_bytes);
+}
+
+static void read_pids(const struct leaf_dir *d, struct leaf_usage *u)
+{
+        char text[FILE_MAX];
+        uint64_t hits = 0;
+
+        (void) read_number(d->job_fd, "pids.peak", &u->pids_peak);
+        if (read_text(d->job_fd, "pids.events", text) == 0)
+                (void) find_key(text, "max", &hits);
+        u->pids_limit_hit = hits > 0;
+}
+
+/* CPU time comes from cgroup2's cpu.stat, which is there without the controller too; on a host with
+ * v1 alone from cpuacct, in nanoseconds. */
+static int read_cpu_times(const struct leaves *l, uint64_t *ret_user, uint64_t *ret_system)
+{
+        const struct leaf_dir *d = find_v2(l);
+        char text[FILE_MAX];
+        int r;
+
+        if (d) {
+                r = read_text(d->job_fd, "cpu.stat", text);
+                if (r == 0)
+                        r = find_key(text, "user_usec", ret_user);
+                if (r == 0)
+                        r = find_key(text, "system_usec", ret_system);
+                return r;
+        }
+        d = find_dir(l, CGROUP_CPUACCT);
+        if (!d)
+                return -EOPNOTSUPP;
+        r = read_number(d->job_fd, "cpuacct.usage_user", ret_user);
+        if (r == 0)
+                r = read_number(d->job_fd, "cpuacct.usage_sys", ret_system);
+        if (r < 0)
+                return r;
+        *ret_user /= 1000;
+        *ret_system /= 1000;
+        return 0;
+}
+
+int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec)
+{
+        uint64_t user, system;
+        int r;
+
+        r = read_cpu_times(l, &user, &system);
+        if (r < 0)
+                return r;
+        *ret_usec = user + system;
+        return 0;
+}
+
+static void read_throttling(const struct leaf_dir *d, struct leaf_usage *u)
+{
+        char text[FILE_MAX];
+        uint64_t n = 0;
+
+        if (read_text(d->job_fd, "cpu.stat", text) == 0)
+                (void) find_key(text, "nr_throttled", &n);
+        u->cpu_throttled = n > 0;
+}
+
+uint64_t leaves_oom_kills(const struct leaves *l)
+{
+        const struct leaf_dir *d = find_dir(l, CGROUP_MEMORY);
+        char text[FILE_MAX];
+        uint64_t n = 0;
+
+        if (d && read_text(d->job_fd, d->v2 ? "memory.events" : "memory.oom_control", text) == 0)
+                (void) find_key(text, "oom_kill", &n);
+        return n;
+}
+
+int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret)
+{
+        struct leaf_usage u = {};
+        const struct leaf_dir *d;
+        int r;
+
+        r = read_cpu_times(l, &u.cpu_user_usec, &u.cpu_system_usec);
+        if (r < 0)
+                return r;
+        if ((d = find_dir(l, CGROUP_MEMORY)))
+                read_memory(d, &u);
+        if ((d = find_dir(l, CGROUP_PIDS)))
+                read_pids(d, &u);
+        if ((d = find_dir(l, CGROUP_CPU)))
+                read_throttling(d, &u);
+        u.oom_kills = leaves_oom_kills(l);
+        *ret = u;
+        return 0;
+}
+
+int leaves_oom_eventfd(const struct leaves *l)
+{
+        const struct leaf_dir *d = find_dir(l, CGROUP_MEMORY);
+        _cleanup_close_ int control = -EBADF, event = -EBADF;
+        char text[32];
+        int r;
+
+        if (!d || d->v2)
+                return -EOPNOTSUPP;
+        control = openat(d->job_fd, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+        event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (control < 0 || event < 0)
+                return -errno;
+        (void) snprintf(text, sizeof(text), "%d %d", event, control);
+        r = io_write_file(d->job_fd, "cgroup.event_control", text);
+        return r < 0 ? r : TAKE_FD(event);
+}
+
+int leaves_kill(const struct leaves *l, enum leaf_which which)
+{
+        const struct leaf_dir *d = find_v2(l);
+
+        if (!d)
+                return -EOPNOTSUPP;
+        return io_write_file(which == LEAF_JOB ? d->job_fd : d->sandbox_fd, "cgroup.kill", "1");
+}

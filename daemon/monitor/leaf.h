@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The two leaf cgroups of a sandbox, `init` and `job`, whichever driver made them: the job's exact
+ * limits, its usage, killing it. The job's limits are on `job` alone, so that an OOM kill there never
+ * hits the one that reports it.
+ */
+
+#include "common/limit.h"
+#include "daemon/monitor/cgroup-layout.h"
+
+struct leaf_dir {
+        bool v2;
+        unsigned controllers;
+        int sandbox_fd; /* v2: the directory above both leaves */
+        int init_fd;    /* v2, and v1 memory; else -EBADF: init stays where the daemon is */
+        int job_fd;
+};
+
+struct leaves {
+        char name[24]; /* of the sandbox's directories */
+        struct leaf_dir dirs[CGROUP_HIERARCHIES_MAX];
+        size_t n;
+};
+
+struct leaf_usage {
+        uint64_t memory_peak_bytes;
+        uint64_t cpu_user_usec;
+        uint64_t cpu_system_usec;
+        uint64_t pids_peak;
+        uint64_t oom_kills;
+        bool pids_limit_hit;
+        bool cpu_throttled;
+};
+
+void leaves_init(struct leaves *l);
+void leaves_close(struct leaves *l);
+
+/* Writes the limits on `job`. allowed is the mask of controllers that may be missing. On error
+ * ret_error names the controller. */
+int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,
+        struct error *ret_error);
+int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret);
+int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec);
+/* How often the OOM killer acted in `job`. */
+uint64_t leaves_oom_kills(const struct leaves *l);
+/* An eventfd that fires on an OOM in `job`, for v1, where one kill leaves the rest running; v2 kills
+ * the whole leaf by itself: -EOPNOTSUPP. */
+int leaves_oom_eventfd(const struct leaves *l);
+
+enum leaf_which {
+        LEAF_JOB,
+        LEAF_SANDBOX, /* both */
+};
+
+/* -EOPNOTSUPP where there is no cgroup2: kill the pid namespace's init. */
+int leaves_kill(const struct leaves *l, enum leaf_which which);

@@ -1,0 +1,32 @@
+# sandboxd: the monitor. Holds privilege, reads no byte that a client wrote; links no protobuf.
+noinst_LIBRARIES += daemon/monitor/libmonitor.a
+daemon_monitor_libmonitor_a_SOURCES = \
+	daemon/monitor/cgroup-layout.c daemon/monitor/cgroup-layout.h \
+	daemon/monitor/cgroupfs.c daemon/monitor/driver.h \
+	daemon/monitor/filter.c daemon/monitor/filter.h \
+	daemon/monitor/launch.c daemon/monitor/launch.h \
+	daemon/monitor/leaf.c daemon/monitor/leaf.h \
+	daemon/monitor/monitor.c daemon/monitor/monitor.h \
+	daemon/monitor/operation.c \
+	daemon/monitor/policy-file.c daemon/monitor/policy-file.h \
+	daemon/monitor/policy-key.c daemon/monitor/policy-key.h \
+	daemon/monitor/policy-load.c daemon/monitor/policy-load.h \
+	daemon/monitor/policy-profile.c \
+	daemon/monitor/policy-runtime.c \
+	daemon/monitor/privilege.c daemon/monitor/privilege.h \
+	daemon/monitor/proc-masks.c \
+	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
+	daemon/monitor/start.c \
+	daemon/monitor/supervisor.c daemon/monitor/supervisor.h \
+	daemon/monitor/template-files.c \
+	daemon/monitor/template.c daemon/monitor/template.h \
+	daemon/monitor/uid-pool.c daemon/monitor/uid-pool.h \
+	daemon/monitor/verdict.c daemon/monitor/verdict.h
+daemon_monitor_libmonitor_a_CFLAGS = \
+	$(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS) $(INIH_CFLAGS)
+
+sbin_PROGRAMS += sandboxd
+sandboxd_SOURCES = daemon/monitor/main.c
+sandboxd_CFLAGS = $(daemon_monitor_libmonitor_a_CFLAGS)
+sandboxd_LDADD = daemon/monitor/libmonitor.a daemon/wire/libwire.a common/libcommon.a \
+	$(SYSTEMD_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS)

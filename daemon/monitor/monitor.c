@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor at work: the table of live sandboxes, messages to the frontend, the frontend's deaths,
+ * and stopping. Reads no byte that a client wrote.
+ */
+#include "daemon/monitor/monitor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include "common/io.h"
+#include "common/log.h"
+
+/* How long clients get to take their last answers when the daemon stops. */
+#define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+struct outgoing {
+        struct outgoing *next;
+        int fd;
+        size_t size;
+        uint8_t data[];
+};
+
+static const bool transitions[][MONITOR_STOPPED + 1] = {
+        [MONITOR_STARTING] = { [MONITOR_SERVING] = true, [MONITOR_STOPPED] = true },
+        [MONITOR_SERVING] = { [MONITOR_STOPPING] = true },
+        [MONITOR_STOPPING] = { [MONITOR_STOPPED] = true },
+        [MONITOR_STOPPED] = {},
+};
+
+void monitor_set_state(struct monitor *m, enum monitor_state state)
+{
+        ASSERT(transitions[m->state][state]);
+        m->state = state;
+}
+
+static struct sandbox **bucket_of(struct monitor *m, uint64_t job)
+{
+        return &m->buckets[job & (MONITOR_BUCKETS - 1)];
+}
+
+struct sandbox *monitor_find(struct monitor *m, uint64_t job)
+{
+        for (struct sandbox *s = *bucket_of(m, job); s; s = s->next)
+                if (s->job == job)
+                        return s;
+        return NULL;
+}
+
+void monitor_add(struct monitor *m, struct sandbox *s)
+{
+        struct sandbox **bucket = bucket_of(m, s->job);
+
+        s->next = *bucket;
+        *bucket = s;
+        m->n_sandboxes++;
+}
+
+static void free_outgoing(struct outgoing *o)
+{
+        (void) safe_close(o->fd);
+        free(o);
+}
+
+static void drop_outgoing(struct monitor *m)
+{
+        while (m->outgoing) {
+                struct outgoing *o = m->outgoing;
+
+                m->outgoing = o->next;
+                free_outgoing(o);
+        }
+        m->outgoing_end = &m->outgoing;
+}
+
+static void lose_frontend(struct monitor *m)
+{
+        /* Its death is seen on the pidfd, and handled there. */
+        supervisor_kill(&m->supervisor);
+        m->channel_source = sd_event_source_disable_unref(m->channel_source);
+        m->channel_fd = safe_close(m->channel_fd);
+        drop_outgoing(m);
+}
+
+/* The queue is bounded by the live sandboxes: each sends two messages in its life. */
+static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
+{
+        struct outgoing *o = malloc(sizeof(*o) + size);
+
+        if (!o)
+                return -ENOMEM;
+        *o = (struct outgoing) { .fd = -EBADF, .size = size };
+        memcpy(o->data, message, size);
+        if (fd >= 0) {
+                o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                if (o->fd < 0) {
+                        free(o);
+                        return -errno;
+                }
+        }
+        *m->outgoing_end = o;
+        m->outgoing_end = &o->next;
+        return sd_event_source_set_io_events(m->channel_source, EPOLLIN | EPOLLOUT);
+}
+
+void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
+{
+        int r;
+
+        if (m->channel_fd < 0)
+                return;
+        r = m->outgoing ? -EAGAIN : io_send_message(m->channel_fd, message, size, &fd, fd >= 0);
+        if (r == -EAGAIN)
+                r = enqueue(m, message, size, fd);
+        if (r < 0) {
+                log_error("frontend: message not sent (%s), starting it again", strerror(-r));
+                lose_frontend(m);
+        }
+}
+
+static int flush_outgoing(struct monitor *m)
+{
+        while (m->outgoing) {
+                struct outgoing *o = m->outgoing;
+                int r = io_send_message(m->channel_fd, o->data, o->size, &o->fd, o->fd >= 0);
+
+                if (r < 0)
+                        return r == -EAGAIN ? 0 : r;
+                m->outgoing = o->next;
+                free_outgoing(o);
+        }
+        m->outgoing_end = &m->outgoing;
+        return sd_event_source_set_io_events(m->channel_source, EPOLLIN);
+}
+
+/* How many messages are handled before timers and other sources get their turn. */
+#define CHANNEL_BATCH 16
+
+static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct monitor *m = userdata;
+        int r = 1;
+
+        if (events & EPOLLOUT)
+                r = flush_outgoing(m) < 0 ? -EPIPE : 1;
+        for (unsigned i = 0; i < CHANNEL_BATCH && r > 0 && m->channel_fd >= 0; i++)
+                r = operation_receive(m);
+        if (r < 0)
+                lose_frontend(m);
+        return 0;
+}
+
+static void send_plain(struct monitor *m, enum channel_op op, uint64_t job, int fd)
+{
+        struct channel_header h;
+
+        channel_header_init(&h, op, sizeof(h), job);
+        monitor_send(m, &h, sizeof(h), fd);
+}
+
+static int start_frontend(struct monitor *m, struct error *ret_error)
+{
+        int r;
+
+        r = supervisor_start(&m->supervisor, &m->channel_fd, ret_error);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(m->event, &m->channel_source, m->channel_fd, EPOLLIN, on_channel, m);
+        if (r < 0)
+                return error_set(ret_error, r, "the frontend's channel cannot be watched (%s)",
+                        strerror(-r));
+        send_plain(m, CHANNEL_OP_POLICY, 0, m->policy_fd);
+        return 0;
+}
+
+static void kill_all(struct monitor *m)
+{
+        for (size_t i = 0; i < MONITOR_BUCKETS; i++)
+                for (struct sandbox *s = m->buckets[i], *next; s; s = next) {
+                        next = s->next;
+                        sandbox_kill(s, JOB_STATUS_CANCELLED);
+                }
+}
+
+static void stop_if_done(struct monitor *m)
+{
+        if (m->state == MONITOR_STOPPING && m->n_sandboxes == 0 && m->supervisor.pid == 0)
+                (void) sd_event_exit(m->event, 0);
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct monitor *m = userdata;
+
+        log_warning("the frontend did not stop in time, killing it");
+        lose_frontend(m);
+        return 0;
+}
+
+static void stop(struct monitor *m, int result)
+{
+        if (m->state != MONITOR_SERVING)
+                return;
+        monitor_set_state(m, MONITOR_STOPPING);
+        m->result = result;
+        kill_all(m);
+        send_plain(m, CHANNEL_OP_STOP, 0, -EBADF);
+        (void) sd_event_add_time_relative(m->event, &m->stop_source, CLOCK_MONOTONIC,
+                STOP_TIMEOUT_USEC, 0, on_stop_timeout, m);
+        stop_if_done(m);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        log_notice("stopping on signal %u", si->ssi_signo);
+        stop(userdata, 0);
+        return 0;
+}
+
+static void on_frontend_died(void *userdata)
+{
+        struct monitor *m = userdata;
+        struct error error = {};
+        int r;
+
+        lose_frontend(m);
+        /* Their output has nobody to read it. */
+        kill_all(m);
+        if (m->state == MONITOR_SERVING) {
+                log_notice("starting the frontend again");
+                r = start_frontend(m, &error);
+                if (r < 0) {
+                        log_error("%s", error.text);
+                        stop(m, r);
+                }
+        }
+        stop_if_done(m);
+}
+
+static void on_sandbox_ended(void *userdata, const struct channel_ended *message, int value_fd)
+{
+        monitor_send(userdata, message, sizeof(*message), value_fd);
+}
+
+static void on_sandbox_gone(void *userdata, uint64_t job)
+{
+        struct monitor *m = userdata;
+        struct sandbox **at = bucket_of(m, job), *s;
+
+        while (*at && (*at)->job != job)
+                at = &(*at)->next;
+        ASSERT(*at);
+        s = *at;
+        *at = s->next;
+        m->n_sandboxes--;
+        sandbox_free(s);
+        send_plain(m, CHANNEL_OP_GONE, job, -EBADF);
+        stop_if_done(m);
+}
+
+static int watch_signals(struct monitor *m)
+{
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        sigset_t set;
+        int r = 0;
+
+        (void) sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                (void) sigaddset(&set, signals[i]);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
+                r = sd_event_add_signal(m->event, NULL, signals[i], on_signal, m);
+        return MIN(r, 0);
+}
+
+int monitor_run(struct monitor *m, struct error *ret_error)
+{
+        int r;
+
+        m->outgoing_end = &m->outgoing;
+        m->host.ended = on_sandbox_ended;
+        m->host.gone = on_sandbox_gone;
+        m->host.userdata = m;
+        m->supervisor.died = on_frontend_died;
+        m->supervisor.userdata = m;
+        r = watch_signals(m);
+        if (r < 0)
+                return error_set(ret_error, r, "signals cannot be watched (%s)", strerror(-r));
+        r = start_frontend(m, ret_error);
+        if (r < 0)
+                return r;
+        monitor_set_state(m, MONITOR_SERVING);
+        log_notice("serving on %s, %s", m->options.socket_path, m->driver->description);
+        r = sd_event_loop(m->event);
+        monitor_set_state(m, MONITOR_STOPPED);
+        if (r == 0)
+                r = m->result;
+        return r < 0 ? error_set(ret_error, r, "stopped on an error (%s)", strerror(-r)) : 0;
+}

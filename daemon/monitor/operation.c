@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the frontend may ask for: one table, and the checks of each operation. Runs in the monitor,
+ * and treats the frontend as hostile: a captured one can start sandboxes within the policy, end its
+ * own, and nothing more. Anything that is not in the table ends the channel.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/monitor/monitor.h"
+
+struct request {
+        union {
+                struct channel_header header;
+                struct channel_start start;
+                struct channel_kill kill;
+        };
+        int fds[_CHANNEL_FD_COUNT];
+        size_t n_fds;
+};
+
+/* A pipe's end, asked without touching a file system: a fifo of the client's could be on one that
+ * does not answer. */
+static bool is_pipe(int fd, int access)
+{
+        int flags = fcntl(fd, F_GETFL);
+
+        return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == access &&
+                fcntl(fd, F_GETPIPE_SZ) > 0;
+}
+
+static bool fds_are_valid(const struct request *q)
+{
+        return io_memfd_is_sealed(q->fds[CHANNEL_FD_SPEC]) &&
+                is_pipe(q->fds[CHANNEL_FD_STDOUT], O_WRONLY) &&
+                is_pipe(q->fds[CHANNEL_FD_STDERR], O_WRONLY) &&
+                (q->n_fds <= CHANNEL_FD_STDIN || is_pipe(q->fds[CHANNEL_FD_STDIN], O_RDONLY));
+}
+
+static bool limit_is_allowed(const struct policy_profile *p, enum limit_id id, uint64_t value)
+{
+        const struct limit_info *info = &limit_table[id];
+        uint64_t maximum = p->maximums.value[id];
+
+        if (value == 0 && info->optional)
+                return maximum == 0;
+        return value >= info->least && value <= info->most && (maximum == 0 || value <= maximum);
+}
+
+static bool limits_are_allowed(const struct monitor *m, const struct channel_start *start)
+{
+        for (enum limit_id id = 0; id < _LIMIT_COUNT; id++)
+                if (!limit_is_allowed(&m->policy->profiles[start->profile], id,
+                            start->limits.value[id]))
+                        return false;
+        return true;
+}
+
+static int handle_start(struct monitor *m, struct request *q)
+{
+        const struct channel_start *start = &q->start;
+        struct sandbox *s;
+        int r;
+
+        if (start->header.job == 0 || monitor_find(m, start->header.job) ||
+                start->profile >= m->policy->n_profiles || start->flags & ~_CHANNEL_START_FLAGS ||
+                !limits_are_allowed(m, start) || !fds_are_valid(q))
+                return -EBADMSG;
+        /* The frontend counts too; this holds when it is captured. */
+        if (m->n_sandboxes >= 2 * m->policy->server.max_jobs)
+                return -EDQUOT;
+        r = sandbox_start(&m->host, start, q->fds, &s);
+        if (r < 0)
+                return r;
+        monitor_add(m, s);
+        if (m->state == MONITOR_STOPPING)
+                sandbox_kill(s, JOB_STATUS_CANCELLED);
+        return 0;
+}
+
+static int handle_kill(struct monitor *m, struct request *q)
+{
+        struct sandbox *s = monitor_find(m, q->kill.header.job);
+
+        if (q->kill.cause != JOB_STATUS_CANCELLED && q->kill.cause != JOB_STATUS_OUTPUT_LIMIT)
+                return -EBADMSG;
+        /* It may have ended while the order was on its way. */
+        if (s)
+                sandbox_kill(s, q->kill.cause);
+        return 0;
+}
+
+static const struct operation {
+        enum channel_op op;
+        size_t size;
+        size_t fds_least;
+        size_t fds_most;
+        unsigned states; /* bits of enum monitor_state */
+        int (*handle)(struct monitor *m, struct request *q);
+} operations[] = {
+        { CHANNEL_OP_START, sizeof(struct channel_start), CHANNEL_FD_STDIN, _CHANNEL_FD_COUNT,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_start },
+        { CHANNEL_OP_KILL, sizeof(struct channel_kill), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_kill },
+};
+
+static const struct operation *find_operation(const struct monitor *m, const struct request *q,
+        size_t size)
+{
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++) {
+                const struct operation *o = &operations[i];
+
+                if (o->op == q->header.op && o->size == size && q->n_fds >= o->fds_least &&
+                        q->n_fds <= o->fds_most && o->states & 1U << m->state)
+                        return o;
+        }
+        return NULL;
+}
+
+int operation_receive(struct monitor *m)
+{
+        struct request q = {
+                .fds = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
+        };
+        const struct operation *o;
+        ssize_t n;
+        int r;
+
+        n = io_receive_message(m->channel_fd, &q.start, sizeof(q.start), q.fds, _CHANNEL_FD_COUNT,
+                &q.n_fds);
+        if (n == -EAGAIN)
+                return 0;
+        if (n <= 0)
+                return n == 0 ? -EPIPE : (int) n;
+        o = channel_header_valid(&q.header, (size_t) n) ? find_operation(m, &q, (size_t) n) : NULL;
+        r = o ? o->handle(m, &q) : -EBADMSG;
+        if (r < 0)
+                log_error("frontend: operation %u for job %016" PRIx64 " refused (%s)", q.header.op,
+                        q.header.job, strerror(-r));
+        io_close_all(q.fds, q.n_fds);
+        return r < 0 ? r : 1;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads the policy: sandboxd.conf, then profiles and runtimes. Runs in the monitor, at start and on
+ * reload; opens policy files and nothing else.
+ */
+#include "daemon/monitor/policy-load.h"
+
+#include <stdio.h>
+
+#include "daemon/monitor/cgroup-layout.h"
+#include "daemon/monitor/policy-key.h"
+
+#define CONFIG_NAME "sandboxd"
+#define CONFIG_ENDING ".conf"
+
+/* The last id, 2^32-1, is none. */
+#define UID_END UINT64_C(0xffffffff)
+
+struct config_target {
+        struct policy_server server;
+        struct policy_config config;
+};
+
+static const struct config_target config_defaults = {
+        .server = {
+                .max_frame_bytes = 4 * MIB,
+                .max_connections = 1024,
+                .max_connections_per_user = 128,
+                .max_jobs = 1024,
+                .max_jobs_per_user = 256,
+                .frame_timeout_usec = 10 * USEC_PER_SEC,
+        },
+        .config = {
+                .uid_base = 0x70000000,
+                .uid_size = 0x00100000,
+        },
+};
+
+static int allow_word(const struct policy_item *item, const char *word, void *userdata)
+{
+        static const struct {
+                const char *name;
+                unsigned controller;
+        } names[] = {
+                { "memory", CGROUP_MEMORY },
+                { "cpu", CGROUP_CPU },
+                { "pids", CGROUP_PIDS },
+                { "swap", 0 },
+        };
+        struct policy_config *c = userdata;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                if (!streq(word, names[i].name))
+                        continue;
+                c->allow_missing |= names[i].controller;
+                c->allow_missing_swap = c->allow_missing_swap || names[i].controller == 0;
+                return 0;
+        }
+        return policy_item_error(
+                        item, " has an unknown word %.40s: use memory, cpu, pids, swap", word);
+}
+
+static int set_allow_missing(
+                const struct policy_key *key, const struct policy_item *item, void *field)
+{
+        struct policy_config *c = field;
+
+        if (item->value[0] == '\0') {
+                c->allow_missing = 0;
+                c->allow_missing_swap = false;
+        }
+        return policy_each_word(item, allow_word, c);
+}
+
+#define SERVER(f) offsetof(struct config_target, server.f)
+#define CONFIG(f) offsetof(struct config_target, config.f)
+
+enum {
+        KEY_BASE = 6,
+        KEY_SIZE = 7,
+};
+
+static const struct policy_key config_keys[] = {
+        { "Server", "MaxFrameSize", policy_set_size, SERVER(max_frame_bytes), 4 * KIB, GIB },
+        { "Server", "MaxConnections", policy_set_u32, SERVER(max_connections), 1, 65536 },
+        { "Server", "MaxConnectionsPerUser", policy_set_u32, SERVER(max_connections_per_user), 1,
+                        65536 },
+        { "Server", "MaxJobs", policy_set_u32, SERVER(max_jobs), 1, 65536 },
+        { "Server", "MaxJobsPerUser", policy_set_u32, SERVER(max_jobs_per_user), 1, 65536 },
+        { "Server", "FrameTimeoutSec", policy_set_time, SERVER(frame_timeout_usec), USEC_PER_MSEC,
+                        3600 * USEC_PER_SEC },
+        /* Ids below 65536 are the host's users and services. */
+        [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
+                        UID_END - 2 },
+        [KEY_SIZE] = { "UserNamespaces", "Size", policy_set_hex, CONFIG(uid_size), 2, UID_END },
+        { "Cgroup", "AllowMissing", set_allow_missing, offsetof(struct config_target, config), 0,
+                        0 },
+};
+
+struct config_load {
+        struct config_target target;
+        struct policy_origin origins[ELEMENTSOF(config_keys)];
+};
+
+static int take_config_item(void *userdata, const struct policy_item *item)
+{
+        struct config_load *l = userdata;
+
+        return policy_keys_set(config_keys, ELEMENTSOF(config_keys), item, &l->target, l->origins);
+}
+
+static int check_uid_range(const struct config_load *l, struct error *ret_error)
+{
+        const struct policy_config *c = &l->target.config;
+        struct policy_origin o =
+                        l->origins[KEY_SIZE].file ? l->origins[KEY_SIZE] : l->origins[KEY_BASE];
+
+        if (c->uid_base + (uint64_t) c->uid_size <= UID_END)
+                return 0;
+        return error_set(ret_error, -EINVAL,
+                        "%s:%u: Base=0x%x and Size=0x%x leave the 32 bits of a uid: lower one of "
+                        "them",
+                        o.file, o.line, c->uid_base, c->uid_size);
+}
+
+static int load_config(const struct policy_source *source, struct config_target *ret,
+                struct error *ret_error)
+{
+        struct config_load l = { .target = config_defaults };
+        int r;
+
+        r = policy_source_read(source, take_config_item, &l, ret_error);
+        if (r < 0)
+                return r;
+        r = check_uid_range(&l, ret_error);
+        if (r < 0)
+                return r;
+        *ret = l.target;
+        return 0;
+}
+
+/* The file that was named, with the drop-ins beside it. */
+static int load_named_config(const char *path, struct config_target *ret, struct error *ret_error)
+{
+        _cleanup_(policy_source_done) struct policy_source source = { .path = path };
+        _cleanup_free_ char *drop_ins = NULL;
+        int r;
+
+        if (asprintf(&drop_ins, "%s.d", path) < 0) {
+                drop_ins = NULL;
+                return error_set(ret_error, -ENOMEM, "out of memory while reading %s", path);
+        }
+        r = policy_files_find(&source.drop_ins, &(struct policy_paths){ .dirs = { drop_ins } }, "",
+                        ".conf", ret_error);
+        if (r < 0)
+                return r;
+        return load_config(&source, ret, ret_error);
+}
+
+/* What the policy folders have, which may be nothing. */
+static int load_default_config(const struct policy_paths *paths, struct config_target *ret,
+                struct error *ret_error)
+{
+        _cleanup_(policy_files_done) struct policy_files files = {};
+        _cleanup_(policy_source_done) struct policy_source source = {};
+        struct policy_file none = { .name = (char *) CONFIG_NAME };
+        const struct policy_file *found;
+        int r;
+
+        r = policy_files_find(&files, paths, "", CONFIG_ENDING, ret_error);
+        if (r < 0)
+                return r;
+        found = policy_files_get(&files, CONFIG_NAME);
+        r = policy_source_init(&source, paths, "", CONFIG_ENDING, found ? found : &none, ret_error);
+        if (r < 0)
+                return r;
+        return load_config(&source, ret, ret_error);
+}
+
+/* A drop-in whose file is not there would change nothing, in silence. */
+static int check_drop_ins(const struct policy_kind *kind, const struct policy_paths *paths,
+                const struct policy_files *files, struct error *ret_error)
+{
+        _cleanup_(policy_files_done) struct policy_files folders = {};
+        char ending[POLICY_NAME_MAX];
+        int r;
+
+        (void) snprintf(ending, sizeof(ending), "%s.d", kind->ending);
+        r = policy_files_find(&folders, paths, kind->folder, ending, ret_error);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < folders.n; i++)
+                if (!policy_files_get(files, folders.files[i].name))
+                        return error_set(ret_error, -EINVAL,
+                                        "%s: there is no %s of that name: rename or remove the "
+                                        "folder",
+                                        folders.files[i].path, kind->what);
+        return 0;
+}
+
+static int load_file(const struct policy_kind *kind, const struct policy_paths *paths,
+                const struct policy_file *file, struct policy *p, struct error *ret_error)
+{
+        _cleanup_(policy_source_done) struct policy_source source = {};
+        int r;
+
+        if (!policy_is_name(file->name) || strlen(file->name) >= POLICY_NAME_MAX)
+                return error_set(ret_error, -EINVAL,
+                                "%s: not a name for a %s: rename the file to at most %d of a to z, "
+                                "0 to 9 "
+                                "and -",
+                                file->path, kind->what, POLICY_NAME_MAX - 1);
+        r = policy_source_init(&source, paths, kind->folder, kind->ending, file, ret_error);
+        if (r < 0)
+                return r;
+        return kind->load(p, &source, ret_error);
+}
+
+static int load_kind(const struct policy_kind *kind, const struct policy_paths *paths,
+                struct policy *p, struct error *ret_error)
+{
+        _cleanup_(policy_files_done) struct policy_files files = {};
+        int r;
+
+        r = policy_files_find(&files, paths, kind->folder, kind->ending, ret_error);
+        if (r < 0)
+                return r;
+        r = check_drop_ins(kind, paths, &files, ret_error);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < files.n; i++) {
+                r = load_file(kind, paths, &files.files[i], p, ret_error);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
+                struct policy_config *ret_config, struct error *ret_error)
+{
+        _cleanup_free_ struct policy *p = NULL;
+        struct config_target config;
+        int r;
+
+        ASSERT(paths->dirs[0]);
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return error_set(ret_error, -ENOMEM, "out of memory while reading the policy");
+        p->version = POLICY_VERSION;
+        if (paths->config_file)
+                r = load_named_config(paths->config_file, &config, ret_error);
+        else
+                r = load_default_config(paths, &config, ret_error);
+        if (r < 0)
+                return r;
+        p->server = config.server;
+        r = load_kind(&policy_kind_profile, paths, p, ret_error);
+        if (r < 0)
+                return r;
+        if (!policy_find_profile(p, "default"))
+                return error_set(ret_error, -ENOENT,
+                                "%s has no profiles/default.profile: put it back, or name another "
+                                "folder "
+                                "with --policy-dir",
+                                paths->dirs[paths->dirs[1] ? 1 : 0]);
+        r = load_kind(&policy_kind_runtime, paths, p, ret_error);
+        if (r < 0)
+                return r;
+        *ret_policy = TAKE_PTR(p);
+        if (ret_config)
+                *ret_config = config.config;
+        return 0;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a sandbox as the monitor sees it: a state machine driven by init's events, its pidfd,
+ * deadlines and orders to kill. Runs in the monitor; reads nothing of the job's.
+ */
+#include "daemon/monitor/sandbox.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/monitor/launch.h"
+
+/* Deadlines are met to a millisecond. */
+#define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
+/* How long init may take to report after its payload was killed, before it is killed too. */
+#define ESCALATE_USEC (100 * USEC_PER_MSEC)
+/* Between two tries to remove a cgroup whose last process is still on its way out. */
+#define REMOVE_RETRY_USEC (1 * USEC_PER_MSEC)
+/* CPU time is asked for no more often than this. */
+#define CPU_CHECK_LEAST_USEC (5 * USEC_PER_MSEC)
+
+static const bool transitions[][SANDBOX_GONE + 1] = {
+        [SANDBOX_NEW] = { [SANDBOX_SETUP] = true, [SANDBOX_ENDED] = true },
+        [SANDBOX_SETUP] = { [SANDBOX_RUNNING] = true, [SANDBOX_ENDED] = true },
+        [SANDBOX_RUNNING] = { [SANDBOX_ENDED] = true },
+        [SANDBOX_ENDED] = { [SANDBOX_GONE] = true },
+        [SANDBOX_GONE] = {},
+};
+
+static void set_state(struct sandbox *s, enum sandbox_state state)
+{
+        ASSERT(transitions[s->state][state]);
+        s->state = state;
+}
+
+static void fail(struct sandbox *s, enum setup_step step, int error)
+{
+        if (s->ending.step != SETUP_STEP_NONE)
+                return;
+        s->ending.step = step;
+        s->ending.error = -error;
+}
+
+/* Kills with the widest means there are: the cgroup, or where that cannot be, the pid namespace. */
+static void kill_processes(struct sandbox *s, enum leaf_which which)
+{
+        if (s->pid == 0 || leaves_kill(&s->leaves, which) >= 0)
+                return;
+        /* Safe because a pidfd never names another process than the one it was made for. */
+        (void) syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+}
+
+static int on_escalate(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        kill_processes(s, LEAF_SANDBOX);
+        return 0;
+}
+
+static void add_timer(struct sandbox *s, sd_event_source **source, uint64_t usec,
+        sd_event_time_handler_t handler)
+{
+        int r;
+
+        *source = sd_event_source_unref(*source);
+        r = sd_event_add_time_relative(s->host->event, source, CLOCK_MONOTONIC, usec,
+                TIMER_ACCURACY_USEC, handler, s);
+        if (r < 0) {
+                /* Without its deadline a job may not run. */
+                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job, strerror(-r));
+                kill_processes(s, LEAF_SANDBOX);
+        }
+}
+
+static void set_cause(struct sandbox *s, enum job_status cause)
+{
+        if (s->ending.cause == JOB_STATUS_NONE && s->ending.oom_kills == 0)
+                s->ending.cause = cause;
+}
+
+static void read_control(struct sandbox *s);
+
+void sandbox_kill(struct sandbox *s, enum job_status cause)
+{
+        /* What happened before this order comes first, also when it was not looked at yet. */
+        read_control(s);
+        if (s->state >= SANDBOX_ENDED)
+                return;
+        s->ending.oom_kills = leaves_oom_kills(&s->leaves);
+        set_cause(s, cause);
+        if (s->escalate_source)
+                return;
+        kill_processes(s, LEAF_JOB);
+        add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
+}
+
+static int on_wall_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        sandbox_kill(userdata, JOB_STATUS_TIMEOUT);
+        return 0;
+}
+
+/* The cgroup tells how much CPU time is used but not when a sum is reached: ask again when, at full
+ * quota, it could be. */
+static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+        uint64_t limit = s->limits.value[LIMIT_CPU_TIME], used = 0, wait;
+
+        if (leaves_read_cpu(&s->leaves, &used) < 0 || used >= limit) {
+                sandbox_kill(s, JOB_STATUS_CPU_LIMIT);
+                return 0;
+        }
+        wait = (limit - used) * 100 / s->limits.value[LIMIT_CPU_QUOTA];
+        add_timer(s, &s->cpu_source, MAX(wait, CPU_CHECK_LEAST_USEC), on_cpu_check);
+        return 0;
+}
+
+/* v1 kills one process and leaves the rest of the job running on its limit. */
+static int on_oom(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct sandbox *s = userdata;
+        uint64_t count;
+
+        (void) !read(fd, &count, sizeof(count));
+        if (leaves_oom_kills(&s->leaves) > 0)
+                sandbox_kill(s, JOB_STATUS_MEMORY_LIMIT);
+        return 0;
+}
+
+static void drop_sources(struct sandbox *s)
+{
+        s->control_source = sd_event_source_disable_unref(s->control_source);
+        s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
+        s->oom_source = sd_event_source_disable_unref(s->oom_source);
+        s->wall_source = sd_event_source_disable_unref(s->wall_source);
+        s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+        s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
+        s->remove_source = sd_event_source_disable_unref(s->remove_source);
+}
+
+static uint64_t span(uint64_t from, uint64_t to)
+{
+        return from > 0 && to > from ? to - from : 0;
+}
+
+static void report(struct sandbox *s, const struct leaf_usage *usage, const struct verdict *v)
+{
+        struct channel_ended m = {
+                .status = v->status,
+                .exit_code = v->exit_code,
+                .signal = v->signal,
+                .step = v->step,
+                .error = v->error,
+                .flags = (usage->pids_limit_hit ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
+                        (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0),
+                .wall_usec = span(s->exec_usec, s->end_usec ?: io_now_usec()),
+                .setup_usec = span(s->started_usec, s->exec_usec),
+                .cpu_user_usec = usage->cpu_user_usec,
+                .cpu_system_usec = usage->cpu_system_usec,
+                .memory_peak_bytes = usage->memory_peak_bytes,
+                .pids_peak = usage->pids_peak,
+        };
+
+        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->job);
+        memcpy(m.detail, s->detail, sizeof(m.detail));
+        s->host->ended(s->host->userdata, &m, s->value_fd);
+        s->value_fd = safe_close(s->value_fd);
+}
+
+/* The verdict, taken while the cgroup still is there to be asked. */
+static void end(struct sandbox *s)
+{
+        struct leaf_usage usage = {};
+        struct verdict v;
+
+        if (s->leaves.n > 0)
+                (void) leaves_read_usage(&s->leaves, &usage);
+        s->ending.oom_kills = MAX(s->ending.oom_kills, usage.oom_kills);
+        v = verdict_of(&s->ending);
+        set_state(s, SANDBOX_ENDED);
+        s->wall_source = sd_event_source_disable_unref(s->wall_source);
+        s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+        report(s, &usage, &v);
+}
+
+static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* Reaps init if it is dead; whatever ran in its pid namespace died before it. */
+static bool reap(struct sandbox *s)
+{
+        siginfo_t info = {};
+
+        if (s->pid > 0 && waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED | WNOHANG) == 0 &&
+                info.si_pid == 0)
+                return false;
+        s->pid = 0;
+        return true;
+}
+
+/* Removes the cgroups of a sandbox without processes, then gives its ids back. */
+static void tear_down(struct sandbox *s)
+{
+        int r = reap(s) ? 0 : -EBUSY;
+
+        if (r == 0 && s->leaves.n > 0)
+                r = s->host->driver->ops->remove(s->host->driver, &s->leaves);
+        if (r < 0) {
+                (void) leaves_kill(&s->leaves, LEAF_SANDBOX);
+                add_timer(s, &s->remove_source, REMOVE_RETRY_USEC, on_remove);
+                return;
+        }
+        drop_sources(s);
+        if (s->has_ids)
+                uid_pool_release(s->host->uids, s->ids);
+        s->has_ids = false;
+        set_state(s, SANDBOX_GONE);
+        s->host->gone(s->host->userdata, s->job);
+}
+
+static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        if (s->state < SANDBOX_ENDED)
+                end(s);
+        tear_down(s);
+        return 0;
+}
+
+static void on_event(struct sandbox *s, const struct launch_event *e)
+{
+        int r;
+
+        switch (e->kind) {
+        case LAUNCH_USERNS:
+                if (s->state != SANDBOX_SETUP)
+                        break;
+                set_state(s, SANDBOX_RUNNING);
+                r = launch_map_ids(s);
+                if (r < 0) {
+                        fail(s, SETUP_STEP_MAPS, r);
+                        kill_processes(s, LEAF_SANDBOX);
+                }
+                return;
+        case LAUNCH_FAILED:
+                fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST, -e->error);
+                return;
+        case LAUNCH_EXITED:
+                s->ending.code = e->code;
+                s->ending.status = e->status;
+                s->exec_usec = e->exec_usec;
+                s->end_usec = e->end_usec;
+                end(s);
+                return;
+        }
+        /* Init is ours, so this is a bug; the sandbox does not outlive it. */
+        log_error("job %016" PRIx64 ": init sent an event out of order", s->job);
+        kill_processes(s, LEAF_SANDBOX);
+}
+
+static void read_control(struct sandbox *s)
+{
+        while (s->control_fd >= 0 && s->state > SANDBOX_NEW && s->state < SANDBOX_ENDED) {
+                struct launch_event event = {};
+                size_t n_fds = 0;
+                int fd = -EBADF;
+                ssize_t n;
+
+                n = io_receive_message(s->control_fd, &event, sizeof(event), &fd, 1, &n_fds);
+                if (n == -EAGAIN)
+                        return;
+                if (n_fds > 0)
+                        s->value_fd = safe_close(s->value_fd), s->value_fd = fd;
+                if (n != sizeof(event)) {
+                        /* Init is gone; its pidfd says so too, and that is where it is reaped. */
+                        s->control_source = sd_event_source_disable_unref(s->control_source);
+                        s->control_fd = safe_close(s->control_fd);
+                        return;
+                }
+                on_event(s, &event);
+        }
+}
+
+static int on_control(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        read_control(s);
+        if (s->state >= SANDBOX_ENDED)
+                s->control_source = sd_event_source_disable_unref(s->control_source);
+        return 0;
+}
+
+static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        read_control(s);
+        s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
+        if (s->state < SANDBOX_ENDED)
+                end(s);
+        tear_down(s);
+        return 0;
+}
+
+static int watch(struct sandbox *s)
+{
+        sd_event *event = s->host->event;
+        int r;
+
+        r = sd_event_add_io(event, &s->control_source, s->control_fd, EPOLLIN, on_control, s);
+        if (r >= 0)
+                /* What init had to say is heard before that it is dead. */
+                r = sd_event_source_set_priority(s->control_source, SD_EVENT_PRIORITY_NORMAL - 1);
+        if (r >= 0)
+                r = sd_event_add_io(event, &s->pidfd_source, s->pidfd, EPOLLIN, on_pidfd, s);
+        s->oom_fd = leaves_oom_eventfd(&s->leaves);
+        if (r >= 0 && s->oom_fd >= 0)
+                r = sd_event_add_io(event, &s->oom_source, s->oom_fd, EPOLLIN, on_oom, s);
+        return MIN(r, 0);
+}
+
+static int make_leaves(struct sandbox *s, enum setup_step *ret_step)
+{
+        struct error error = {};
+        int r;
+
+        *ret_step = SETUP_STEP_CGROUP;
+        r = s->host->driver->ops->make(s->host->driver, s->job, &s->leaves, &error);
+        if (r == 0) {
+                *ret_step = SETUP_STEP_LIMITS;
+                r = leaves_set_limits(&s->leaves, &s->limits, s->host->allow_missing, &error);
+        }
+        if (r < 0)
+                (void) snprintf(s->detail, sizeof(s->detail), "%.*s",
+                        (int) sizeof(s->detail) - 1, error.text);
+        return r;
+}
+
+static int make(struct sandbox *s, const struct channel_start *m, const int *fds,
+        enum setup_step *ret_step)
+{
+        int r;
+
+        *ret_step = SETUP_STEP_CLONE;
+        r = uid_pool_acquire(s->host->uids, &s->ids);
+        if (r < 0)
+                return r;
+        s->has_ids = true;
+        r = make_leaves(s, ret_step);
+        if (r == 0)
+                r = launch_init(s, m, fds, ret_step);
+        if (r < 0)
+                return r;
+        set_state(s, SANDBOX_SETUP);
+        return watch(s);
+}
+
+int sandbox_start(struct sandbox_host *host, const struct channel_start *m, const int *fds,
+        struct sandbox **ret)
+{
+        enum setup_step step;
+        struct sandbox *s;
+        int r;
+
+        s = malloc(sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        *s = (struct sandbox) {
+                .host = host,
+                .job = m->header.job,
+                .limits = m->limits,
+                .pidfd = -EBADF,
+                .control_fd = -EBADF,
+                .oom_fd = -EBADF,
+                .value_fd = -EBADF,
+                .started_usec = io_now_usec(),
+        };
+        leaves_init(&s->leaves);
+        *ret = s;
+        r = make(s, m, fds, &step);
+        if (r < 0) {
+                fail(s, step, r);
+                if (s->pid > 0)
+                        kill_processes(s, LEAF_SANDBOX);
+                if (!s->pidfd_source)
+                        add_timer(s, &s->remove_source, 0, on_remove);
+                return 0;
+        }
+        add_timer(s, &s->wall_source, s->limits.value[LIMIT_WALL_TIME], on_wall_limit);
+        if (s->limits.value[LIMIT_CPU_TIME] > 0)
+                add_timer(s, &s->cpu_source,
+                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
+                        on_cpu_check);
+        return 0;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+        ASSERT(s->state == SANDBOX_GONE);
+        drop_sources(s);
+        leaves_close(&s->leaves);
+        (void) safe_close(s->pidfd);
+        (void) safe_close(s->control_fd);
+        (void) safe_close(s->oom_fd);
+        (void) safe_close(s->value_fd);
+        free(s);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One sandbox, from START to GONE: its cgroups, ids, init process, deadlines and end.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "common/policy.h"
+#include "daemon/monitor/driver.h"
+#include "daemon/monitor/template.h"
+#include "daemon/monitor/uid-pool.h"
+#include "daemon/monitor/verdict.h"
+#include "daemon/wire/channel.h"
+
+enum sandbox_state {
+        SANDBOX_NEW,     /* being made; nothing runs */
+        SANDBOX_SETUP,   /* init runs, and has not asked for its maps */
+        SANDBOX_RUNNING, /* the maps are written */
+        SANDBOX_ENDED,   /* the verdict is out; processes may be left */
+        SANDBOX_GONE,    /* nothing is left */
+};
+
+/* What sandboxes take from the monitor; owned there. */
+struct sandbox_host {
+        sd_event *event;
+        const struct policy *policy;
+        struct driver *driver;
+        struct uid_pool *uids;
+        const struct template *template;
+        const int *filter_fds; /* one a profile */
+        int init_fd;           /* the init program, O_PATH */
+        unsigned allow_missing;
+        /* The verdict is out. value_fd is borrowed; -EBADF for none. */
+        void (*ended)(void *userdata, const struct channel_ended *m, int value_fd);
+        /* Nothing is left: the sandbox is freed when this returns. */
+        void (*gone)(void *userdata, uint64_t job);
+        void *userdata;
+};
+
+struct sandbox {
+        struct sandbox_host *host;
+        struct sandbox *next; /* in its bucket */
+        uint64_t job;
+        enum sandbox_state state;
+        struct limits limits;
+        struct uid_pair ids;
+        bool has_ids;
+        struct leaves leaves;
+        pid_t pid; /* of init; 0 once reaped */
+        int pidfd;
+        int control_fd;
+        int oom_fd;
+        sd_event_source *control_source;
+        sd_event_source *pidfd_source;
+        sd_event_source *oom_source;
+        sd_event_source *wall_source;
+        sd_event_source *cpu_source;
+        sd_event_source *escalate_source; /* after a kill that was not enough */
+        sd_event_source *remove_source;   /* retries removing busy cgroups */
+        struct ending ending;
+        char detail[64];
+        uint64_t started_usec;
+        uint64_t exec_usec;
+        uint64_t end_usec;
+        int value_fd;
+};
+
+/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, borrowed, stdin -EBADF for
+ * none. Never fails: what goes wrong is reported through ended() and gone(), later, from the loop. */
+int sandbox_start(struct sandbox_host *host, const struct channel_start *m, const int *fds,
+        struct sandbox **ret);
+/* Ends it for a reason, unless it has ended already. The first reason stays. */
+void sandbox_kill(struct sandbox *s, enum job_status cause);
+/* Frees a sandbox that is GONE. */
+void sandbox_free(struct sandbox *s);

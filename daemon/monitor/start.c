@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the monitor makes once, before it serves: runtime directory and locks, policy, filters,
+ * cgroups, the template, the socket. Runs in the monitor as root with the bounded capability set;
+ * reads policy files and nothing of any client.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/monitor/filter.h"
+#include "daemon/monitor/monitor.h"
+
+/* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. */
+#define UID_LOCK_FILE "/run/sandboxd-uids.lock"
+#define LISTEN_BACKLOG 1024
+
+static int make_dir(const char *path, struct error *ret_error)
+{
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+                return error_set(ret_error, -errno, "%s cannot be made (%s)", path,
+                        strerror(errno));
+        return 0;
+}
+
+static int runtime_path(const struct monitor *m, const char *name, char buf[static POLICY_PATH_MAX],
+        struct error *ret_error)
+{
+        if (snprintf(buf, POLICY_PATH_MAX, "%s/%s", m->options.runtime_dir, name) >=
+                POLICY_PATH_MAX)
+                return error_set(ret_error, -ENAMETOOLONG, "%s is too long a runtime directory",
+                        m->options.runtime_dir);
+        return 0;
+}
+
+static int lock_runtime_dir(struct monitor *m, struct error *ret_error)
+{
+        char path[POLICY_PATH_MAX];
+        int r;
+
+        r = make_dir(m->options.runtime_dir, ret_error);
+        if (r == 0)
+                r = runtime_path(m, "lock", path, ret_error);
+        if (r < 0)
+                return r;
+        m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (m->lock_fd < 0)
+                return error_set(ret_error, -errno, "%s cannot be opened (%s)", path,
+                        strerror(errno));
+        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                return error_set(ret_error, -errno,
+                        "another sandboxd runs in %s: stop it, or name another --runtime-dir",
+                        m->options.runtime_dir);
+        return 0;
+}
+
+static int lock_uid_range(struct monitor *m, struct error *ret_error)
+{
+        struct flock range = {
+                .l_type = F_WRLCK,
+                .l_whence = SEEK_SET,
+                .l_start = m->config.uid_base,
+                .l_len = m->config.uid_size,
+        };
+
+        m->uid_lock_fd = open(UID_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (m->uid_lock_fd < 0)
+                return error_set(ret_error, -errno, "%s cannot be opened (%s)", UID_LOCK_FILE,
+                        strerror(errno));
+        if (fcntl(m->uid_lock_fd, F_OFD_SETLK, &range) < 0)
+                return error_set(ret_error, -errno,
+                        "another sandboxd uses kernel ids of 0x%" PRIx32 "+0x%" PRIx32
+                        ": stop it, or set another [UserNamespaces] Base= in sandboxd.conf",
+                        m->config.uid_base, m->config.uid_size);
+        if (uid_pool_init(&m->uids, m->config.uid_base, m->config.uid_size) < 0)
+                return error_set(ret_error, -EINVAL,
+                        "sandboxd.conf: [UserNamespaces] Base= and Size= are no usable range");
+        return 0;
+}
+
+/* The other programs are in libexec where sandboxd is installed, and beside it in a build tree. */
+static int find_programs(struct monitor *m, struct error *ret_error)
+{
+        char dir[POLICY_PATH_MAX], init[POLICY_PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+        char *slash;
+
+        if (n < 0)
+                return error_set(ret_error, -errno, "/proc/self/exe cannot be read");
+        dir[n] = '\0';
+        slash = strrchr(dir, '/');
+        *slash = '\0';
+        if (streq(dir, SBINDIR))
+                (void) str_copy(dir, sizeof(dir), PKGLIBEXECDIR);
+        if (snprintf(m->frontend_path, sizeof(m->frontend_path), "%s/sandboxd-frontend", dir) >=
+                        (int) sizeof(m->frontend_path) ||
+                snprintf(init, sizeof(init), "%s/sandboxd-init", dir) >= (int) sizeof(init))
+                return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path", dir);
+        m->init_fd = open(init, O_PATH | O_CLOEXEC);
+        if (m->init_fd < 0)
+                return error_set(ret_error, -errno, "%s cannot be opened (%s): install it again",
+                        init, strerror(errno));
+        return 0;
+}
+
+/* Policy folders in rising priority; NULL where there are fewer. */
+static void policy_dirs(const struct monitor *m, const char *dirs[static POLICY_DIRS_MAX])
+{
+        dirs[0] = m->options.policy_dir ?: PKGDATADIR;
+        dirs[1] = m->options.policy_dir ? NULL : PKGSYSCONFDIR;
+}
+
+static int load_policy(struct monitor *m, struct error *ret_error)
+{
+        struct policy_paths paths = { .config_file = m->options.config_file };
+
+        policy_dirs(m, paths.dirs);
+        return policy_load(&paths, &m->policy, &m->config, ret_error);
+}
+
+static int compile_filter(const struct monitor *m, const char *name, int *ret_fd,
+        struct error *ret_error)
+{
+        const char *dirs[POLICY_DIRS_MAX];
+        char path[POLICY_PATH_MAX] = "";
+
+        policy_dirs(m, dirs);
+        for (size_t i = POLICY_DIRS_MAX; i-- > 0;) {
+                if (!dirs[i])
+                        continue;
+                if (snprintf(path, sizeof(path), "%s/seccomp/%s.seccomp", dirs[i], name) >=
+                        (int) sizeof(path))
+                        return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path",
+                                dirs[i]);
+                if (access(path, F_OK) == 0)
+                        break;
+        }
+        return filter_compile(path, ret_fd, ret_error);
+}
+
+static int compile_filters(struct monitor *m, struct error *ret_error)
+{
+        int r;
+
+        for (uint32_t i = 0; i < m->policy->n_profiles; i++) {
+                r = compile_filter(m, m->policy->profiles[i].filter, &m->filter_fds[i], ret_error);
+                if (r < 0)
+                        return error_prefix(ret_error, r, "profile %s",
+                                m->policy->profiles[i].name);
+        }
+#ifdef WITH_SANITIZERS
+        /* The sanitizers' run-time calls what the product does not. */
+        return compile_filter(m, "frontend-sanitizers", &m->frontend_filter_fd, ret_error);
+#else
+        return compile_filter(m, "frontend", &m->frontend_filter_fd, ret_error);
+#endif
+}
+
+/* 32 bits of FNV-1a: tells the cgroup trees of daemons with different runtime directories apart. */
+static uint32_t hash(const char *text)
+{
+        uint32_t h = 2166136261u;
+
+        for (; *text; text++)
+                h = (h ^ (uint8_t) *text) * 16777619u;
+        return h;
+}
+
+static int make_driver(struct monitor *m, struct error *ret_error)
+{
+        char real[PATH_MAX], instance[16];
+        unsigned missing;
+        int r;
+
+        if (!realpath(m->options.runtime_dir, real))
+                return error_set(ret_error, -errno, "%s cannot be resolved (%s)",
+                        m->options.runtime_dir, strerror(errno));
+        (void) snprintf(instance, sizeof(instance), "%08" PRIx32, hash(real));
+        r = cgroupfs_driver_new(instance, &m->driver, ret_error);
+        if (r < 0)
+                return r;
+        missing = m->driver->missing;
+        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1) {
+                size_t n = strlen(m->policy->missing);
+
+                if (!(missing & c))
+                        continue;
+                (void) snprintf(m->policy->missing + n, sizeof(m->policy->missing) - n, "%s%s",
+                        n > 0 ? " " : "", cgroup_controller_name(c));
+                log_warning("this host has no %s controller: %s", cgroup_controller_name(c),
+                        m->config.allow_missing & c
+                                ? "jobs run without its limit, as AllowMissing= says"
+                                : "every job will be refused; mount it, or list it in AllowMissing=");
+        }
+        (void) str_copy(m->policy->driver, sizeof(m->policy->driver), m->driver->description);
+        return 0;
+}
+
+static int make_template(struct monitor *m, struct error *ret_error)
+{
+        char work[POLICY_PATH_MAX], empty[POLICY_PATH_MAX];
+        char launchers[POLICY_DIRS_MAX][POLICY_PATH_MAX];
+        struct template_options o = { .work_dir = work };
+        const char *dirs[POLICY_DIRS_MAX];
+        int r;
+
+        policy_dirs(m, dirs);
+        for (size_t i = 0; i < POLICY_DIRS_MAX; i++) {
+                if (!dirs[i])
+                        continue;
+                if (snprintf(launchers[i], POLICY_PATH_MAX, "%s/launchers", dirs[i]) >=
+                        POLICY_PATH_MAX)
+                        return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path",
+                                dirs[i]);
+                o.launcher_dirs[i] = launchers[i];
+        }
+        r = runtime_path(m, "root", work, ret_error);
+        if (r == 0)
+                r = runtime_path(m, "empty", empty, ret_error);
+        if (r == 0)
+                r = make_dir(work, ret_error);
+        if (r == 0)
+                r = make_dir(empty, ret_error);
+        if (r == 0)
+                r = template_build(&o, &m->template, ret_error);
+        if (r < 0)
+                return r;
+        /* Init takes its working directory from us, and names it as the overlay's lower layer. */
+        if (chdir(empty) < 0)
+                return error_set(ret_error, -errno, "%s cannot be entered (%s)", empty,
+                        strerror(errno));
+        return 0;
+}
+
+static int publish_policy(struct monitor *m, struct error *ret_error)
+{
+        int r;
+
+        m->policy_fd = r = io_memfd_new("policy");
+        if (r >= 0)
+                r = io_write_full(m->policy_fd, m->policy, sizeof(*m->policy));
+        if (r >= 0)
+                r = io_memfd_seal(m->policy_fd);
+        return r < 0 ? error_set(ret_error, r, "no memfd for the policy (%s)", strerror(-r)) : 0;
+}
+
+static int make_socket(struct monitor *m, struct error *ret_error)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        const char *path = m->options.socket_path;
+
+        if (str_copy(address.sun_path, sizeof(address.sun_path), path) < 0)
+                return error_set(ret_error, -ENAMETOOLONG,
+                        "--socket %s is too long: a socket's path has at most %zu bytes", path,
+                        sizeof(address.sun_path) - 1);
+        /* What an earlier life left; a live daemon would hold the runtime directory's lock. */
+        (void) unlink(path);
+        m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (m->listen_fd < 0 ||
+                bind(m->listen_fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
+                chmod(path, 0666) < 0 || listen(m->listen_fd, LISTEN_BACKLOG) < 0)
+                return error_set(ret_error, -errno,
+                        "the socket %s cannot be made (%s): see that its directory exists", path,
+                        strerror(errno));
+        return 0;
+}
+
+static int plan_supervisor(struct monitor *m, struct error *ret_error)
+{
+        const char *name;
+        int r;
+
+        m->supervisor = (struct supervisor) {
+                .event = m->event,
+                .program = m->frontend_path,
+                .listen_fd = m->listen_fd,
+                .filter_fd = m->frontend_filter_fd,
+                .pidfd = -EBADF,
+        };
+        r = supervisor_find_user(&m->supervisor.uid, &m->supervisor.gid, &name, ret_error);
+        if (r < 0)
+                return r;
+        if (!streq(name, "sandboxd"))
+                log_notice("there is no user 'sandboxd': the frontend runs as '%s'", name);
+        return 0;
+}
+
+static void plan_host(struct monitor *m)
+{
+        m->host = (struct sandbox_host) {
+                .event = m->event,
+                .policy = m->policy,
+                .driver = m->driver,
+                .uids = &m->uids,
+                .template = &m->template,
+                .filter_fds = m->filter_fds,
+                .init_fd = m->init_fd,
+                .allow_missing = m->config.allow_missing |
+                        (m->config.allow_missing_swap ? CGROUP_SWAP : 0),
+        };
+}
+
+static int make_loop(struct monitor *m, struct error *ret_error)
+{
+        int r = sd_event_default(&m->event);
+
+        return r < 0 ? error_set(ret_error, r, "no event loop (%s)", strerror(-r)) : 0;
+}
+
+int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error)
+{
+        static int (*const steps[])(struct monitor *m, struct error *ret_error) = {
+                make_loop, find_programs, load_policy, lock_runtime_dir, lock_uid_range,
+                compile_filters, make_driver, make_template, publish_policy, make_socket,
+                plan_supervisor,
+        };
+        int r = 0;
+
+        *m = (struct monitor) {
+                .options = *o,
+                .policy_fd = -EBADF,
+                .filter_fds = { [0 ... POLICY_PROFILES_MAX - 1] = -EBADF },
+                .frontend_filter_fd = -EBADF,
+                .lock_fd = -EBADF,
+                .uid_lock_fd = -EBADF,
+                .listen_fd = -EBADF,
+                .init_fd = -EBADF,
+                .template = { .mntns_fd = -EBADF },
+                .channel_fd = -EBADF,
+                .supervisor = { .pidfd = -EBADF },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(steps) && r == 0; i++)
+                r = steps[i](m, ret_error);
+        if (r == 0)
+                plan_host(m);
+        return r;
+}
+
+/* The working directory is "empty", which can be removed all the same. */
+static void remove_runtime_files(struct monitor *m)
+{
+        static const struct {
+                const char *name;
+                int flags;
+        } files[] = { { "root", AT_REMOVEDIR }, { "empty", AT_REMOVEDIR }, { "lock", 0 } };
+        char path[POLICY_PATH_MAX];
+
+        if (m->listen_fd >= 0)
+                (void) unlink(m->options.socket_path);
+        for (size_t i = 0; m->lock_fd >= 0 && i < ELEMENTSOF(files); i++)
+                if (runtime_path(m, files[i].name, path, NULL) == 0)
+                        (void) unlinkat(AT_FDCWD, path, files[i].flags);
+}
+
+void monitor_done(struct monitor *m)
+{
+        supervisor_done(&m->supervisor);
+        m->channel_source = sd_event_source_disable_unref(m->channel_source);
+        m->stop_source = sd_event_source_disable_unref(m->stop_source);
+        if (m->driver)
+                driver_free(m->driver);
+        template_done(&m->template);
+        uid_pool_done(&m->uids);
+        remove_runtime_files(m);
+        for (size_t i = 0; i < POLICY_PROFILES_MAX; i++)
+                (void) safe_close(m->filter_fds[i]);
+        (void) safe_close(m->frontend_filter_fd);
+        (void) safe_close(m->policy_fd);
+        (void) safe_close(m->init_fd);
+        (void) safe_close(m->listen_fd);
+        (void) safe_close(m->channel_fd);
+        (void) safe_close(m->uid_lock_fd);
+        (void) safe_close(m->lock_fd);
+        free(m->policy);
+        (void) sd_event_unref(m->event);
+}
