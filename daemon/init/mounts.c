@@ -188,7 +188,7 @@ void init_mounts(struct init *i)
         _cleanup_close_ int usr = -EBADF;
 
         /* Safe because uts, ipc and pid namespaces are this sandbox's own since clone3(). */
-        if (sethostname("sandbox", strlen("sandbox")) < 0)
+        if (sethostname("sandbox", strlen("sandbox")) < 0 || setdomainname("", 0) < 0)
                 init_fail(SETUP_STEP_HOSTNAME, -errno);
         /* The overlay is made while the host's /usr can still be named, and attached where it
          * cannot. */

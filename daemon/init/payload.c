@@ -41,6 +41,11 @@ static void set_rlimits(const struct init *i)
                 { RLIMIT_STACK, { 8 * MIB, 64 * MIB } },
                 { RLIMIT_NPROC, { i->run.processes, i->run.processes } },
                 { RLIMIT_MEMLOCK, { 64 * KIB, 64 * KIB } },
+                /* What follows is not to depend on how the daemon was started. */
+                { RLIMIT_SIGPENDING, { 1024, 1024 } },
+                { RLIMIT_MSGQUEUE, { 64 * KIB, 64 * KIB } },
+                { RLIMIT_NICE, { 0, 0 } },
+                { RLIMIT_RTPRIO, { 0, 0 } },
         };
 
         for (size_t k = 0; k < ELEMENTSOF(table); k++)
