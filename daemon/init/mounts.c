@@ -79,7 +79,9 @@ static void mount_proc(void)
                 init_fail(SETUP_STEP_PROC, -errno);
 }
 
-static void mount_tmpfs(const struct launch_prepare *p, const char *target, const char *mode)
+/* owned: by the payload, as tools that look at their working directory's owner expect it. */
+static void mount_tmpfs(const struct launch_prepare *p, const char *target, const char *mode,
+        bool owned)
 {
         _cleanup_close_ int fs = sys_fsopen("tmpfs");
         _cleanup_close_ int mount = -EBADF;
@@ -89,8 +91,9 @@ static void mount_tmpfs(const struct launch_prepare *p, const char *target, cons
         (void) snprintf(inodes, sizeof(inodes), "%" PRIu32, p->tmp_inodes);
         (void) snprintf(id, sizeof(id), "%" PRIu32, p->payload_id);
         if (fs < 0 || sys_fsset(fs, "source", "tmpfs") < 0 || sys_fsset(fs, "size", size) < 0 ||
-                sys_fsset(fs, "nr_inodes", inodes) < 0 || sys_fsset(fs, "mode", mode) < 0 ||
-                sys_fsset(fs, "uid", id) < 0 || sys_fsset(fs, "gid", id) < 0)
+                sys_fsset(fs, "nr_inodes", inodes) < 0 || sys_fsset(fs, "mode", mode) < 0)
+                init_fail(SETUP_STEP_TMPFS, -errno);
+        if (owned && (sys_fsset(fs, "uid", id) < 0 || sys_fsset(fs, "gid", id) < 0))
                 init_fail(SETUP_STEP_TMPFS, -errno);
         mount = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         if (mount < 0 || sys_move_mount(mount, target) < 0)
@@ -201,9 +204,9 @@ void init_mounts(struct init *i)
         if (sys_move_mount(usr, "/usr") < 0)
                 init_fail(SETUP_STEP_USR, -errno);
         mount_proc();
-        mount_tmpfs(p, "/tmp", "1777");
-        mount_tmpfs(p, "/dev/shm", "1777");
-        mount_tmpfs(p, "/box", "0755");
+        mount_tmpfs(p, "/tmp", "1777", false);
+        mount_tmpfs(p, "/dev/shm", "1777", false);
+        mount_tmpfs(p, "/box", "0755", true);
         show_memory(p);
         show_cpus(p);
         mask_proc(p);

@@ -1,0 +1,11 @@
+# Benchmarks: `make bench` as root prints tables and asserts nothing.
+noinst_PROGRAMS += tests/bench/bench-cold
+tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
+tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_bench_bench_cold_LDADD = client/lib/libclient.a proto/libproto.a common/libcommon.a \
+	$(PROTOBUF_C_LIBS)
+EXTRA_DIST += tests/bench/bench.py
+
+.PHONY: bench
+bench: all
+	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/bench.py
