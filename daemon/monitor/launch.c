@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 
 #include "common/io.h"
+#include "daemon/monitor/spawn.h"
 
 static uint32_t visible_cpus(const struct sandbox *s)
 {
@@ -107,23 +108,30 @@ static int send_run(const struct sandbox *s, const struct policy_profile *profil
                 fds[CHANNEL_FD_STDIN] >= 0 ? _CHANNEL_FD_COUNT : CHANNEL_FD_STDIN);
 }
 
-/* The child's side of clone3(): only async-signal-safe calls, and few of them. */
-static _noreturn_ void exec_init(int init_fd, int control)
+struct exec_orders {
+        int init_fd;
+        int control_fd;
+};
+
+/* The child's side of spawn(): it still has the monitor's memory, so system calls and nothing else.
+ * The sanitizers do not know its stack. */
+__attribute__((no_sanitize("address"))) static void exec_init(void *userdata)
 {
         static char *const argv[] = { (char *) "init", NULL };
         static char *const envp[] = { NULL };
+        const struct exec_orders *o = userdata;
 
-        if (control == LAUNCH_CONTROL_FD) {
-                (void) fcntl(control, F_SETFD, 0);
-        } else if (dup2(control, LAUNCH_CONTROL_FD) < 0) {
-                _exit(1);
-        }
-        (void) syscall(SYS_execveat, init_fd, "", argv, envp, AT_EMPTY_PATH);
-        _exit(1);
+        if (o->control_fd == LAUNCH_CONTROL_FD)
+                (void) fcntl(o->control_fd, F_SETFD, 0);
+        else
+                (void) dup2(o->control_fd, LAUNCH_CONTROL_FD);
+        (void) syscall(SYS_execveat, o->init_fd, "", argv, envp, AT_EMPTY_PATH);
+        (void) syscall(SYS_exit_group, 1);
 }
 
 static int clone_init(struct sandbox *s, int control)
 {
+        struct exec_orders orders = { .init_fd = s->host->init_fd, .control_fd = control };
         const struct leaf_dir *v2 = find_v2(s);
         struct clone_args args = {
                 .flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
@@ -131,22 +139,20 @@ static int clone_init(struct sandbox *s, int control)
                 .pidfd = (uint64_t) (uintptr_t) &s->pidfd,
                 .exit_signal = SIGCHLD,
         };
-        long pid;
+        pid_t pid;
 
         if (v2) {
                 args.flags |= CLONE_INTO_CGROUP;
                 args.cgroup = (uint64_t) v2->init_fd;
         }
-        /* Safe because the child runs none of our code but exec_init(): it becomes the init program,
-         * which gets what it needs as messages. The namespaces are its own. */
-        pid = syscall(SYS_clone3, &args, sizeof(args));
-        if (pid == 0)
-                exec_init(s->host->init_fd, control);
+        /* Safe because the child becomes the init program before anything else of ours can run in
+         * it, and gets what it needs as messages. The namespaces are its own. */
+        pid = spawn(&args, exec_init, &orders);
         if (pid < 0) {
                 s->pidfd = -EBADF;
-                return -errno;
+                return pid;
         }
-        s->pid = (pid_t) pid;
+        s->pid = pid;
         return 0;
 }
 

@@ -16,6 +16,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
 	daemon/monitor/proc-masks.c \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
+	daemon/monitor/spawn.c daemon/monitor/spawn.h \
 	daemon/monitor/start.c \
 	daemon/monitor/supervisor.c daemon/monitor/supervisor.h \
 	daemon/monitor/template-files.c \

@@ -45,15 +45,14 @@ static int allow_word(const struct policy_item *item, const char *word, void *us
                 { "memory", CGROUP_MEMORY },
                 { "cpu", CGROUP_CPU },
                 { "pids", CGROUP_PIDS },
-                { "swap", 0 },
+                { "swap", CGROUP_SWAP },
         };
-        struct policy_config *c = userdata;
+        unsigned *mask = userdata;
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 if (!streq(word, names[i].name))
                         continue;
-                c->allow_missing |= names[i].controller;
-                c->allow_missing_swap = c->allow_missing_swap || names[i].controller == 0;
+                *mask |= names[i].controller;
                 return 0;
         }
         return policy_item_error(
@@ -63,50 +62,57 @@ static int allow_word(const struct policy_item *item, const char *word, void *us
 static int set_allow_missing(
                 const struct policy_key *key, const struct policy_item *item, void *field)
 {
-        struct policy_config *c = field;
-
-        if (item->value[0] == '\0') {
-                c->allow_missing = 0;
-                c->allow_missing_swap = false;
-        }
-        return policy_each_word(item, allow_word, c);
+        if (item->value[0] == '\0')
+                *(unsigned *) field = 0;
+        return policy_each_word(item, allow_word, field);
 }
 
 #define SERVER(f) offsetof(struct config_target, server.f)
 #define CONFIG(f) offsetof(struct config_target, config.f)
 
-enum {
-        KEY_BASE = 6,
-        KEY_SIZE = 7,
+enum config_key {
+        KEY_MAX_FRAME_SIZE,
+        KEY_MAX_CONNECTIONS,
+        KEY_MAX_CONNECTIONS_PER_USER,
+        KEY_MAX_JOBS,
+        KEY_MAX_JOBS_PER_USER,
+        KEY_FRAME_TIMEOUT,
+        KEY_BASE,
+        KEY_SIZE,
+        KEY_ALLOW_MISSING,
+        _KEY_COUNT,
 };
 
-static const struct policy_key config_keys[] = {
-        { "Server", "MaxFrameSize", policy_set_size, SERVER(max_frame_bytes), 4 * KIB, GIB },
-        { "Server", "MaxConnections", policy_set_u32, SERVER(max_connections), 1, 65536 },
-        { "Server", "MaxConnectionsPerUser", policy_set_u32, SERVER(max_connections_per_user), 1,
-                        65536 },
-        { "Server", "MaxJobs", policy_set_u32, SERVER(max_jobs), 1, 65536 },
-        { "Server", "MaxJobsPerUser", policy_set_u32, SERVER(max_jobs_per_user), 1, 65536 },
-        { "Server", "FrameTimeoutSec", policy_set_time, SERVER(frame_timeout_usec), USEC_PER_MSEC,
-                        3600 * USEC_PER_SEC },
+static const struct policy_key config_keys[_KEY_COUNT] = {
+        [KEY_MAX_FRAME_SIZE] = { "Server", "MaxFrameSize", policy_set_size, SERVER(max_frame_bytes),
+                        4 * KIB, GIB },
+        [KEY_MAX_CONNECTIONS] = { "Server", "MaxConnections", policy_set_u32,
+                        SERVER(max_connections), 1, 65536 },
+        [KEY_MAX_CONNECTIONS_PER_USER] = { "Server", "MaxConnectionsPerUser", policy_set_u32,
+                        SERVER(max_connections_per_user), 1, 65536 },
+        [KEY_MAX_JOBS] = { "Server", "MaxJobs", policy_set_u32, SERVER(max_jobs), 1, 65536 },
+        [KEY_MAX_JOBS_PER_USER] = { "Server", "MaxJobsPerUser", policy_set_u32,
+                        SERVER(max_jobs_per_user), 1, 65536 },
+        [KEY_FRAME_TIMEOUT] = { "Server", "FrameTimeoutSec", policy_set_time,
+                        SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
                         UID_END - 2 },
         [KEY_SIZE] = { "UserNamespaces", "Size", policy_set_hex, CONFIG(uid_size), 2, UID_END },
-        { "Cgroup", "AllowMissing", set_allow_missing, offsetof(struct config_target, config), 0,
-                        0 },
+        [KEY_ALLOW_MISSING] = { "Cgroup", "AllowMissing", set_allow_missing,
+                        CONFIG(allow_missing) },
 };
 
 struct config_load {
         struct config_target target;
-        struct policy_origin origins[ELEMENTSOF(config_keys)];
+        struct policy_origin origins[_KEY_COUNT];
 };
 
 static int take_config_item(void *userdata, const struct policy_item *item)
 {
         struct config_load *l = userdata;
 
-        return policy_keys_set(config_keys, ELEMENTSOF(config_keys), item, &l->target, l->origins);
+        return policy_keys_set(config_keys, _KEY_COUNT, item, &l->target, l->origins);
 }
 
 static int check_uid_range(const struct config_load *l, struct error *ret_error)

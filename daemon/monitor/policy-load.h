@@ -16,10 +16,9 @@
 
 /* Settings that only the monitor needs. */
 struct policy_config {
-        uint32_t uid_base;       /* [UserNamespaces] Base= */
-        uint32_t uid_size;       /* [UserNamespaces] Size= */
-        unsigned allow_missing;  /* [Cgroup] AllowMissing=, of enum cgroup_controller */
-        bool allow_missing_swap; /* "swap" in it */
+        uint32_t uid_base;      /* [UserNamespaces] Base= */
+        uint32_t uid_size;      /* [UserNamespaces] Size= */
+        unsigned allow_missing; /* [Cgroup] AllowMissing=, of enum cgroup_controller */
 };
 
 /* The policy is the caller's to free(). ret_config may be NULL. */

@@ -302,8 +302,7 @@ static void plan_host(struct monitor *m)
                 .template = &m->template,
                 .filter_fds = m->filter_fds,
                 .init_fd = m->init_fd,
-                .allow_missing = m->config.allow_missing |
-                        (m->config.allow_missing_swap ? CGROUP_SWAP : 0),
+                .allow_missing = m->config.allow_missing,
         };
 }
 
