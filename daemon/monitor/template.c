@@ -6,6 +6,7 @@
 #include "daemon/monitor/template.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -76,6 +77,24 @@ static int make_dev(struct error *ret_error)
         return 0;
 }
 
+/* Every job mounts an overlay and a tmpfs of its own; asking now loads the modules, and tells an
+ * administrator what no job could. */
+static int check_file_systems(struct error *ret_error)
+{
+        static const char *const types[] = { "overlay", "tmpfs", "proc" };
+
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                int fs = (int) syscall(SYS_fsopen, types[i], FSOPEN_CLOEXEC);
+
+                if (fs < 0)
+                        return error_set(ret_error, -errno,
+                                "this kernel cannot mount %s (%s): load it with 'modprobe %s'",
+                                types[i], strerror(errno), types[i]);
+                (void) close(fs);
+        }
+        return 0;
+}
+
 static int enter_root(const struct template_options *o, struct error *ret_error)
 {
         /* Safe because the namespace is new and private: nothing done here reaches the host. */
@@ -107,7 +126,9 @@ static _noreturn_ void build(const struct template_options *o, uint32_t n_cpus, 
         int fd = -EBADF, r;
 
         (void) umask(0);
-        r = enter_root(o, &error);
+        r = check_file_systems(&error);
+        if (r == 0)
+                r = enter_root(o, &error);
         if (r == 0) {
                 fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
                 if (fd < 0)
