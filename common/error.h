@@ -3,8 +3,8 @@
 
 /*
  * The sentence that goes with an error. A function that can be asked "why" takes a struct error and
- * fills it when it returns a negative errno: one sentence that names the field or file and says what
- * to do next. The caller decides where it is shown.
+ * fills it when it returns a negative errno: one sentence that names the field or file and says
+ * what to do next. The caller decides where it is shown.
  */
 
 #include <stdarg.h>

@@ -13,25 +13,25 @@
 #define TIME_MOST (365 * 24 * 3600 * USEC_PER_SEC)
 
 const struct limit_info limit_table[_LIMIT_COUNT] = {
-        [LIMIT_WALL_TIME] = { "WallTimeSec", "wall_time_usec", "--timeout", LIMIT_UNIT_USEC,
-                1000, TIME_MOST, false },
-        [LIMIT_CPU_TIME] = { "CPUTimeSec", "cpu_time_usec", "--cpu-time", LIMIT_UNIT_USEC,
-                1000, TIME_MOST, true },
+        [LIMIT_WALL_TIME] = { "WallTimeSec", "wall_time_usec", "--timeout", LIMIT_UNIT_USEC, 1000,
+                TIME_MOST, false },
+        [LIMIT_CPU_TIME] = { "CPUTimeSec", "cpu_time_usec", "--cpu-time", LIMIT_UNIT_USEC, 1000,
+                TIME_MOST, true },
         /* Below 4 MiB the kernel kills most programs while they are still being loaded. */
-        [LIMIT_MEMORY] = { "Memory", "memory_bytes", "--memory", LIMIT_UNIT_BYTES,
-                4 * MIB, 1024 * GIB, false },
+        [LIMIT_MEMORY] = { "Memory", "memory_bytes", "--memory", LIMIT_UNIT_BYTES, 4 * MIB,
+                1024 * GIB, false },
         /* The kernel's shortest quota is 1 ms; of the 100 ms period that is 1 %. */
-        [LIMIT_CPU_QUOTA] = { "CPUQuota", "cpu_quota_percent", "--cpus", LIMIT_UNIT_PERCENT,
-                1, 102400, false },
+        [LIMIT_CPU_QUOTA] = { "CPUQuota", "cpu_quota_percent", "--cpus", LIMIT_UNIT_PERCENT, 1,
+                102400, false },
         [LIMIT_PIDS] = { "Pids", "pids", "--pids", LIMIT_UNIT_COUNT, 1, 4194304, false },
-        [LIMIT_OUTPUT] = { "Output", "output_bytes", "--output-limit", LIMIT_UNIT_BYTES,
-                1, 64 * GIB, false },
-        [LIMIT_TMP_SIZE] = { "TmpSize", "tmp_size_bytes", "--tmp-size", LIMIT_UNIT_BYTES,
-                64 * KIB, 1024 * GIB, false },
-        [LIMIT_CODE_SIZE] = { "CodeSize", "code_size_bytes", NULL, LIMIT_UNIT_BYTES,
-                1, GIB, false },
-        [LIMIT_FILES_SIZE] = { "FilesSize", "files_size_bytes", NULL, LIMIT_UNIT_BYTES,
-                0, 64 * GIB, false },
+        [LIMIT_OUTPUT] = { "Output", "output_bytes", "--output-limit", LIMIT_UNIT_BYTES, 1,
+                64 * GIB, false },
+        [LIMIT_TMP_SIZE] = { "TmpSize", "tmp_size_bytes", "--tmp-size", LIMIT_UNIT_BYTES, 64 * KIB,
+                1024 * GIB, false },
+        [LIMIT_CODE_SIZE] = { "CodeSize", "code_size_bytes", NULL, LIMIT_UNIT_BYTES, 1, GIB,
+                false },
+        [LIMIT_FILES_SIZE] = { "FilesSize", "files_size_bytes", NULL, LIMIT_UNIT_BYTES, 0, 64 * GIB,
+                false },
 };
 
 int limit_parse(enum limit_id id, const char *text, uint64_t *ret)

@@ -3,8 +3,8 @@
 
 /*
  * The limits a job can have, as one table: its policy key, its field on the wire, its option on the
- * command line, its unit and range. Whatever handles limits walks this table, so that a new limit is
- * a row here, a field in the .proto, and the code that enforces it.
+ * command line, its unit and range. Whatever handles limits walks this table, so that a new limit
+ * is a row here, a field in the .proto, and the code that enforces it.
  */
 
 #include "common/macro.h"
@@ -30,8 +30,8 @@ enum limit_unit {
 };
 
 struct limit_info {
-        const char *key;   /* in a profile: "WallTimeSec"; its maximum is "Max" + key */
-        const char *field; /* in the .proto, errors and JSON: "wall_time_usec" */
+        const char *key;    /* in a profile: "WallTimeSec"; its maximum is "Max" + key */
+        const char *field;  /* in the .proto, errors and JSON: "wall_time_usec" */
         const char *option; /* of sandboxctl run, NULL where there is none */
         enum limit_unit unit;
         uint64_t least; /* smallest value that makes sense; smaller ones are refused */
@@ -45,8 +45,8 @@ struct limits {
         uint64_t value[_LIMIT_COUNT];
 };
 
-/* Reads a value in the limit's unit ("256M", "30s", "150%", "64"). -EINVAL not of that form, -ERANGE
- * outside least..most. An empty text is 0 for an optional limit, -EINVAL for others. */
+/* Reads a value in the limit's unit ("256M", "30s", "150%", "64"). -EINVAL not of that form,
+ * -ERANGE outside least..most. An empty text is 0 for an optional limit, -EINVAL for others. */
 int limit_parse(enum limit_id id, const char *text, uint64_t *ret);
 
 #define LIMIT_TEXT_MAX 32

@@ -16,8 +16,10 @@ static const struct {
         const char *name;
         enum log_level level;
 } level_names[] = {
-        { "error", LOG_LEVEL_ERROR },   { "warning", LOG_LEVEL_WARNING },
-        { "notice", LOG_LEVEL_NOTICE }, { "info", LOG_LEVEL_INFO },
+        { "error", LOG_LEVEL_ERROR },
+        { "warning", LOG_LEVEL_WARNING },
+        { "notice", LOG_LEVEL_NOTICE },
+        { "info", LOG_LEVEL_INFO },
         { "debug", LOG_LEVEL_DEBUG },
 };
 

@@ -24,9 +24,8 @@
 /* Arguments are evaluated twice: give them no side effects. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define container_of(ptr, type, member)                                                            \
-        ((type *) ((char *) (ptr) - offsetof(type, member)))
-#define ROUND_UP(n, d) (((n) + (d) - 1) / (d))
+#define container_of(ptr, type, member) ((type *) ((char *) (ptr) -offsetof(type, member)))
+#define ROUND_UP(n, d) (((n) + (d) -1) / (d))
 
 #define USEC_PER_SEC UINT64_C(1000000)
 #define USEC_PER_MSEC UINT64_C(1000)

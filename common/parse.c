@@ -13,7 +13,11 @@ struct unit {
 };
 
 static const struct unit size_units[] = {
-        { "", 1 }, { "K", KIB }, { "M", MIB }, { "G", GIB }, { "T", 1024 * GIB },
+        { "", 1 },
+        { "K", KIB },
+        { "M", MIB },
+        { "G", GIB },
+        { "T", 1024 * GIB },
 };
 
 static const struct unit time_units[] = {

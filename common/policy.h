@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The policy in force: server settings, profiles, runtimes. One flat structure without pointers: the
- * monitor fills it from the policy files and hands it to the frontend in a sealed memfd, so that the
- * frontend plans with exactly what the monitor enforces and opens no file.
+ * The policy in force: server settings, profiles, runtimes. One flat structure without pointers:
+ * the monitor fills it from the policy files and hands it to the frontend in a sealed memfd, so
+ * that the frontend plans with exactly what the monitor enforces and opens no file.
  */
 
 #include "common/limit.h"
@@ -20,12 +20,14 @@
 #define POLICY_PATH_MAX 256
 
 struct policy_server {
-        uint32_t max_frame_bytes;           /* MaxFrameSize=, one protocol frame */
-        uint32_t max_connections;           /* MaxConnections= */
-        uint32_t max_connections_per_user;  /* MaxConnectionsPerUser= */
-        uint32_t max_jobs;                  /* MaxJobs=, running at one time, in all */
-        uint32_t max_jobs_per_user;         /* MaxJobsPerUser= */
-        uint64_t frame_timeout_usec;        /* FrameTimeoutSec=, for a frame begun but not ended */
+        uint32_t max_frame_bytes;          /* MaxFrameSize=, one protocol frame */
+        uint32_t max_connections;          /* MaxConnections= */
+        uint32_t max_connections_per_user; /* MaxConnectionsPerUser= */
+        uint32_t max_jobs;                 /* MaxJobs=, running at one time, in all */
+        uint32_t max_jobs_per_user;        /* MaxJobsPerUser= */
+        uint64_t frame_timeout_usec;       /* FrameTimeoutSec=, for a frame begun but not ended */
+        uint32_t job_uid_base;             /* [UserNamespaces] Base=, kernel ids of jobs: */
+        uint32_t job_uid_size;             /* Size=, no client comes from among them */
 };
 
 struct policy_profile {
@@ -53,7 +55,7 @@ struct policy_runtime {
         char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX]; /* "KEY=VALUE" */
         uint32_t n_arguments;
         uint32_t n_environment;
-        uint8_t available;    /* the interpreter is on this host */
+        uint8_t available;     /* the interpreter is on this host */
         uint8_t returns_value; /* the launcher reports the last expression's value */
         uint8_t pad[6];
 };
@@ -66,8 +68,8 @@ struct policy {
         struct policy_server server;
         struct policy_profile profiles[POLICY_PROFILES_MAX];
         struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];
-        char driver[POLICY_NAME_MAX];        /* "cgroupfs" and the layout found, for doctor */
-        char missing[POLICY_TEXT_MAX];       /* controllers missing and allowed to be, for doctor */
+        char driver[POLICY_NAME_MAX];  /* "cgroupfs" and the layout found, for doctor */
+        char missing[POLICY_TEXT_MAX]; /* controllers missing and allowed to be, for doctor */
 };
 
 /* Find by name; runtimes by alias too. NULL when there is none. */

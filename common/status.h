@@ -33,28 +33,28 @@ int job_status_exit_code(enum job_status status, int exit_code, int signal, cons
 /* Where the making of a sandbox can fail, in order. */
 enum setup_step {
         SETUP_STEP_NONE = 0,
-        SETUP_STEP_LIMITS,     /* monitor: a limit that this host cannot enforce */
-        SETUP_STEP_CGROUP,     /* monitor: cgroups and their limits */
-        SETUP_STEP_CLONE,      /* monitor: the init process */
-        SETUP_STEP_RECEIVE,    /* init: its orders */
+        SETUP_STEP_LIMITS,  /* monitor: a limit that this host cannot enforce */
+        SETUP_STEP_CGROUP,  /* monitor: cgroups and their limits */
+        SETUP_STEP_CLONE,   /* monitor: the init process */
+        SETUP_STEP_RECEIVE, /* init: its orders */
         SETUP_STEP_HOSTNAME,
-        SETUP_STEP_ROOT,       /* entering the template mount namespace */
-        SETUP_STEP_USR,        /* overlay of /usr */
+        SETUP_STEP_ROOT, /* entering the template mount namespace */
+        SETUP_STEP_USR,  /* overlay of /usr */
         SETUP_STEP_PROC,
         SETUP_STEP_TMPFS,
-        SETUP_STEP_MASK,       /* masks and synthesised files in /proc */
-        SETUP_STEP_JOIN,       /* joining a cgroup leaf */
+        SETUP_STEP_MASK, /* masks and synthesised files in /proc */
+        SETUP_STEP_JOIN, /* joining a cgroup leaf */
         SETUP_STEP_USERNS,
-        SETUP_STEP_MAPS,       /* monitor: uid_map and gid_map */
+        SETUP_STEP_MAPS, /* monitor: uid_map and gid_map */
         SETUP_STEP_NETWORK,
-        SETUP_STEP_PAYLOAD,    /* forking the payload */
+        SETUP_STEP_PAYLOAD, /* forking the payload */
         SETUP_STEP_CGROUPNS,
         SETUP_STEP_RLIMITS,
         SETUP_STEP_CREDENTIALS,
         SETUP_STEP_SECCOMP,
-        SETUP_STEP_FILES,      /* the job's files and working directory */
+        SETUP_STEP_FILES, /* the job's files and working directory */
         SETUP_STEP_EXEC,
-        SETUP_STEP_LOST,       /* init ended without a report */
+        SETUP_STEP_LOST, /* init ended without a report */
         _SETUP_STEP_COUNT,
 };
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Frames: a 4-byte big-endian length, then that many bytes of one protobuf message. The reader takes
- * bytes as they come and gives whole frames; it allocates only what has arrived, never what a length
- * promises. Knows nothing of the messages inside. Used by frontend and client.
+ * Frames: a 4-byte big-endian length, then that many bytes of one protobuf message. The reader
+ * takes bytes as they come and gives whole frames; it allocates only what has arrived, never what a
+ * length promises. Knows nothing of the messages inside. Used by frontend and client.
  */
 
 #include "common/macro.h"

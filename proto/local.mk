@@ -8,7 +8,7 @@ proto_libproto_a_SOURCES = \
 proto_libproto_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 BUILT_SOURCES += proto/sandboxd.pb-c.c proto/sandboxd.pb-c.h
 CLEANFILES += proto/sandboxd.pb-c.c proto/sandboxd.pb-c.h
-EXTRA_DIST += proto/sandboxd.proto
+EXTRA_DIST += proto/sandboxd.proto proto/PROTOCOL.md
 
 proto/sandboxd.pb-c.c: proto/sandboxd.proto
 	$(AM_V_GEN)$(MKDIR_P) proto && $(PROTOC_C) -I$(srcdir)/proto --c_out=proto $(srcdir)/proto/sandboxd.proto

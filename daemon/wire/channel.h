@@ -31,7 +31,7 @@ struct channel_header {
         uint16_t op;
         uint32_t size; /* of the whole message */
         uint32_t pad;
-        uint64_t job;  /* the job's id; 0 where the operation is about none */
+        uint64_t job; /* the job's id; 0 where the operation is about none */
 };
 
 /* The order of the fds of CHANNEL_OP_START; stdin may be absent. */
@@ -68,19 +68,19 @@ enum channel_ended_flag {
 
 struct channel_ended {
         struct channel_header header;
-        uint32_t status;    /* enum job_status */
-        int32_t exit_code;  /* EXITED and OK */
-        int32_t signal;     /* SIGNALED and VIOLATION, else 0 */
-        uint32_t step;      /* enum setup_step, for SETUP_ERROR */
-        int32_t error;      /* positive errno, for SETUP_ERROR */
+        uint32_t status;   /* enum job_status */
+        int32_t exit_code; /* EXITED and OK */
+        int32_t signal;    /* SIGNALED and VIOLATION, else 0 */
+        uint32_t step;     /* enum setup_step, for SETUP_ERROR */
+        int32_t error;     /* positive errno, for SETUP_ERROR */
         uint32_t flags;
-        uint64_t wall_usec; /* from exec to end; 0 when there was no exec */
+        uint64_t wall_usec;  /* from exec to end; 0 when there was no exec */
         uint64_t setup_usec; /* from START to exec */
         uint64_t cpu_user_usec;
         uint64_t cpu_system_usec;
         uint64_t memory_peak_bytes;
         uint64_t pids_peak;
-        char detail[64];    /* what SETUP_ERROR is about: the controller, the limit */
+        char detail[64]; /* what SETUP_ERROR is about: the controller, the limit */
 };
 
 /* Fills the header of a message of size bytes. */
@@ -100,5 +100,5 @@ static inline void channel_header_init(struct channel_header *h, enum channel_op
 static inline bool channel_header_valid(const struct channel_header *h, size_t size)
 {
         return size >= sizeof(*h) && h->magic == CHANNEL_MAGIC && h->version == CHANNEL_VERSION &&
-                h->size == size;
+               h->size == size;
 }

@@ -3,14 +3,15 @@
 
 /*
  * What monitor and init say to each other over the SEQPACKET pair that is init's fd 3. The monitor
- * sends PREPARE (everything that does not depend on a job) and RUN (the job); for a cold job both are
- * in the socket before init starts. Init answers with events.
+ * sends PREPARE (everything that does not depend on a job) and RUN (the job); for a cold job both
+ * are in the socket before init starts. Init answers with events.
  *
  *      monitor                     init
  *      PREPARE, RUN  ------------>
  *                    <------------ USERNS   (write my id maps, please)
  *      MAPPED        ------------>
- *                    <------------ FAILED   (a step went wrong; may come from the payload's process)
+ *                    <------------ FAILED   (a step went wrong; may come from the payload's
+ * process)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
  */
 
@@ -35,8 +36,8 @@ enum launch_kind {
 };
 
 enum launch_prepare_fd {
-        LAUNCH_FD_MNTNS,   /* the template's mount namespace */
-        LAUNCH_FD_FILTER,  /* memfd with struct sock_filter[] */
+        LAUNCH_FD_MNTNS,  /* the template's mount namespace */
+        LAUNCH_FD_FILTER, /* memfd with struct sock_filter[] */
         _LAUNCH_FD_FIXED,
         /* then, with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; then
          * n_join_init "tasks" files of v1; then n_join_job of them */
@@ -52,9 +53,9 @@ struct launch_prepare {
         uint64_t memory_bytes; /* what meminfo shows */
         uint32_t cpus;         /* what cpuinfo and stat show */
         uint32_t loopback;
-        uint64_t tmp_size;     /* bytes of each tmpfs */
+        uint64_t tmp_size; /* bytes of each tmpfs */
         uint32_t tmp_inodes;
-        uint32_t masks_size;   /* bytes used of masks */
+        uint32_t masks_size; /* bytes used of masks */
         /* Paths beneath /proc, each ended by NUL: "f" + path for a file, "d" + path for a
          * directory. */
         char masks[LAUNCH_MASKS_MAX];
@@ -79,10 +80,10 @@ struct launch_run {
 
 struct launch_event {
         uint32_t kind;
-        uint32_t step;      /* enum setup_step */
-        int32_t error;      /* positive errno */
-        int32_t code;       /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
-        int32_t status;     /* exit code or signal */
+        uint32_t step;  /* enum setup_step */
+        int32_t error;  /* positive errno */
+        int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
+        int32_t status; /* exit code or signal */
         uint32_t pad;
         uint64_t exec_usec; /* CLOCK_MONOTONIC just before the payload's exec; 0: not reached */
         uint64_t end_usec;  /* CLOCK_MONOTONIC when it was reaped */
@@ -91,7 +92,7 @@ struct launch_event {
 /* Where things are in the sandbox that the monitor's template and init must agree on. */
 #define LAUNCH_PRIVATE_DIR "/.sandbox"
 #define LAUNCH_LAUNCHER_DIR LAUNCH_PRIVATE_DIR "/launchers"
-#define LAUNCH_RETURN_FILE LAUNCH_PRIVATE_DIR "/return"     /* a mount point in the template */
-#define LAUNCH_PROC_DIR LAUNCH_PRIVATE_DIR "/proc"          /* cpuinfo.N, stat.N, loadavg, sys/ */
+#define LAUNCH_RETURN_FILE LAUNCH_PRIVATE_DIR "/return" /* a mount point in the template */
+#define LAUNCH_PROC_DIR LAUNCH_PRIVATE_DIR "/proc"      /* cpuinfo.N, stat.N, loadavg, sys/ */
 #define LAUNCH_EMPTY_FILE LAUNCH_PRIVATE_DIR "/empty-file"
 #define LAUNCH_EMPTY_DIR LAUNCH_PRIVATE_DIR "/empty-dir"

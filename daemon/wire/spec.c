@@ -2,8 +2,8 @@
 /*
  * Writing and reading the job's memfd. The frontend writes; the payload's process, already without
  * privilege, reads. The reader takes every byte for hostile: it follows no offset that it has not
- * counted out itself, and asks for the seals first, since a mapping that somebody else can shrink is
- * a SIGBUS. Linked into the static init: needs nothing but common/error.c and common/io.c.
+ * counted out itself, and asks for the seals first, since a mapping that somebody else can shrink
+ * is a SIGBUS. Linked into the static init: needs nothing but common/error.c and common/io.c.
  */
 #include "daemon/wire/spec.h"
 
@@ -37,12 +37,11 @@ int spec_check_name(const char *name, size_t size, struct error *ret_error)
                 return error_set(ret_error, -EINVAL, "a file's name contains a NUL byte");
         if (size > SPEC_NAME_MAX)
                 return error_set(ret_error, -ENAMETOOLONG,
-                                "file name '%.*s...' is too long: the most is %d bytes", shown, name,
-                                SPEC_NAME_MAX);
+                        "file name '%.*s...' is too long: the most is %d bytes", shown, name,
+                        SPEC_NAME_MAX);
         if (name[0] == '/')
                 return error_set(ret_error, -EINVAL,
-                                "file name '%.*s' is absolute: names are relative to /box", shown,
-                                name);
+                        "file name '%.*s' is absolute: names are relative to /box", shown, name);
         for (size_t start = 0, end; start <= size; start = end + 1) {
                 const char *slash = memchr(name + start, '/', size - start);
 
@@ -50,17 +49,17 @@ int spec_check_name(const char *name, size_t size, struct error *ret_error)
                 r = check_part(name + start, end - start);
                 if (r == -ENAMETOOLONG)
                         return error_set(ret_error, r,
-                                        "file name '%.*s...' has a part of over %d bytes", shown, name,
-                                        SPEC_PART_MAX);
+                                "file name '%.*s...' has a part of over %d bytes", shown, name,
+                                SPEC_PART_MAX);
                 if (r < 0)
                         return error_set(ret_error, r,
-                                        "file name '%.*s' has an empty, '.' or '..' part: names stay in "
-                                        "/box",
-                                        shown, name);
+                                "file name '%.*s' has an empty, '.' or '..' part: names "
+                                "stay in /box",
+                                shown, name);
                 if (slash && ++depth > SPEC_DEPTH_MAX)
                         return error_set(ret_error, -ENAMETOOLONG,
-                                        "file name '%.*s...' is in more than %d folders", shown, name,
-                                        SPEC_DEPTH_MAX);
+                                "file name '%.*s...' is in more than %d folders", shown, name,
+                                SPEC_DEPTH_MAX);
         }
         return 0;
 }
@@ -109,8 +108,9 @@ int spec_write_head(int fd, const struct spec *spec)
                 spec->n_files > SPEC_FILES_MAX)
                 return -E2BIG;
         h.strings_size = strlen(spec->workdir) + 1 + strlen(spec->exec) + 1 +
-                strings_size(spec->argv, spec->argc) + strings_size(spec->envp, spec->envc) +
-                strings_size(spec->file_names, spec->n_files);
+                         strings_size(spec->argv, spec->argc) +
+                         strings_size(spec->envp, spec->envc) +
+                         strings_size(spec->file_names, spec->n_files);
         if (h.strings_size > SPEC_STRINGS_MAX)
                 return -E2BIG;
         for (size_t i = 0; i < spec->n_files; i++)

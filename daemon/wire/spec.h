@@ -6,8 +6,8 @@
  * sealed memfd. The frontend writes it, the monitor forwards it unread, and the payload's process
  * reads it after it has shed every privilege, inside the job's cgroup. Everything in it is hostile.
  *
- * Layout: struct spec_header; n_files struct spec_file; the strings, each ended by NUL, in the order
- * workdir, exec, argv..., envp..., file names...; then the files' bytes, one after the other.
+ * Layout: struct spec_header; n_files struct spec_file; the strings, each ended by NUL, in the
+ * order workdir, exec, argv..., envp..., file names...; then the files' bytes, one after the other.
  */
 
 #include "common/error.h"

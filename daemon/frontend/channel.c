@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The channel to the monitor. Runs in the frontend. What comes from the monitor is trusted in what
+ * it says, but a message that is not of the table means that the two are not of one build, and ends
+ * the frontend.
+ */
+#include "daemon/frontend/channel.h"
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/frontend/frontend.h"
+#include "daemon/frontend/job.h"
+
+/* Messages handled before clients get their turn again. */
+#define MESSAGES_PER_TURN 64
+
+union message {
+        struct channel_header header;
+        struct channel_start start;
+        struct channel_kill kill;
+        struct channel_ended ended;
+};
+
+struct channel_message {
+        TAILQ_ENTRY(channel_message) entries;
+        union message body;
+        int fds[_CHANNEL_FD_COUNT];
+        size_t n_fds;
+};
+
+static void message_free(struct channel_message *m)
+{
+        io_close_all(m->fds, m->n_fds);
+        free(m);
+}
+
+static void on_ended(struct frontend *f, const union message *m, int *fd)
+{
+        struct job *job = frontend_find_job(f, m->header.job);
+
+        if (job)
+                job_on_ended(job, &m->ended, fd);
+}
+
+static void on_gone(struct frontend *f, const union message *m, int *fd)
+{
+        struct job *job = frontend_find_job(f, m->header.job);
+
+        if (job)
+                job_on_gone(job);
+}
+
+static void on_stop(struct frontend *f, const union message *m, int *fd)
+{
+        frontend_on_stop(f);
+}
+
+/* A handler that keeps the fd leaves -EBADF behind. */
+static const struct {
+        enum channel_op op;
+        size_t size;
+        size_t max_fds;
+        void (*handle)(struct frontend *f, const union message *m, int *fd);
+} operations[] = {
+        { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
+        { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
+        { CHANNEL_OP_STOP, sizeof(struct channel_header), 0, on_stop },
+};
+
+static int dispatch(struct channel *ch, const union message *m, size_t size, int *fd, size_t n_fds)
+{
+        if (!channel_header_valid(&m->header, size))
+                return -EBADMSG;
+        for (size_t i = 0; i < ELEMENTSOF(operations); i++) {
+                if (operations[i].op != m->header.op)
+                        continue;
+                if (operations[i].size != size || n_fds > operations[i].max_fds)
+                        return -EBADMSG;
+                operations[i].handle(ch->frontend, m, fd);
+                return 0;
+        }
+        return -EBADMSG;
+}
+
+/* Receives what is there. 0, or a negative errno when the channel is of no use any more. */
+static int receive(struct channel *ch)
+{
+        for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
+                _cleanup_close_ int fd = -EBADF;
+                union message m;
+                size_t n_fds = 0;
+                ssize_t n;
+                int r;
+
+                n = io_receive_message(ch->fd, &m, sizeof(m), &fd, 1, &n_fds);
+                if (n == -EAGAIN)
+                        return 0;
+                if (n == 0)
+                        return -EPIPE;
+                if (n < 0)
+                        return (int) n;
+                r = dispatch(ch, &m, (size_t) n, &fd, n_fds);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Sends what has been waiting, as far as the socket takes it. */
+static int flush(struct channel *ch)
+{
+        struct channel_message *m;
+
+        while ((m = TAILQ_FIRST(&ch->pending))) {
+                int r = io_send_message(ch->fd, &m->body, m->body.header.size, m->fds, m->n_fds);
+
+                if (r == -EAGAIN)
+                        return 0;
+                if (r < 0)
+                        return r;
+                TAILQ_REMOVE(&ch->pending, m, entries);
+                message_free(m);
+        }
+        return sd_event_source_set_io_events(ch->source, EPOLLIN);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct channel *ch = userdata;
+        int r = 0;
+
+        if (revents & EPOLLOUT)
+                r = flush(ch);
+        if (r >= 0 && revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                r = receive(ch);
+        if (r < 0) {
+                if (r != -EPIPE && r != -ECONNRESET)
+                        log_error("the channel to the monitor failed: %s", strerror(-r));
+                (void) sd_event_source_set_enabled(ch->source, SD_EVENT_OFF);
+                frontend_on_monitor_lost(ch->frontend);
+        }
+        return 0;
+}
+
+static int put_off(struct channel *ch, const union message *body, int *fds, size_t n_fds)
+{
+        struct channel_message *m = calloc(1, sizeof(*m));
+
+        if (!m)
+                return -ENOMEM;
+        m->body = *body;
+        m->n_fds = n_fds;
+        for (size_t i = 0; i < n_fds; i++)
+                m->fds[i] = TAKE_FD(fds[i]);
+        TAILQ_INSERT_TAIL(&ch->pending, m, entries);
+        return sd_event_source_set_io_events(ch->source, EPOLLIN | EPOLLOUT);
+}
+
+/* Sends now, or later when the socket is full; messages keep their order. */
+static int post(struct channel *ch, const union message *body, int *fds, size_t n_fds)
+{
+        int r = -EAGAIN;
+
+        if (TAILQ_EMPTY(&ch->pending))
+                r = io_send_message(ch->fd, body, body->header.size, fds, n_fds);
+        if (r == -EAGAIN)
+                r = put_off(ch, body, fds, n_fds);
+        return r;
+}
+
+int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags,
+        const struct limits *limits, int *fds, size_t n_fds)
+{
+        union message m = {
+                .start = {
+                        .profile = profile,
+                        .flags = flags,
+                        .limits = *limits,
+                },
+        };
+        int r;
+
+        channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m.start), job);
+        r = post(ch, &m, fds, n_fds);
+        io_close_all(fds, n_fds);
+        return r;
+}
+
+int channel_kill(struct channel *ch, uint64_t job, enum job_status cause)
+{
+        union message m = { .kill = { .cause = cause } };
+
+        channel_header_init(&m.header, CHANNEL_OP_KILL, sizeof(m.kill), job);
+        return post(ch, &m, NULL, 0);
+}
+
+int channel_init(struct channel *ch, struct frontend *f, int fd)
+{
+        int r;
+
+        *ch = (struct channel) { .frontend = f, .fd = fd };
+        TAILQ_INIT(&ch->pending);
+        r = io_set_nonblock(fd);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(f->event, &ch->source, fd, EPOLLIN, on_io, ch);
+        if (r < 0)
+                return r;
+        /* Verdicts and the order to stop go before new work. */
+        return sd_event_source_set_priority(ch->source, SD_EVENT_PRIORITY_IMPORTANT);
+}
+
+void channel_done(struct channel *ch)
+{
+        struct channel_message *m;
+
+        while ((m = TAILQ_FIRST(&ch->pending))) {
+                TAILQ_REMOVE(&ch->pending, m, entries);
+                message_free(m);
+        }
+        ch->source = sd_event_source_disable_unref(ch->source);
+        ch->fd = safe_close(ch->fd);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The frontend's end of the channel to the monitor.
+ */
+
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/wire/channel.h"
+
+struct frontend;
+struct channel_message;
+
+TAILQ_HEAD(channel_queue, channel_message);
+
+struct channel {
+        struct frontend *frontend;
+        int fd;
+        sd_event_source *source;
+        struct channel_queue pending; /* messages that the socket has no room for yet */
+};
+
+/* Takes fd over. */
+int channel_init(struct channel *ch, struct frontend *f, int fd);
+void channel_done(struct channel *ch);
+
+/* Asks for a sandbox. Takes the fds over, in the order of enum channel_start_fd, also on error. */
+int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags,
+        const struct limits *limits, int *fds, size_t n_fds);
+/* Asks for a job's end; cause is what its verdict will be. */
+int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Client connections. Runs in the frontend; everything read here is hostile. No client can make the
+ * loop wait or the memory grow: reads are incremental, the queue of responses has a high-water mark
+ * beyond which neither requests nor job output are read, and a frame begun must end in time.
+ */
+#include "daemon/frontend/connection.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/parse.h"
+#include "daemon/frontend/job.h"
+#include "daemon/frontend/reply.h"
+#include "daemon/frontend/request.h"
+
+#define QUEUE_HIGH (1 * MIB)
+#define QUEUE_LOW (QUEUE_HIGH / 2)
+
+static const struct {
+        unsigned next;
+} states[_CONNECTION_STATE_COUNT] = {
+        [CONNECTION_NEW] = { 1U << CONNECTION_READY | 1U << CONNECTION_CLOSING },
+        [CONNECTION_READY] = { 1U << CONNECTION_CLOSING },
+        [CONNECTION_CLOSING] = { 0 },
+};
+
+static void set_state(struct connection *c, enum connection_state state)
+{
+        ASSERT(states[c->state].next & 1U << state);
+        c->state = state;
+}
+
+void connection_set_ready(struct connection *c)
+{
+        set_state(c, CONNECTION_READY);
+}
+
+struct job *connection_find_job(struct connection *c, uint64_t request)
+{
+        struct job *job;
+
+        LIST_FOREACH (job, &c->jobs, of_connection)
+                if (job->request == request)
+                        return job;
+        return NULL;
+}
+
+/* Its client no longer hears of its jobs: they end, and those not yet started are gone at once. */
+static void abandon_jobs(struct connection *c)
+{
+        struct job *job;
+
+        while ((job = LIST_FIRST(&c->jobs)))
+                job_abandon(job);
+}
+
+static void set_congested(struct connection *c, bool congested)
+{
+        struct job *job, *next;
+
+        if (c->congested == congested)
+                return;
+        c->congested = congested;
+        for (job = LIST_FIRST(&c->jobs); job; job = next) {
+                next = LIST_NEXT(job, of_connection);
+                /* Resuming may finish and free the job; its result may congest us again. */
+                if (c->congested)
+                        job_pause(job);
+                else
+                        job_resume(job);
+        }
+}
+
+void connection_send(struct connection *c, const Sandboxd__V1__Response *response)
+{
+        if (c->state == CONNECTION_CLOSING)
+                return;
+        /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
+         * event closes it: one of them may be what is speaking. */
+        if (reply_pack(&c->out, response) < 0) {
+                queue_done(&c->out);
+                set_state(c, CONNECTION_CLOSING);
+        }
+        if (queue_size(&c->out) > QUEUE_HIGH)
+                set_congested(c, true);
+        if (!c->blocked)
+                (void) sd_event_source_set_enabled(c->flush, SD_EVENT_ONESHOT);
+}
+
+void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
+        const char *format, ...)
+{
+        struct error text;
+        va_list ap;
+
+        if (c->state == CONNECTION_CLOSING)
+                return;
+        va_start(ap, format);
+        (void) vsnprintf(text.text, sizeof(text.text), format, ap);
+        va_end(ap);
+        log_debug("closing a connection of uid %u: %s", (unsigned) c->uid, text.text);
+        reply_error(c, id, code, "", text.text);
+        if (c->state != CONNECTION_CLOSING)
+                set_state(c, CONNECTION_CLOSING);
+        abandon_jobs(c);
+}
+
+/* Whether the client owes the rest of something, and not we. */
+static bool is_waiting(const struct connection *c)
+{
+        if (c->state != CONNECTION_READY)
+                return true;
+        return !c->congested && frame_reader_partial(&c->reader);
+}
+
+/* Arms the deadline when a wait begins; progress begins it anew. */
+static void update_deadline(struct connection *c, bool progress)
+{
+        int enabled = SD_EVENT_OFF;
+
+        (void) sd_event_source_get_enabled(c->deadline, &enabled);
+        if (!is_waiting(c)) {
+                (void) sd_event_source_set_enabled(c->deadline, SD_EVENT_OFF);
+                return;
+        }
+        if (enabled != SD_EVENT_OFF && !progress)
+                return;
+        (void) sd_event_source_set_time_relative(c->deadline,
+                c->frontend->policy->server.frame_timeout_usec);
+        (void) sd_event_source_set_enabled(c->deadline, SD_EVENT_ONESHOT);
+}
+
+static void update_io(struct connection *c)
+{
+        uint32_t events = 0;
+
+        if (c->state != CONNECTION_CLOSING && !c->congested)
+                events |= EPOLLIN;
+        if (c->blocked)
+                events |= EPOLLOUT;
+        (void) sd_event_source_set_io_events(c->io, events);
+}
+
+/* Handles the frames that are whole, until the client should wait. */
+static void handle_frames(struct connection *c)
+{
+        enum connection_state before = c->state;
+        bool progress = false;
+        const uint8_t *body;
+        size_t size;
+        int r = 0;
+
+        while (c->state != CONNECTION_CLOSING && !c->congested) {
+                r = frame_reader_next(&c->reader, &body, &size);
+                if (r <= 0)
+                        break;
+                request_handle(c, body, size);
+                progress = true;
+        }
+        if (r == -EMSGSIZE)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
+                        "the frame is over MaxFrameSize= (%u bytes): send input in parts",
+                        c->frontend->policy->server.max_frame_bytes);
+        else if (r < 0)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
+                        "the frame is empty: put one Request into each frame");
+        update_deadline(c, progress || c->state != before);
+        update_io(c);
+}
+
+/* Sends what the socket takes; that may have been the last of it. */
+static void send_queued(struct connection *c)
+{
+        ssize_t n = queue_write(&c->out, c->fd);
+
+        c->blocked = queue_size(&c->out) > 0;
+        if ((n < 0 && n != -EAGAIN) || (!c->blocked && c->state == CONNECTION_CLOSING)) {
+                connection_free(c);
+                return;
+        }
+        if (c->congested && queue_size(&c->out) < QUEUE_LOW) {
+                set_congested(c, false);
+                handle_frames(c);
+        } else
+                update_io(c);
+        frontend_check_stopped(c->frontend);
+}
+
+static int on_flush(sd_event_source *source, void *userdata)
+{
+        send_queued(userdata);
+        return 0;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct connection *c = userdata;
+        ssize_t n;
+
+        if (revents & (EPOLLHUP | EPOLLERR)) {
+                connection_free(c);
+                return 0;
+        }
+        if (revents & EPOLLOUT) {
+                send_queued(c);
+                return 0;
+        }
+        n = frame_reader_fill(&c->reader, fd);
+        if (n == -EAGAIN)
+                return 0;
+        if (n <= 0) {
+                connection_free(c);
+                return 0;
+        }
+        handle_frames(c);
+        return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct connection *c = userdata;
+        char text[FORMAT_MAX];
+
+        if (c->state == CONNECTION_CLOSING) {
+                connection_free(c);
+                return 0;
+        }
+        connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
+                "no whole %s came within FrameTimeoutSec= (%s): connect again",
+                c->state == CONNECTION_NEW ? "Hello" : "frame",
+                format_time(text, c->frontend->policy->server.frame_timeout_usec));
+        update_deadline(c, true);
+        update_io(c);
+        return 0;
+}
+
+static int add_sources(struct connection *c)
+{
+        sd_event *event = c->frontend->event;
+        int r;
+
+        r = sd_event_add_io(event, &c->io, c->fd, EPOLLIN, on_io, c);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(event, &c->flush, on_flush, c);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(c->flush, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        return sd_event_add_time_relative(event, &c->deadline, CLOCK_MONOTONIC,
+                c->frontend->policy->server.frame_timeout_usec, FRONTEND_TIMER_ACCURACY,
+                on_deadline, c);
+}
+
+static void drop_sources(struct connection *c)
+{
+        c->io = sd_event_source_disable_unref(c->io);
+        c->flush = sd_event_source_disable_unref(c->flush);
+        c->deadline = sd_event_source_disable_unref(c->deadline);
+}
+
+int connection_new(struct frontend *f, int fd, uid_t uid)
+{
+        struct connection *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        c->frontend = f;
+        c->fd = fd;
+        c->uid = uid;
+        LIST_INIT(&c->jobs);
+        frame_reader_init(&c->reader, f->policy->server.max_frame_bytes);
+        r = add_sources(c);
+        if (r < 0) {
+                drop_sources(c);
+                free(c);
+                return r;
+        }
+        LIST_INSERT_HEAD(&f->connections, c, entries);
+        return 0;
+}
+
+void connection_free(struct connection *c)
+{
+        struct frontend *f = c->frontend;
+
+        abandon_jobs(c);
+        drop_sources(c);
+        LIST_REMOVE(c, entries);
+        frame_reader_done(&c->reader);
+        queue_done(&c->out);
+        account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS);
+        (void) safe_close(c->fd);
+        free(c);
+        frontend_check_stopped(f);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One client: frames in, frames out, and its jobs.
+ */
+
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/frontend/frontend.h"
+#include "daemon/frontend/queue.h"
+#include "proto/frame.h"
+#include "proto/sandboxd.pb-c.h"
+
+enum connection_state {
+        CONNECTION_NEW, /* has not said Hello */
+        CONNECTION_READY,
+        CONNECTION_CLOSING, /* is told why, then closed */
+        _CONNECTION_STATE_COUNT,
+};
+
+struct connection {
+        struct frontend *frontend;
+        LIST_ENTRY(connection) entries;
+        struct job_list jobs;
+        int fd;
+        uid_t uid;
+        enum connection_state state;
+        struct frame_reader reader;
+        struct queue out;
+        bool congested; /* out is over its high-water mark and not yet below the low one */
+        bool blocked;   /* the socket takes no more for now */
+        sd_event_source *io;
+        sd_event_source *flush; /* sends what was queued, once a turn of the loop */
+        sd_event_source *deadline;
+};
+
+/* Takes fd over on success. */
+int connection_new(struct frontend *f, int fd, uid_t uid);
+/* Ends its jobs, too. Only the connection's own events and the end of the frontend may call this:
+ * everything below them uses connection_fail(). */
+void connection_free(struct connection *c);
+
+void connection_set_ready(struct connection *c);
+
+/* Queues a response. One that there is no memory for closes the connection. */
+void connection_send(struct connection *c, const Sandboxd__V1__Response *response);
+/* Says why, takes no further request, ends its jobs, and closes once the client has read it. */
+void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
+        const char *format, ...) _printf_(4, 5);
+
+/* Whether jobs should hold back their output. */
+static inline bool connection_is_congested(const struct connection *c)
+{
+        return c->congested;
+}
+
+struct job *connection_find_job(struct connection *c, uint64_t request);

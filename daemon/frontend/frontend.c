@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frontend's context and its end. One thread, one event loop, nothing in it blocks.
+ */
+#include "daemon/frontend/frontend.h"
+
+#include "common/log.h"
+#include "daemon/frontend/connection.h"
+#include "daemon/frontend/job.h"
+#include "daemon/frontend/reply.h"
+
+/* How long clients have, once the last job has ended, to read what they were told. */
+#define LAST_FLUSH_USEC (1 * USEC_PER_SEC)
+
+struct job *frontend_find_job(struct frontend *f, uint64_t id)
+{
+        struct job *job;
+
+        LIST_FOREACH (job, &f->jobs, entries)
+                if (job->id == id)
+                        return job;
+        return NULL;
+}
+
+static bool everything_is_sent(const struct frontend *f)
+{
+        struct connection *c;
+
+        LIST_FOREACH (c, &f->connections, entries)
+                if (queue_size(&c->out) > 0)
+                        return false;
+        return true;
+}
+
+void frontend_check_stopped(struct frontend *f)
+{
+        if (!f->stopping || !LIST_EMPTY(&f->jobs))
+                return;
+        if (everything_is_sent(f))
+                (void) sd_event_exit(f->event, 0);
+        else
+                (void) sd_event_source_set_enabled(f->last_flush, SD_EVENT_ONESHOT);
+}
+
+static int on_last_flush(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct frontend *f = userdata;
+
+        log_notice("some clients did not read their last responses");
+        return sd_event_exit(f->event, 0);
+}
+
+void frontend_on_stop(struct frontend *f)
+{
+        struct job *job, *next;
+
+        if (f->stopping)
+                return;
+        f->stopping = true;
+        (void) sd_event_source_set_enabled(f->listener.source, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(f->listener.pause, SD_EVENT_OFF);
+        (void) sd_event_source_set_time_relative(f->last_flush, LAST_FLUSH_USEC);
+        for (job = LIST_FIRST(&f->jobs); job; job = next) {
+                next = LIST_NEXT(job, entries);
+                job_stop(job);
+        }
+        frontend_check_stopped(f);
+}
+
+void frontend_on_monitor_lost(struct frontend *f)
+{
+        f->monitor_lost = true;
+        (void) sd_event_exit(f->event, 0);
+}
+
+/* What clients hear last. Those that do not read are not waited for. */
+static void say_goodbye(struct frontend *f)
+{
+        struct connection *c;
+
+        LIST_FOREACH (c, &f->connections, entries) {
+                reply_error(c, 0,
+                        f->monitor_lost ? SANDBOXD__V1__ERROR_CODE__INTERNAL
+                                        : SANDBOXD__V1__ERROR_CODE__DRAINING,
+                        "", "sandboxd is stopping: connect again when it is back");
+                (void) queue_write(&c->out, c->fd);
+        }
+}
+
+int frontend_run(struct frontend *f)
+{
+        int r;
+
+        r = sd_event_loop(f->event);
+        say_goodbye(f);
+        return r;
+}
+
+static int init(struct frontend *f, int channel_fd, int listen_fd)
+{
+        int r;
+
+        r = channel_init(&f->channel, f, channel_fd);
+        if (r < 0)
+                return r;
+        r = listener_init(&f->listener, f, listen_fd);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(f->event, &f->last_flush, CLOCK_MONOTONIC, 0,
+                FRONTEND_TIMER_ACCURACY, on_last_flush, f);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(f->last_flush, SD_EVENT_OFF);
+}
+
+int frontend_new(int channel_fd, int listen_fd, const struct policy *policy, struct frontend **ret)
+{
+        _cleanup_(frontend_freep) struct frontend *f = calloc(1, sizeof(*f));
+        int r;
+
+        if (!f)
+                return -ENOMEM;
+        f->policy = policy;
+        f->monitor_pid = getppid();
+        f->channel.fd = f->listener.fd = -EBADF;
+        TAILQ_INIT(&f->channel.pending);
+        LIST_INIT(&f->connections);
+        LIST_INIT(&f->jobs);
+        r = sd_event_new(&f->event);
+        if (r < 0)
+                return r;
+        r = init(f, channel_fd, listen_fd);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+void frontend_free(struct frontend *f)
+{
+        struct connection *c;
+        struct job *job;
+
+        f->stopping = false; /* no order to exit from here on */
+        while ((c = LIST_FIRST(&f->connections)))
+                connection_free(c);
+        while ((job = LIST_FIRST(&f->jobs)))
+                job_free(job);
+        channel_done(&f->channel);
+        listener_done(&f->listener);
+        f->last_flush = sd_event_source_disable_unref(f->last_flush);
+        f->event = sd_event_unref(f->event);
+        ASSERT(account_book_is_empty(&f->accounts));
+        free(f);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The frontend's one context: event loop, policy, connections, jobs, books.
+ */
+
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "common/policy.h"
+#include "daemon/frontend/account.h"
+#include "daemon/frontend/channel.h"
+#include "daemon/frontend/listener.h"
+
+#define FRONTEND_BUFFER_SIZE (64 * KIB)
+
+/* In usec, and no more: with room to move a timer, sd-event opens a file in /proc to choose by. */
+#define FRONTEND_TIMER_ACCURACY 1
+
+struct connection;
+struct job;
+
+LIST_HEAD(connection_list, connection);
+LIST_HEAD(job_list, job);
+
+struct frontend {
+        sd_event *event;
+        const struct policy *policy;
+        pid_t monitor_pid;
+        struct channel channel;
+        struct listener listener;
+        struct account_book accounts;
+        struct connection_list connections;
+        struct job_list jobs;
+        bool stopping;               /* no new job is taken */
+        bool monitor_lost;           /* the channel has ended: no job can go on */
+        sd_event_source *last_flush; /* while stopping: how long clients have to read their results
+                                      */
+        uint8_t buffer[FRONTEND_BUFFER_SIZE]; /* for one read of job output */
+};
+
+/* Takes both fds over; the policy is borrowed and must stay. */
+int frontend_new(int channel_fd, int listen_fd, const struct policy *policy, struct frontend **ret);
+void frontend_free(struct frontend *f);
+DEFINE_CLEANUP(struct frontend *, frontend_free)
+
+/* Serves until the monitor says stop or is gone; returns 0 or a negative errno. */
+int frontend_run(struct frontend *f);
+
+struct job *frontend_find_job(struct frontend *f, uint64_t id);
+
+/* What the channel reports about the monitor itself. */
+void frontend_on_stop(struct frontend *f);
+void frontend_on_monitor_lost(struct frontend *f);
+
+/* To be called whenever a job or a byte for a client is done: ends a frontend that is stopping once
+ * nothing is left to do. */
+void frontend_check_stopped(struct frontend *f);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pipes of a job: their making, output to the client, stdin from it. Runs in the frontend.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "common/io.h"
+#include "daemon/frontend/job.h"
+#include "daemon/frontend/reply.h"
+
+/* Bytes read at most from the pipe of a job that is gone: as much as a pipe can be made to hold. */
+#define DRAIN_MAX (2 * MIB)
+
+/* The ends of the three pipes; the job's ends in the order of the channel. */
+struct pipes {
+        int job[_CHANNEL_FD_COUNT];
+        size_t n_job;
+        int own_output[_JOB_STREAMS];
+        int own_input;
+};
+
+static void pipes_done(struct pipes *p)
+{
+        io_close_all(p->job, ELEMENTSOF(p->job));
+        io_close_all(p->own_output, ELEMENTSOF(p->own_output));
+        p->own_input = safe_close(p->own_input);
+}
+
+/* Opens a pipe of which we keep one end, non-blocking. */
+static int open_pipe(int *ret_read, int *ret_write, bool keep_read)
+{
+        int fds[2], own, r = 0;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        own = keep_read ? fds[0] : fds[1];
+        /* The payload has another uid, and programs open /dev/stdout anew. */
+        if (fchmod(own, 0666) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = io_set_nonblock(own);
+        if (r < 0) {
+                io_close_all(fds, 2);
+                return r;
+        }
+        *ret_read = fds[0];
+        *ret_write = fds[1];
+        return 0;
+}
+
+static int open_pipes(struct pipes *p, bool with_stdin)
+{
+        static const enum channel_start_fd ends[_JOB_STREAMS] = {
+                [JOB_STDOUT] = CHANNEL_FD_STDOUT,
+                [JOB_STDERR] = CHANNEL_FD_STDERR,
+        };
+        int r;
+
+        for (size_t i = 0; i < _JOB_STREAMS; i++) {
+                r = open_pipe(&p->own_output[i], &p->job[ends[i]], true);
+                if (r < 0)
+                        return r;
+        }
+        p->n_job = CHANNEL_FD_STDIN;
+        if (!with_stdin)
+                return 0;
+        r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
+        if (r < 0)
+                return r;
+        p->n_job = _CHANNEL_FD_COUNT;
+        return 0;
+}
+
+/* Out of the event loop first, then closed. */
+static void close_stream(struct job_stream *s)
+{
+        s->source = sd_event_source_disable_unref(s->source);
+        output_done(&s->output);
+}
+
+static void close_input(struct job *j)
+{
+        j->input_source = sd_event_source_disable_unref(j->input_source);
+        input_done(&j->input);
+}
+
+/* Reads once and sends what is kept. Returns what output_read() did. */
+static ssize_t forward_output(struct job_stream *s)
+{
+        struct job *j = s->job;
+        uint8_t *buffer = j->frontend->buffer;
+        size_t kept = 0;
+        ssize_t n;
+
+        n = output_read(&s->output, buffer, FRONTEND_BUFFER_SIZE, &kept);
+        if (n == -EAGAIN)
+                return n;
+        if (n == 0) {
+                close_stream(s);
+                return 0;
+        }
+        if (kept > 0 && j->connection)
+                reply_output(j->connection, j->request, s->name, buffer, kept);
+        if (output_is_excessive(&s->output))
+                job_kill(j, JOB_STATUS_OUTPUT_LIMIT);
+        return n;
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct job_stream *s = userdata;
+
+        if (forward_output(s) == 0)
+                job_try_finish(s->job);
+        return 0;
+}
+
+void job_drain_streams(struct job *j)
+{
+        for (size_t i = 0; i < _JOB_STREAMS; i++) {
+                struct job_stream *s = &j->streams[i];
+                uint64_t end = s->output.written + DRAIN_MAX;
+
+                while (!output_ended(&s->output) && s->output.written < end)
+                        if (forward_output(s) <= 0)
+                                break;
+                close_stream(s);
+        }
+}
+
+void job_pause(struct job *j)
+{
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                if (j->streams[i].source)
+                        (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_OFF);
+}
+
+void job_resume(struct job *j)
+{
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                if (j->streams[i].source)
+                        (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_ON);
+        job_try_finish(j);
+}
+
+/* Tells the client what came of its bytes, and waits for room while there are more of them. */
+static void update_input(struct job *j)
+{
+        struct input *in = &j->input;
+        uint64_t credit = input_take_credit(in);
+
+        if (j->connection && (credit > 0 || in->closed))
+                reply_stdin_credit(j->connection, j->request, credit, in->closed);
+        if (input_is_over(in))
+                close_input(j);
+        else
+                (void) sd_event_source_set_io_events(j->input_source,
+                        input_pending(in) ? EPOLLOUT : 0);
+}
+
+static int on_input(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct job *j = userdata;
+
+        /* Writing would say that the job has closed its end, but there may be nothing to write. */
+        if (revents & EPOLLERR)
+                input_set_closed(&j->input);
+        else
+                input_flush(&j->input);
+        update_input(j);
+        return 0;
+}
+
+int job_push_stdin(struct job *j, const void *data, size_t size, bool eof)
+{
+        bool was_open = j->input.fd >= 0;
+        int r;
+
+        if (!j->wants_stdin)
+                return -EBADE;
+        if (job_is_receiving(j))
+                return -EDQUOT;
+        r = input_push(&j->input, data, size, eof);
+        if (r >= 0 && was_open)
+                update_input(j);
+        return r;
+}
+
+/* Hands our ends of the pipes to the job's streams. */
+static int attach(struct job *j, struct pipes *p)
+{
+        sd_event *event = j->frontend->event;
+        int r;
+
+        for (size_t i = 0; i < _JOB_STREAMS; i++) {
+                struct job_stream *s = &j->streams[i];
+
+                output_init(&s->output, TAKE_FD(p->own_output[i]), j->limits.value[LIMIT_OUTPUT],
+                        j->strict_output);
+                r = sd_event_add_io(event, &s->source, s->output.fd, EPOLLIN, on_output, s);
+                if (r < 0)
+                        return r;
+        }
+        if (!j->wants_stdin)
+                return 0;
+        input_init(&j->input, TAKE_FD(p->own_input));
+        return sd_event_add_io(event, &j->input_source, j->input.fd, 0, on_input, j);
+}
+
+int job_start(struct job *j)
+{
+        struct frontend *f = j->frontend;
+        _cleanup_(pipes_done) struct pipes p = {
+                .job = { -EBADF, -EBADF, -EBADF, -EBADF },
+                .own_output = { -EBADF, -EBADF },
+                .own_input = -EBADF,
+        };
+        uint32_t flags = j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0;
+        int r;
+
+        r = open_pipes(&p, j->wants_stdin);
+        if (r < 0)
+                return r;
+        r = attach(j, &p);
+        if (r < 0)
+                return r;
+        r = upload_finish(&j->upload);
+        if (r < 0)
+                return r;
+        p.job[CHANNEL_FD_SPEC] = r;
+        j->started_usec = io_now_usec();
+        j->started_at_usec = io_realtime_usec();
+        return channel_start(&f->channel, j->id, (uint32_t) (j->profile - f->policy->profiles),
+                flags, &j->limits, p.job, p.n_job);
+}
+
+void job_close_streams(struct job *j)
+{
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                close_stream(&j->streams[i]);
+        close_input(j);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a job. Runs in the frontend. A job ends here once: every way out goes through
+ * JOB_FINISHED and job_free(), which releases the slot that its user was charged.
+ */
+#include "daemon/frontend/job.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/frontend/reply.h"
+
+void job_set_state(struct job *j, enum job_state state)
+{
+        ASSERT(job_state_may_follow(j->state, state));
+        log_debug("job %016" PRIx64 ": %s to %s", j->id, job_state_name(j->state),
+                job_state_name(state));
+        j->state = state;
+}
+
+/* An id that cannot be guessed and is no other live job's. */
+static int choose_id(struct frontend *f, uint64_t *ret)
+{
+        uint64_t id = 0;
+
+        while (id == 0 || frontend_find_job(f, id))
+                if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+                        return -errno;
+        *ret = id;
+        return 0;
+}
+
+static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run *run)
+{
+        j->runtime = plan->runtime;
+        j->profile = plan->profile;
+        j->limits = plan->limits;
+        j->command = TAKE_PTR(plan->exec);
+        j->workdir = TAKE_PTR(plan->workdir);
+        j->strict_output = run->strict_output;
+        j->wants_stdin = run->stdin;
+        j->label_size = run->label.len;
+        if (run->label.len > 0)
+                memcpy(j->label, run->label.data, run->label.len);
+}
+
+static int job_new(struct connection *c, uint64_t request, struct plan *plan,
+        const Sandboxd__V1__Run *run, struct job **ret)
+{
+        static const Sandboxd__V1__Output__Stream names[_JOB_STREAMS] = {
+                [JOB_STDOUT] = SANDBOXD__V1__OUTPUT__STREAM__STDOUT,
+                [JOB_STDERR] = SANDBOXD__V1__OUTPUT__STREAM__STDERR,
+        };
+        _cleanup_free_ struct job *j = calloc(1, sizeof(*j));
+        int r;
+
+        if (!j)
+                return -ENOMEM;
+        *j = (struct job) {
+                .frontend = c->frontend,
+                .connection = c,
+                .request = request,
+                .uid = c->uid,
+                .state = JOB_RECEIVING,
+                .input.fd = -EBADF,
+                .return_fd = -EBADF,
+        };
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                j->streams[i] = (struct job_stream) {
+                        .job = j,
+                        .name = names[i],
+                        .output.fd = -EBADF,
+                };
+        r = choose_id(c->frontend, &j->id);
+        if (r < 0)
+                return r;
+        r = upload_init(&j->upload, plan, run);
+        if (r < 0)
+                return r;
+        take_plan(j, plan, run);
+        LIST_INSERT_HEAD(&c->frontend->jobs, j, entries);
+        LIST_INSERT_HEAD(&c->jobs, j, of_connection);
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+/* The files are complete: on to the monitor. */
+static void advance(struct job *j)
+{
+        int r;
+
+        if (!upload_is_complete(&j->upload))
+                return;
+        j->complete_usec = io_now_usec();
+        job_set_state(j, JOB_STARTING);
+        r = job_start(j);
+        if (r < 0) {
+                log_warning("job %016" PRIx64 " could not be started: %s", j->id, strerror(-r));
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd could not start the job (%s): try again later", strerror(-r));
+                return;
+        }
+        job_set_state(j, JOB_RUNNING);
+        job_send_started(j);
+}
+
+void job_begin(struct connection *c, uint64_t request, struct plan *plan,
+        const Sandboxd__V1__Run *run)
+{
+        struct job *j;
+        int r;
+
+        r = job_new(c, request, plan, run, &j);
+        if (r < 0) {
+                account_release(&c->frontend->accounts, c->uid, ACCOUNT_JOBS);
+                log_warning("a job of uid %u could not be made: %s", (unsigned) c->uid,
+                        strerror(-r));
+                reply_error(c, request, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd could not keep the job's files: try again later");
+                return;
+        }
+        advance(j);
+}
+
+void job_free(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        job_close_streams(j);
+        upload_done(&j->upload);
+        (void) safe_close(j->return_fd);
+        free(j->command);
+        free(j->workdir);
+        LIST_REMOVE(j, entries);
+        if (j->connection)
+                LIST_REMOVE(j, of_connection);
+        account_release(&f->accounts, j->uid, ACCOUNT_JOBS);
+        free(j);
+        frontend_check_stopped(f);
+}
+
+/* The way out: after this there is no job. */
+static void finish(struct job *j)
+{
+        job_set_state(j, JOB_FINISHED);
+        job_free(j);
+}
+
+void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
+        ...)
+{
+        struct error text;
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text.text, sizeof(text.text), format, ap);
+        va_end(ap);
+        if (j->connection)
+                reply_error(j->connection, j->request, code, field, text.text);
+        finish(j);
+}
+
+void job_kill(struct job *j, enum job_status cause)
+{
+        int r;
+
+        if (j->killed || j->state != JOB_RUNNING)
+                return;
+        j->killed = true;
+        r = channel_kill(&j->frontend->channel, j->id, cause);
+        /* A channel that fails is the end of the frontend and of all jobs. */
+        if (r < 0)
+                log_debug("job %016" PRIx64 ": kill was not sent: %s", j->id, strerror(-r));
+}
+
+void job_push_file(struct job *j, size_t file, const void *data, size_t size)
+{
+        int r;
+
+        r = upload_push(&j->upload, file, data, size);
+        if (r == -ENOENT)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "file",
+                        "FileData is for file %zu, but the Run has %zu files: count from 0", file,
+                        j->upload.n_files);
+        else if (r == -EFBIG)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "data",
+                        "files[%zu] got more bytes than its size: send size bytes in all", file);
+        else if (r < 0)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd could not keep the job's files: try again later");
+        else
+                advance(j);
+}
+
+void job_cancel(struct job *j)
+{
+        if (j->state != JOB_RECEIVING) {
+                job_kill(j, JOB_STATUS_CANCELLED);
+                return;
+        }
+        j->ended.status = JOB_STATUS_CANCELLED;
+        job_send_result(j);
+        finish(j);
+}
+
+void job_abandon(struct job *j)
+{
+        LIST_REMOVE(j, of_connection);
+        j->connection = NULL;
+        if (j->state == JOB_RECEIVING) {
+                finish(j);
+                return;
+        }
+        job_kill(j, JOB_STATUS_CANCELLED);
+        job_close_streams(j);
+        job_try_finish(j);
+}
+
+void job_stop(struct job *j)
+{
+        if (j->state == JOB_RECEIVING)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
+                        "sandboxd is stopping: try again when it is back");
+        else
+                job_resume(j);
+}
+
+void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
+{
+        if (j->state != JOB_RUNNING)
+                return;
+        j->ended = *ended;
+        j->return_fd = TAKE_FD(*return_fd);
+        job_set_state(j, JOB_DRAINING);
+        job_try_finish(j);
+}
+
+void job_on_gone(struct job *j)
+{
+        j->gone = true;
+        if (j->state == JOB_RUNNING) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "the sandbox ended without a report: see the log of sandboxd");
+                return;
+        }
+        job_try_finish(j);
+}
+
+void job_try_finish(struct job *j)
+{
+        struct connection *c = j->connection;
+
+        if (j->state != JOB_DRAINING)
+                return;
+        /* The result can be large: it waits until its client has read what came before. */
+        if (c && connection_is_congested(c) && !j->frontend->stopping)
+                return;
+        if (j->gone)
+                job_drain_streams(j);
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                if (!output_ended(&j->streams[i].output))
+                        return;
+        if (c)
+                job_send_result(j);
+        finish(j);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One job, from its accepted Run to its Result. It belongs to a connection and is charged to that
+ * client's uid; one whose client is gone lives on, without a connection, until the monitor has
+ * ended it.
+ */
+
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/frontend/connection.h"
+#include "daemon/frontend/input.h"
+#include "daemon/frontend/job-state.h"
+#include "daemon/frontend/output.h"
+#include "daemon/frontend/plan.h"
+#include "daemon/frontend/upload.h"
+
+/* One output pipe, its place in the event loop and its name on the wire. */
+struct job_stream {
+        struct job *job;
+        Sandboxd__V1__Output__Stream name;
+        struct output output;
+        sd_event_source *source;
+};
+
+enum job_stream_id {
+        JOB_STDOUT,
+        JOB_STDERR,
+        _JOB_STREAMS,
+};
+
+struct job {
+        struct frontend *frontend;
+        struct connection *connection; /* NULL when the client is gone */
+        LIST_ENTRY(job) entries;       /* of frontend->jobs */
+        LIST_ENTRY(job) of_connection;
+        uint64_t id;
+        uint64_t request; /* the client's id of the Run */
+        uid_t uid;
+        enum job_state state;
+
+        const struct policy_runtime *runtime;
+        const struct policy_profile *profile;
+        struct limits limits;
+        char *command; /* what is executed, for the sentence when it cannot be */
+        char *workdir;
+        uint8_t label[PLAN_LABEL_MAX];
+        size_t label_size;
+        bool strict_output;
+        bool wants_stdin;
+
+        struct upload upload;
+        struct job_stream streams[_JOB_STREAMS];
+        struct input input;
+        sd_event_source *input_source;
+
+        bool killed;                /* the monitor was asked to end it */
+        bool gone;                  /* nothing of the sandbox is left: no more output can come */
+        struct channel_ended ended; /* from DRAINING on */
+        int return_fd;              /* file of the return value, if there is one */
+        uint64_t complete_usec;     /* when all files were there */
+        uint64_t started_usec;      /* when the monitor was asked */
+        uint64_t started_at_usec;   /* the same, CLOCK_REALTIME */
+};
+
+/* Makes a job of a plan whose slot is charged already, and starts it once its files are complete.
+ * Tells the client if it cannot, and releases the slot. */
+void job_begin(struct connection *c, uint64_t request, struct plan *plan,
+        const Sandboxd__V1__Run *run);
+/* Removes every trace of it here; the monitor is told by others before. */
+void job_free(struct job *j);
+
+static inline bool job_is_receiving(const struct job *j)
+{
+        return j->state == JOB_RECEIVING;
+}
+
+/* Requests of its client. All but job_push_stdin() may end in job_free(). */
+void job_push_file(struct job *j, size_t file, const void *data, size_t size);
+/* -EDQUOT for bytes beyond the credit, -EBADE for bytes after the end or for no stdin, -ENOMEM. */
+int job_push_stdin(struct job *j, const void *data, size_t size, bool eof);
+void job_cancel(struct job *j);
+
+/* Its client is gone. */
+void job_abandon(struct job *j);
+/* Its client does not keep up, or does again. */
+void job_pause(struct job *j);
+void job_resume(struct job *j);
+/* The daemon is stopping: a job that has not started never will. */
+void job_stop(struct job *j);
+
+/* Reports of the monitor. return_fd is taken over. */
+void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);
+void job_on_gone(struct job *j);
+
+/* For the files that make up the job. */
+void job_set_state(struct job *j, enum job_state state);
+/* Asks the monitor, once, to end it. */
+void job_kill(struct job *j, enum job_status cause);
+/* Ends it with the result when all of it is here. May free the job. */
+void job_try_finish(struct job *j);
+/* Ends it with an Error. Frees the job. */
+void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
+        ...) _printf_(4, 5);
+
+/* Makes the pipes and asks the monitor for the sandbox. */
+int job_start(struct job *j);
+/* Closes its ends of the pipes; output that is still in them is lost. */
+void job_close_streams(struct job *j);
+/* Reads what is left in the pipes of a job that is gone, and closes them. */
+void job_drain_streams(struct job *j);
+
+void job_send_started(struct job *j);
+void job_send_result(struct job *j);
+
+#define JOB_ID_TEXT_MAX 17
+/* The id as clients see it: 16 hex digits. Returns buf. */
+char *job_format_id(const struct job *j, char buf[static JOB_ID_TEXT_MAX]);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accepting clients. Runs in the frontend. Who a client is, the kernel says (SO_PEERCRED); one over
+ * its caps is told which setting that is, and closed.
+ */
+#include "daemon/frontend/listener.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/error.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/frontend/connection.h"
+#include "daemon/frontend/frontend.h"
+#include "daemon/frontend/reply.h"
+
+/* Clients accepted before the others get their turn again. */
+#define ACCEPTS_PER_TURN 16
+#define PAUSE_USEC (100 * USEC_PER_MSEC)
+
+/* Tells a client that was not let in why; its socket is empty, so that one write does it. */
+static void turn_away(int fd, Sandboxd__V1__ErrorCode code, const char *text)
+{
+        struct queue frame = {};
+
+        if (reply_pack_error(&frame, 0, code, "", text) >= 0)
+                (void) queue_write(&frame, fd);
+        queue_done(&frame);
+}
+
+static void refuse(int fd, uid_t uid, int error, const struct policy_server *server)
+{
+        Sandboxd__V1__ErrorCode code = SANDBOXD__V1__ERROR_CODE__BUSY;
+        struct error text;
+
+        if (error == -EACCES) {
+                code = SANDBOXD__V1__ERROR_CODE__DENIED;
+                (void) error_set(&text, error, "user %u is a job's own: jobs cannot start jobs",
+                        (unsigned) uid);
+        } else if (error == -EDQUOT)
+                (void) error_set(&text, error,
+                        "you have %" PRIu32 " connections open, as many as "
+                        "MaxConnectionsPerUser= allows: close one and try again",
+                        server->max_connections_per_user);
+        else if (error == -EUSERS)
+                (void) error_set(&text, error,
+                        "%" PRIu32 " connections are open, as many as MaxConnections= allows: try "
+                        "again later",
+                        server->max_connections);
+        else
+                (void) error_set(&text, error, "sandboxd is out of memory: try again later");
+        log_debug("refused a connection of uid %u: %s", (unsigned) uid, text.text);
+        turn_away(fd, code, text.text);
+}
+
+/* A sandbox sees no socket of ours; should one be handed in, it is of no use there. */
+static bool is_job(const struct policy_server *server, uid_t uid)
+{
+        return uid >= server->job_uid_base && uid - server->job_uid_base < server->job_uid_size;
+}
+
+static void admit(struct frontend *f, int client_fd)
+{
+        const struct policy_server *server = &f->policy->server;
+        _cleanup_close_ int fd = client_fd;
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+        int r;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || size != sizeof(peer))
+                return;
+        if (is_job(server, peer.uid))
+                return refuse(fd, peer.uid, -EACCES, server);
+        r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS,
+                server->max_connections_per_user, server->max_connections);
+        if (r >= 0) {
+                r = connection_new(f, fd, peer.uid);
+                if (r >= 0) {
+                        (void) TAKE_FD(fd);
+                        return;
+                }
+                account_release(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS);
+        }
+        refuse(fd, peer.uid, r, server);
+}
+
+static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct listener *l = userdata;
+
+        (void) sd_event_source_set_enabled(l->source, SD_EVENT_ON);
+        return 0;
+}
+
+/* Without fds or memory the listening socket stays readable: look away for a moment, not in a loop.
+ */
+static void pause_accepting(struct listener *l, int error)
+{
+        log_warning("cannot accept connections for now: %s", strerror(-error));
+        (void) sd_event_source_set_enabled(l->source, SD_EVENT_OFF);
+        (void) sd_event_source_set_time_relative(l->pause, PAUSE_USEC);
+        (void) sd_event_source_set_enabled(l->pause, SD_EVENT_ONESHOT);
+}
+
+static int on_connections(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct listener *l = userdata;
+
+        for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+                int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (client < 0 && (errno == EINTR || errno == ECONNABORTED))
+                        continue;
+                if (client < 0 && errno != EAGAIN)
+                        pause_accepting(l, -errno);
+                if (client < 0)
+                        break;
+                admit(l->frontend, client);
+        }
+        return 0;
+}
+
+int listener_init(struct listener *l, struct frontend *f, int fd)
+{
+        int r;
+
+        *l = (struct listener) { .frontend = f, .fd = fd };
+        r = io_set_nonblock(fd);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(f->event, &l->source, fd, EPOLLIN, on_connections, l);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(f->event, &l->pause, CLOCK_MONOTONIC, 0,
+                FRONTEND_TIMER_ACCURACY, on_pause_over, l);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(l->pause, SD_EVENT_OFF);
+}
+
+void listener_done(struct listener *l)
+{
+        l->source = sd_event_source_disable_unref(l->source);
+        l->pause = sd_event_source_disable_unref(l->pause);
+        l->fd = safe_close(l->fd);
+}

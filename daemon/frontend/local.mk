@@ -1,0 +1,33 @@
+# sandboxd-frontend: no privilege, all the hostile bytes.
+pkglibexec_PROGRAMS += sandboxd-frontend
+# All but main(), so that the unit tests link it.
+noinst_LIBRARIES += daemon/frontend/libfrontend.a
+daemon_frontend_libfrontend_a_SOURCES = \
+	daemon/frontend/account.c daemon/frontend/account.h \
+	daemon/frontend/channel.c daemon/frontend/channel.h \
+	daemon/frontend/connection.c daemon/frontend/connection.h \
+	daemon/frontend/frontend.c daemon/frontend/frontend.h \
+	daemon/frontend/input.c daemon/frontend/input.h \
+	daemon/frontend/job.c daemon/frontend/job.h \
+	daemon/frontend/job-io.c \
+	daemon/frontend/job-reply.c \
+	daemon/frontend/job-state.c daemon/frontend/job-state.h \
+	daemon/frontend/listener.c daemon/frontend/listener.h \
+	daemon/frontend/output.c daemon/frontend/output.h \
+	daemon/frontend/plan.c daemon/frontend/plan.h \
+	daemon/frontend/plan-limits.c \
+	daemon/frontend/plan-parts.c \
+	daemon/frontend/queue.c daemon/frontend/queue.h \
+	daemon/frontend/reply.c daemon/frontend/reply.h \
+	daemon/frontend/request.c daemon/frontend/request.h \
+	daemon/frontend/result-message.c daemon/frontend/result-message.h \
+	daemon/frontend/return-value.c daemon/frontend/return-value.h \
+	daemon/frontend/startup.c daemon/frontend/startup.h \
+	daemon/frontend/strv.c daemon/frontend/strv.h \
+	daemon/frontend/text.c daemon/frontend/text.h \
+	daemon/frontend/upload.c daemon/frontend/upload.h
+daemon_frontend_libfrontend_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)
+sandboxd_frontend_SOURCES = daemon/frontend/main.c
+sandboxd_frontend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)
+sandboxd_frontend_LDADD = daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a \
+	common/libcommon.a $(SYSTEMD_LIBS) $(PROTOBUF_C_LIBS)

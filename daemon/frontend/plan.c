@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a Run to a plan: which runtime and profile, and the command line. Pure; runs in the
+ * frontend. The request is hostile, the policy is not.
+ */
+#include "daemon/frontend/plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "daemon/wire/launch.h"
+
+#define INVALID SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT
+
+int plan_refuse(struct plan_error *e, Sandboxd__V1__ErrorCode code, const char *field,
+        const char *format, ...)
+{
+        va_list ap;
+
+        e->code = code;
+        (void) snprintf(e->field, sizeof(e->field), "%s", field);
+        va_start(ap, format);
+        (void) vsnprintf(e->text.text, sizeof(e->text.text), format, ap);
+        va_end(ap);
+        return -EINVAL;
+}
+
+int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct plan_error *e)
+{
+        if (s->len > 0 && memchr(s->data, '\0', s->len))
+                return plan_refuse(e, INVALID, field, "%s contains a NUL byte: take it out", field);
+        if (s->len > PLAN_STRING_MAX)
+                return plan_refuse(e, INVALID, field,
+                        "%s has %zu bytes: the most is %zu, pass it as a file instead", field,
+                        s->len, (size_t) PLAN_STRING_MAX);
+        return 0;
+}
+
+char *plan_expand(const struct policy_runtime *runtime, const char *text)
+{
+        char *out = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&out, &size);
+
+        if (!f)
+                return NULL;
+        for (const char *p = text; *p; p++) {
+                if (p[0] != '%' || p[1] == '\0') {
+                        (void) fputc(*p, f);
+                        continue;
+                }
+                p++;
+                if (*p == 'l')
+                        (void) fprintf(f, "%s/%s", LAUNCH_LAUNCHER_DIR, runtime->launcher);
+                else if (*p == 'f')
+                        (void) fprintf(f, "/box/%s", runtime->file_name);
+                else
+                        (void) fputc(*p, f);
+        }
+        if (fclose(f) != 0) {
+                free(out);
+                return NULL;
+        }
+        return out;
+}
+
+/* "a, b, c" of n names that lie stride bytes apart. Returns buf. */
+static const char *join_names(const char *first, size_t n, size_t stride, char *buf, size_t size)
+{
+        size_t used = 0;
+
+        buf[0] = '\0';
+        for (size_t i = 0; i < n && used < size; i++)
+                used += (size_t) snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "",
+                        first + i * stride);
+        return buf;
+}
+
+static int choose_runtime(struct plan *p, const struct policy *policy, const char *name,
+        struct plan_error *e)
+{
+        const struct policy_runtime *r;
+        char known[256];
+
+        if (strnull(name))
+                name = "command";
+        r = policy_find_runtime(policy, name);
+        if (!r)
+                return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__UNKNOWN_RUNTIME, "runtime",
+                        "runtime '%.64s' is not known: choose one of %s", name,
+                        join_names(policy->runtimes[0].name, policy->n_runtimes,
+                                sizeof(policy->runtimes[0]), known, sizeof(known)));
+        if (!r->available)
+                return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__UNAVAILABLE, "runtime",
+                        "runtime '%s' needs %s, which is not installed: install it with "
+                        "'apt-get install %s'",
+                        r->name, r->interpreter, r->package);
+        p->runtime = r;
+        return 0;
+}
+
+static int choose_profile(struct plan *p, const struct policy *policy, const char *name,
+        struct plan_error *e)
+{
+        const struct policy_profile *found;
+        char known[256];
+
+        if (strnull(name))
+                name = "default";
+        found = policy_find_profile(policy, name);
+        if (!found)
+                return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__UNKNOWN_PROFILE, "profile",
+                        "profile '%.64s' is not known: choose one of %s", name,
+                        join_names(policy->profiles[0].name, policy->n_profiles,
+                                sizeof(policy->profiles[0]), known, sizeof(known)));
+        p->profile = found;
+        p->profile_index = (uint32_t) (found - policy->profiles);
+        return 0;
+}
+
+static int check_code(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        const struct policy_runtime *r = p->runtime;
+        uint64_t most = p->limits.value[LIMIT_CODE_SIZE];
+        char text[LIMIT_TEXT_MAX];
+
+        p->has_code = r->interpreter[0] != '\0';
+        if (!p->has_code && run->code.len > 0)
+                return plan_refuse(e, INVALID, "code",
+                        "code is not taken by runtime '%s': put the command in argv, or "
+                        "name a language",
+                        r->name);
+        if (p->has_code && run->code.len == 0)
+                return plan_refuse(e, INVALID, "code",
+                        "code is empty: give runtime '%s' a program to run", r->name);
+        if (run->code.len > most)
+                return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__OVER_LIMIT, "code",
+                        "code has %zu bytes: profile '%s' takes at most %s", run->code.len,
+                        p->profile->name, limit_format(LIMIT_CODE_SIZE, most, text));
+        return 0;
+}
+
+/* The interpreter and its arguments, which come before those of the request. */
+static int add_interpreter(struct plan *p)
+{
+        const struct policy_runtime *r = p->runtime;
+        const char *slash = strrchr(r->interpreter, '/'),
+                   *name = slash ? slash + 1 : r->interpreter;
+        int e;
+
+        e = strv_add(&p->argv, name, strlen(name));
+        for (uint32_t i = 0; i < r->n_arguments && e >= 0; i++) {
+                _cleanup_free_ char *argument = plan_expand(r, r->arguments[i]);
+
+                e = argument ? strv_add(&p->argv, argument, strlen(argument)) : -ENOMEM;
+        }
+        return e;
+}
+
+static int build_argv(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        size_t own = p->has_code ? 1 + p->runtime->n_arguments : 0;
+        int r;
+
+        if (!p->has_code && (run->n_argv == 0 || run->argv[0].len == 0))
+                return plan_refuse(e, INVALID, "argv", "argv %s: name the command to run",
+                        run->n_argv == 0 ? "is missing" : "starts with an empty string");
+        if (run->n_argv > SPEC_ARGS_MAX - own)
+                return plan_refuse(e, INVALID, "argv", "argv has %zu strings: the most is %zu",
+                        run->n_argv, SPEC_ARGS_MAX - own);
+        r = strv_init(&p->argv, own + run->n_argv);
+        if (r < 0)
+                return r;
+        if (p->has_code) {
+                r = add_interpreter(p);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < run->n_argv; i++) {
+                char field[PLAN_FIELD_MAX];
+
+                (void) snprintf(field, sizeof(field), "argv[%zu]", i);
+                r = plan_check_string(&run->argv[i], field, e);
+                if (r < 0)
+                        return r;
+                r = strv_add(&p->argv, (const char *) run->argv[i].data, run->argv[i].len);
+                if (r < 0)
+                        return r;
+        }
+        p->exec = strdup(p->has_code ? p->runtime->interpreter : p->argv.items[0]);
+        return p->exec ? 0 : -ENOMEM;
+}
+
+static int check_label(const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        if (run->label.len > PLAN_LABEL_MAX)
+                return plan_refuse(e, INVALID, "label", "label has %zu bytes: the most is %d",
+                        run->label.len, PLAN_LABEL_MAX);
+        return plan_check_string(&run->label, "label", e);
+}
+
+/* Points the spec at what was built, and checks what only the whole shows. */
+static int finish(struct plan *p, struct plan_error *e)
+{
+        size_t size;
+
+        p->spec = (struct spec) {
+                .workdir = p->workdir,
+                .exec = p->exec,
+                .search_path = !p->has_code,
+                .argc = p->argv.n,
+                .argv = (const char *const *) p->argv.items,
+                .envc = p->env.n,
+                .envp = (const char *const *) p->env.items,
+                .n_files = p->names.n,
+                .file_names = (const char *const *) p->names.items,
+                .files = p->files,
+        };
+        size = strlen(p->workdir) + strlen(p->exec) + 2 + strv_bytes(&p->argv) +
+               strv_bytes(&p->env) + strv_bytes(&p->names);
+        if (size > SPEC_STRINGS_MAX)
+                return plan_refuse(e, INVALID, "argv",
+                        "argv, env and file names have %zu bytes together: the most is %zu", size,
+                        (size_t) SPEC_STRINGS_MAX);
+        return 0;
+}
+
+static int build(struct plan *p, const struct policy *policy, const Sandboxd__V1__Run *run,
+        struct plan_error *e)
+{
+        int r;
+
+        r = choose_runtime(p, policy, run->runtime, e);
+        if (r < 0)
+                return r;
+        r = choose_profile(p, policy, run->profile, e);
+        if (r < 0)
+                return r;
+        r = plan_resolve_limits(p->profile, run, &p->limits, e);
+        if (r < 0)
+                return r;
+        r = check_code(p, run, e);
+        if (r < 0)
+                return r;
+        r = check_label(run, e);
+        if (r < 0)
+                return r;
+        r = build_argv(p, run, e);
+        if (r < 0)
+                return r;
+        r = plan_build_environment(p, run, e);
+        if (r < 0)
+                return r;
+        r = plan_build_workdir(p, run, e);
+        if (r < 0)
+                return r;
+        r = plan_build_files(p, run, e);
+        if (r < 0)
+                return r;
+        return finish(p, e);
+}
+
+int plan_make(const struct policy *policy, const Sandboxd__V1__Run *run, struct plan *ret,
+        struct plan_error *ret_error)
+{
+        struct plan p = {};
+        int r;
+
+        r = build(&p, policy, run, ret_error);
+        if (r < 0) {
+                plan_done(&p);
+                if (r == -ENOMEM)
+                        (void) plan_refuse(ret_error, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                                "sandboxd is out of memory: try again later");
+                return r;
+        }
+        *ret = p;
+        return 0;
+}
+
+void plan_done(struct plan *p)
+{
+        free(p->workdir);
+        free(p->exec);
+        strv_done(&p->argv);
+        strv_done(&p->env);
+        strv_done(&p->names);
+        free(p->files);
+        *p = (struct plan) {};
+}

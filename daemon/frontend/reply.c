@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building responses. Runs in the frontend. protobuf-c takes `char *` for what it only reads: hence
+ * the casts.
+ */
+#include "daemon/frontend/reply.h"
+
+#include <stdio.h>
+
+#include "common/error.h"
+#include "daemon/frontend/text.h"
+
+static const char *const features[] = { "run", "files", "stdin", "cancel", "lists" };
+
+int reply_pack(struct queue *q, const Sandboxd__V1__Response *response)
+{
+        size_t size = sandboxd__v1__response__get_packed_size(response);
+        uint8_t *p = queue_extend(q, FRAME_HEADER_SIZE + size);
+
+        if (!p)
+                return -ENOMEM;
+        frame_header(p, size);
+        (void) sandboxd__v1__response__pack(response, p + FRAME_HEADER_SIZE);
+        return 0;
+}
+
+/* An Error and the text that it points to. */
+struct error_response {
+        Sandboxd__V1__Response response;
+        Sandboxd__V1__Error error;
+        char field[64];
+        char text[ERROR_TEXT_MAX];
+};
+
+static const Sandboxd__V1__Response *fill_error(struct error_response *e, uint64_t id,
+        Sandboxd__V1__ErrorCode code, const char *field, const char *text)
+{
+        e->response = (Sandboxd__V1__Response) SANDBOXD__V1__RESPONSE__INIT;
+        e->error = (Sandboxd__V1__Error) SANDBOXD__V1__ERROR__INIT;
+        (void) snprintf(e->field, sizeof(e->field), "%s", field);
+        (void) snprintf(e->text, sizeof(e->text), "%s", text);
+        e->error.code = code;
+        e->error.field = text_clean(e->field);
+        e->error.message = text_clean(e->text);
+        e->response.id = id;
+        e->response.body_case = SANDBOXD__V1__RESPONSE__BODY_ERROR;
+        e->response.error = &e->error;
+        return &e->response;
+}
+
+int reply_pack_error(struct queue *q, uint64_t id, Sandboxd__V1__ErrorCode code, const char *field,
+        const char *text)
+{
+        struct error_response e;
+
+        return reply_pack(q, fill_error(&e, id, code, field, text));
+}
+
+void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code, const char *field,
+        const char *text)
+{
+        struct error_response e;
+
+        connection_send(c, fill_error(&e, id, code, field, text));
+}
+
+void reply_hello(struct connection *c, uint64_t id)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__HelloReply hello = SANDBOXD__V1__HELLO_REPLY__INIT;
+
+        hello.protocol = REPLY_PROTOCOL;
+        hello.version = (char *) PACKAGE_VERSION;
+        hello.n_features = ELEMENTSOF(features);
+        hello.features = (char **) features;
+        hello.max_frame_bytes = c->frontend->policy->server.max_frame_bytes;
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_HELLO;
+        response.hello = &hello;
+        connection_send(c, &response);
+}
+
+void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
+        const void *data, size_t size)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__Output output = SANDBOXD__V1__OUTPUT__INIT;
+
+        output.stream = stream;
+        output.data = (ProtobufCBinaryData) { .len = size, .data = (uint8_t *) data };
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_OUTPUT;
+        response.output = &output;
+        connection_send(c, &response);
+}
+
+void reply_stdin_credit(struct connection *c, uint64_t id, uint64_t bytes, bool closed)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__StdinCredit credit = SANDBOXD__V1__STDIN_CREDIT__INIT;
+
+        credit.bytes = bytes;
+        credit.closed = closed;
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_STDIN_CREDIT;
+        response.stdin_credit = &credit;
+        connection_send(c, &response);
+}
+
+void reply_runtimes(struct connection *c, uint64_t id)
+{
+        const struct policy *policy = c->frontend->policy;
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__RuntimeList list = SANDBOXD__V1__RUNTIME_LIST__INIT;
+        Sandboxd__V1__RuntimeInfo infos[POLICY_RUNTIMES_MAX], *items[POLICY_RUNTIMES_MAX];
+        char *aliases[POLICY_RUNTIMES_MAX][POLICY_ALIASES_MAX];
+
+        for (uint32_t i = 0; i < policy->n_runtimes; i++) {
+                const struct policy_runtime *r = &policy->runtimes[i];
+
+                items[i] = &infos[i];
+                infos[i] = (Sandboxd__V1__RuntimeInfo) SANDBOXD__V1__RUNTIME_INFO__INIT;
+                infos[i].name = (char *) r->name;
+                infos[i].description = (char *) r->description;
+                infos[i].aliases = aliases[i];
+                for (size_t j = 0; j < POLICY_ALIASES_MAX && r->aliases[j][0] != '\0'; j++)
+                        aliases[i][infos[i].n_aliases++] = (char *) r->aliases[j];
+                infos[i].available = r->available;
+                infos[i].interpreter = (char *) r->interpreter;
+                infos[i].package = (char *) r->package;
+                infos[i].returns_value = r->returns_value;
+                infos[i].file_name = (char *) r->file_name;
+        }
+        list.n_runtimes = policy->n_runtimes;
+        list.runtimes = items;
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_RUNTIMES;
+        response.runtimes = &list;
+        connection_send(c, &response);
+}
+
+void reply_profiles(struct connection *c, uint64_t id)
+{
+        const struct policy *policy = c->frontend->policy;
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__ProfileList list = SANDBOXD__V1__PROFILE_LIST__INIT;
+        Sandboxd__V1__ProfileInfo infos[POLICY_PROFILES_MAX], *items[POLICY_PROFILES_MAX];
+        Sandboxd__V1__LimitInfo limits[POLICY_PROFILES_MAX][_LIMIT_COUNT];
+        Sandboxd__V1__LimitInfo *limit_items[POLICY_PROFILES_MAX][_LIMIT_COUNT];
+
+        for (uint32_t i = 0; i < policy->n_profiles; i++) {
+                const struct policy_profile *p = &policy->profiles[i];
+
+                items[i] = &infos[i];
+                infos[i] = (Sandboxd__V1__ProfileInfo) SANDBOXD__V1__PROFILE_INFO__INIT;
+                infos[i].name = (char *) p->name;
+                infos[i].description = (char *) p->description;
+                for (size_t j = 0; j < _LIMIT_COUNT; j++) {
+                        limit_items[i][j] = &limits[i][j];
+                        limits[i][j] = (Sandboxd__V1__LimitInfo) SANDBOXD__V1__LIMIT_INFO__INIT;
+                        limits[i][j].field = (char *) limit_table[j].field;
+                        limits[i][j].default_value = p->defaults.value[j];
+                        limits[i][j].maximum = p->maximums.value[j];
+                }
+                infos[i].n_limits = _LIMIT_COUNT;
+                infos[i].limits = limit_items[i];
+        }
+        list.n_profiles = policy->n_profiles;
+        list.profiles = items;
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_PROFILES;
+        response.profiles = &list;
+        connection_send(c, &response);
+}
+
+void reply_host(struct connection *c, uint64_t id)
+{
+        const struct frontend *f = c->frontend;
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__Host host = SANDBOXD__V1__HOST__INIT;
+        char text[POLICY_TEXT_MAX], *missing[POLICY_TEXT_MAX / 2], *save = NULL;
+
+        memcpy(text, f->policy->missing, sizeof(text));
+        host.missing = missing;
+        for (char *s = strtok_r(text, ", ", &save); s; s = strtok_r(NULL, ", ", &save))
+                missing[host.n_missing++] = s;
+        host.driver = (char *) f->policy->driver;
+        host.running_jobs = f->accounts.total[ACCOUNT_JOBS];
+        host.pid = (uint32_t) f->monitor_pid;
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_HOST;
+        response.host = &host;
+        connection_send(c, &response);
+}

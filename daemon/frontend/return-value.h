@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The file that a job's launcher writes the return value to: the lengths of text and JSON in ASCII
+ * decimal, parted by a space and ended by a newline, then the text, then the JSON. The job can
+ * write anything there.
+ */
+
+#include "common/macro.h"
+
+#define RETURN_VALUE_MAX (1 * MIB)
+
+struct return_value {
+        char *buffer;
+        const uint8_t *text; /* into buffer */
+        size_t text_size;
+        const uint8_t *json;
+        size_t json_size; /* 0: none */
+};
+
+/* Reads at most max bytes of fd. Returns 1 with the value, 0 when the file is empty, -EBADMSG when
+ * it is not of the form, -EFBIG when it is larger than max, or another errno. */
+int return_value_read(int fd, size_t max, struct return_value *ret);
+void return_value_done(struct return_value *v);

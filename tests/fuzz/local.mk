@@ -1,0 +1,56 @@
+# Fuzz targets. `make check` replays their corpora; with --enable-fuzzers, `make fuzz` searches on.
+FUZZ_SECONDS = 60
+FUZZ_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(SYSTEMD_CFLAGS)
+FUZZ_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a \
+	common/libcommon.a $(PROTOBUF_C_LIBS) $(SYSTEMD_LIBS)
+
+FUZZ_REPLAYS = tests/fuzz/replay-frame tests/fuzz/replay-request tests/fuzz/replay-spec
+check_PROGRAMS += $(FUZZ_REPLAYS)
+TESTS += $(FUZZ_REPLAYS)
+noinst_HEADERS += tests/fuzz/fuzz.h
+EXTRA_DIST += tests/fuzz/corpus
+
+tests_fuzz_replay_frame_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-frame.c
+tests_fuzz_replay_frame_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_frame_LDADD = $(FUZZ_LIBS)
+tests_fuzz_replay_request_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-request.c
+tests_fuzz_replay_request_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_request_LDADD = $(FUZZ_LIBS)
+tests_fuzz_replay_spec_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-spec.c
+tests_fuzz_replay_spec_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_spec_LDADD = $(FUZZ_LIBS)
+
+.PHONY: fuzz
+if ENABLE_FUZZERS
+# With coverage in everything that is linked, not in the target alone.
+AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined
+AM_LDFLAGS += -fsanitize=address,undefined
+
+FUZZ_TARGETS = tests/fuzz/fuzz-frame tests/fuzz/fuzz-request tests/fuzz/fuzz-spec
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c
+tests_fuzz_fuzz_frame_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz-request.c
+tests_fuzz_fuzz_request_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_request_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_request_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_spec_SOURCES = tests/fuzz/fuzz-spec.c
+tests_fuzz_fuzz_spec_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_spec_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_spec_LDADD = $(FUZZ_LIBS)
+
+# What is found goes into the corpus beside the build, not into the source.
+fuzz: $(FUZZ_TARGETS)
+	for t in frame request spec; do \
+		$(MKDIR_P) tests/fuzz/found/$$t && \
+		tests/fuzz/fuzz-$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 \
+			tests/fuzz/found/$$t $(srcdir)/tests/fuzz/corpus/$$t || exit 1; \
+	done
+else
+fuzz:
+	@echo "make fuzz needs a build with fuzzers: ./configure CC=clang --enable-fuzzers" >&2; exit 1
+endif
