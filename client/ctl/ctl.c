@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Errors and the way to the daemon, the same for every verb. Runs in sandboxctl.
+ */
+#include "client/ctl/ctl.h"
+
+#include "client/ctl/json.h"
+
+/* The daemon may have to be started first, by its socket. */
+#define ANSWER_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+int ctl_error(const struct ctl *ctl, const char *code, const char *field, const char *message)
+{
+        (void) fflush(stdout);
+        (void) fprintf(stderr, "sandboxctl: %s\n", message);
+        if (ctl->json) {
+                json_auto_t *object = json_new_object();
+                json_t *error = json_new_object();
+
+                json_set_text(error, "code", code);
+                json_set_text(error, "field", field ? field : "");
+                json_set_text(error, "message", message);
+                json_set(object, "error", error);
+                json_show(object, stdout);
+        }
+        return CTL_EXIT_REFUSED;
+}
+
+int ctl_refused(const struct ctl *ctl, const Sandboxd__V1__Error *error)
+{
+        const ProtobufCEnumValue *code =
+                protobuf_c_enum_descriptor_get_value(&sandboxd__v1__error_code__descriptor,
+                        (int) error->code);
+
+        return ctl_error(ctl, code ? code->name : "ERROR_UNSPECIFIED", error->field,
+                error->message);
+}
+
+int ctl_lost(const struct ctl *ctl, int error)
+{
+        static const struct {
+                int error;
+                const char *reason;
+        } reasons[] = {
+                { -ECONNRESET, "closed the connection: see its log for the reason" },
+                { -ETIMEDOUT, "does not answer: see its log, and whether it is stopped" },
+                { -EBADMSG, "sent what is no message of the protocol: "
+                            "check that the socket is sandboxd's" },
+                { -EPROTO, "sent a message out of order: install "
+                           "sandboxd and sandboxctl of one version" },
+                { -EMSGSIZE, "sent a message that is too large: "
+                             "check that the socket is sandboxd's" },
+                { -ENOBUFS, "sent a message that unpacks too large: "
+                            "check that the socket is sandboxd's" },
+                { -EPROTONOSUPPORT, "speaks another version of the protocol: "
+                                    "install sandboxd and sandboxctl of one version" },
+        };
+        const char *reason = NULL;
+        struct error e;
+
+        for (size_t i = 0; i < ELEMENTSOF(reasons); i++)
+                if (reasons[i].error == error)
+                        reason = reasons[i].reason;
+        if (reason)
+                (void) error_set(&e, error, "sandboxd at %s %s", ctl->socket_path, reason);
+        else
+                (void) error_set(&e, error,
+                        "the connection to sandboxd at %s failed (%s): try again", ctl->socket_path,
+                        strerror(-error));
+        return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
+}
+
+static int explain_connect(const char *path, int error, struct error *e)
+{
+        switch (-error) {
+        case ENOENT:
+        case ECONNREFUSED:
+                return error_set(e, error,
+                        "sandboxd is not running at %s: start it with 'systemctl "
+                        "start sandboxd.socket' or 'sandboxd --standalone'",
+                        path);
+        case EACCES:
+        case EPERM:
+                return error_set(e, error,
+                        "you may not use the socket %s: ask its administrator for access", path);
+        case ENOTSOCK:
+        case EPROTOTYPE:
+                return error_set(e, error, "%s is not the socket of sandboxd: check --socket",
+                        path);
+        case ENAMETOOLONG:
+                return error_set(e, error,
+                        "--socket '%s' is too long for a "
+                        "socket: use a path of at most 107 bytes",
+                        path);
+        default:
+                return error_set(e, error,
+                        "cannot connect to sandboxd at %s "
+                        "(%s): check that the path is right",
+                        path, strerror(-error));
+        }
+}
+
+int ctl_connect(const struct ctl *ctl, struct client **ret)
+{
+        _cleanup_(client_freep) struct client *c = NULL;
+        struct error e;
+        int r;
+
+        r = client_connect(ctl->socket_path, &c);
+        if (r < 0) {
+                (void) explain_connect(ctl->socket_path, r, &e);
+                return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
+        }
+        r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
+        if (r > 0)
+                return ctl_refused(ctl, client_response(c)->error);
+        if (r < 0)
+                return ctl_lost(ctl, r);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int ctl_try_connect(const struct ctl *ctl, struct client **ret, struct error *e)
+{
+        _cleanup_(client_freep) struct client *c = NULL;
+        int r;
+
+        r = client_connect(ctl->socket_path, &c);
+        if (r < 0)
+                return explain_connect(ctl->socket_path, r, e);
+        r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
+        if (r > 0)
+                return error_set(e, -EREMOTEIO, "%s", client_response(c)->error->message);
+        if (r < 0)
+                return error_set(e, r, "sandboxd at %s does not answer (%s): see its log",
+                        ctl->socket_path, strerror(-r));
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int ctl_call(const struct ctl *ctl, struct client *c, Sandboxd__V1__Request *request,
+        Sandboxd__V1__Response__BodyCase body, const Sandboxd__V1__Response **ret)
+{
+        const Sandboxd__V1__Response *response;
+        int r;
+
+        r = client_call(c, request, ANSWER_TIMEOUT_USEC, &response);
+        if (r < 0)
+                return ctl_lost(ctl, r);
+        if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR)
+                return ctl_refused(ctl, response->error);
+        if (response->body_case != body)
+                return ctl_lost(ctl, -EPROTO);
+        *ret = response;
+        return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What every verb of sandboxctl shares: the global options, how errors are shown, how to reach the
+ * daemon. A verb returns the program's exit code.
+ */
+
+#include <getopt.h>
+
+#include "client/ctl/style.h"
+#include "client/lib/client.h"
+
+enum ctl_exit {
+        CTL_EXIT_OK = 0,
+        CTL_EXIT_FAILURE = 1,   /* doctor: something required is missing */
+        CTL_EXIT_USAGE = 2,     /* a verb or option that is none; of run: CTL_EXIT_REFUSED */
+        CTL_EXIT_REFUSED = 125, /* a request that was refused, or no daemon to take it */
+        CTL_EXIT_PIPE = 141,    /* nobody reads the output, as a shell shows SIGPIPE */
+};
+
+struct ctl {
+        const char *socket_path;
+        bool json;
+        enum color_mode color;
+};
+
+/* The global options, for the long options of a verb; val is one of enum ctl_option. */
+enum ctl_option {
+        CTL_OPTION_SOCKET = 0x100,
+        CTL_OPTION_JSON,
+        CTL_OPTION_COLOR,
+        CTL_OPTION_VERB, /* the first of a verb's own */
+};
+
+/* clang-format off */
+#define CTL_LONG_OPTIONS                                                                           \
+        { "help", no_argument, NULL, 'h' },                                                        \
+        { "socket", required_argument, NULL, CTL_OPTION_SOCKET },                                  \
+        { "json", no_argument, NULL, CTL_OPTION_JSON },                                            \
+        { "color", required_argument, NULL, CTL_OPTION_COLOR }
+/* clang-format on */
+
+/* Takes option if it is a global one: 1, 0 when it is not, -EINVAL with the sentence. */
+int ctl_take_option(struct ctl *ctl, int option, const char *argument, struct error *e);
+/* The sentence for what getopt_long() gave ':' or '?' for. verb may be NULL. Returns -EINVAL. */
+int ctl_bad_option(int result, char **argv, const char *verb, struct error *e);
+/* Reads the options of a verb that has none but the global ones and takes no argument: 0 to go on,
+ * 1 when the help was printed, -EINVAL after the reason was shown. */
+int ctl_parse_plain(struct ctl *ctl, const char *help, int argc, char **argv);
+
+/* Shows why something failed: a line on stderr, with --json also an error object on stdout. code is
+ * that of the protocol's Error, or UNREACHABLE; field may be NULL. Returns CTL_EXIT_REFUSED. */
+int ctl_error(const struct ctl *ctl, const char *code, const char *field, const char *message);
+/* The same for an Error of the daemon. */
+int ctl_refused(const struct ctl *ctl, const Sandboxd__V1__Error *error);
+/* The same for a connection that failed after it was made: -ECONNRESET and the like. */
+int ctl_lost(const struct ctl *ctl, int error);
+
+/* Connects and says hello. 0, or the exit code after the reason was shown. */
+int ctl_connect(const struct ctl *ctl, struct client **ret);
+/* Sends a request with one response. 0 with a response that has that body, or the exit code after
+ * the reason was shown. */
+int ctl_call(const struct ctl *ctl, struct client *c, Sandboxd__V1__Request *request,
+        Sandboxd__V1__Response__BodyCase body, const Sandboxd__V1__Response **ret);
+/* As ctl_connect(), silent: a negative errno with the sentence when no daemon answers; -ENOENT and
+ * -ECONNREFUSED when none runs. */
+int ctl_try_connect(const struct ctl *ctl, struct client **ret, struct error *e);
+
+int verb_doctor(struct ctl *ctl, int argc, char **argv);
+int verb_help(struct ctl *ctl, int argc, char **argv);
+int verb_profiles(struct ctl *ctl, int argc, char **argv);
+int verb_run(struct ctl *ctl, int argc, char **argv);
+int verb_runtimes(struct ctl *ctl, int argc, char **argv);
+int verb_version(struct ctl *ctl, int argc, char **argv);
+
+extern const char doctor_help[];
+extern const char profiles_help[];
+extern const char run_help[];
+extern const char runtimes_help[];
+extern const char version_help[];

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * How a finished job is shown: one JSON object, or what a person wants to know beside the output.
+ */
+
+#include "client/ctl/ctl.h"
+#include "client/ctl/json.h"
+#include "client/ctl/run-options.h"
+#include "client/ctl/run-output.h"
+
+/* The object that `run --json` prints, with what was kept of the streams. */
+json_t *run_report_json(const Sandboxd__V1__Result *result, const struct run_stream *out,
+        const struct run_stream *err);
+
+/* The verdict, the notes and, where asked for, the summary, on stderr. */
+void run_report_text(const struct ctl *ctl, const struct run_options *o,
+        const Sandboxd__V1__Result *result, const struct run_stream *out,
+        const struct run_stream *err);
+
+/* What sandboxctl exits with. */
+int run_report_exit_code(const Sandboxd__V1__Result *result);

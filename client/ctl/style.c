@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Colours, and text and numbers for people. Runs in sandboxctl. Never lets a byte that a job wrote
+ * act on the terminal from a line of sandboxctl's own.
+ */
+#include "client/ctl/style.h"
+
+#include <inttypes.h>
+
+static const char *const sequences[_STYLE_COUNT] = {
+        [STYLE_NONE] = "",
+        [STYLE_BOLD] = "\033[1m",
+        [STYLE_DIM] = "\033[2m",
+        [STYLE_GREEN] = "\033[32m",
+        [STYLE_YELLOW] = "\033[33m",
+        [STYLE_RED] = "\033[31m",
+};
+
+int color_mode_parse(const char *s, enum color_mode *ret)
+{
+        static const char *const names[] = {
+                [COLOR_AUTO] = "auto",
+                [COLOR_ALWAYS] = "always",
+                [COLOR_NEVER] = "never",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(s, names[i])) {
+                        *ret = (enum color_mode) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+bool color_enabled(enum color_mode mode, FILE *f)
+{
+        const char *term = getenv("TERM");
+
+        if (mode != COLOR_AUTO)
+                return mode == COLOR_ALWAYS;
+        return strnull(getenv("NO_COLOR")) && !strnull(term) && !streq(term, "dumb") &&
+               isatty(fileno(f));
+}
+
+void style_print(FILE *f, bool colors, enum style style, const char *text)
+{
+        if (colors && style != STYLE_NONE)
+                (void) fprintf(f, "%s%s\033[0m", sequences[style], text);
+        else
+                (void) fputs(text, f);
+}
+
+/* The length of the UTF-8 character at p; 0 when there is none, or it is a control character. */
+static size_t printable_length(const uint8_t *p, size_t size)
+{
+        static const struct {
+                uint8_t mask, lead;
+                uint32_t least;
+        } forms[] = { { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0xa0 }, { 0xf0, 0xe0, 0x800 },
+                { 0xf8, 0xf0, 0x10000 } };
+
+        for (size_t n = 1; n <= ELEMENTSOF(forms); n++) {
+                uint32_t c = p[0] & (uint8_t) ~forms[n - 1].mask;
+
+                if ((p[0] & forms[n - 1].mask) != forms[n - 1].lead)
+                        continue;
+                if (n > size)
+                        return 0;
+                for (size_t i = 1; i < n; i++) {
+                        if ((p[i] & 0xc0) != 0x80)
+                                return 0;
+                        c = c << 6 | (p[i] & 0x3f);
+                }
+                if (c < forms[n - 1].least || c > 0x10ffff || c == 0x7f ||
+                        (c >= 0xd800 && c < 0xe000))
+                        return 0;
+                /* Characters that turn the direction of what follows can disguise a line. */
+                if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+                        return 0;
+                return n;
+        }
+        return 0;
+}
+
+void print_untrusted(FILE *f, const void *text, size_t size, int indent)
+{
+        const uint8_t *p = text;
+
+        while (size > 0) {
+                size_t n = printable_length(p, size);
+
+                if (*p == '\n')
+                        (void) fprintf(f, "\n%*s", indent, "");
+                else if (*p == '\t')
+                        (void) fputc('\t', f);
+                else if (n > 0)
+                        (void) fwrite(p, 1, n, f);
+                else
+                        (void) fprintf(f, "\\x%02x", *p);
+                n = MAX(n, (size_t) 1);
+                p += n;
+                size -= n;
+        }
+}
+
+char *human_time(char buf[static HUMAN_MAX], uint64_t usec)
+{
+        if (usec < USEC_PER_MSEC)
+                (void) snprintf(buf, HUMAN_MAX, "%" PRIu64 " us", usec);
+        else if (usec < 999500)
+                (void) snprintf(buf, HUMAN_MAX, "%.3g ms", (double) usec / 1e3);
+        else if (usec < 60 * USEC_PER_SEC)
+                (void) snprintf(buf, HUMAN_MAX, "%.3g s", (double) usec / 1e6);
+        else
+                (void) snprintf(buf, HUMAN_MAX, "%" PRIu64 " min %" PRIu64 " s",
+                        usec / (60 * USEC_PER_SEC), usec / USEC_PER_SEC % 60);
+        return buf;
+}
+
+char *human_size(char buf[static HUMAN_MAX], uint64_t bytes)
+{
+        static const char units[] = "KMGT";
+        double v = (double) bytes;
+        size_t i = 0;
+
+        if (bytes < KIB) {
+                (void) snprintf(buf, HUMAN_MAX, "%" PRIu64 " bytes", bytes);
+                return buf;
+        }
+        for (v /= 1024; v >= 999.5 && units[i + 1]; i++)
+                v /= 1024;
+        (void) snprintf(buf, HUMAN_MAX, "%.3g%c", v, units[i]);
+        return buf;
+}

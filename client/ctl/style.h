@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Colours and tables for people. Escape sequences are written only to a terminal, unless --color
+ * says otherwise.
+ */
+
+#include <stdio.h>
+
+#include "common/macro.h"
+
+enum color_mode {
+        COLOR_AUTO,
+        COLOR_ALWAYS,
+        COLOR_NEVER,
+};
+
+enum style {
+        STYLE_NONE,
+        STYLE_BOLD,
+        STYLE_DIM,
+        STYLE_GREEN,
+        STYLE_YELLOW,
+        STYLE_RED,
+        _STYLE_COUNT,
+};
+
+/* "auto", "always", "never"; -EINVAL for others. */
+int color_mode_parse(const char *s, enum color_mode *ret);
+/* Whether f gets colours: for auto, a terminal that is not dumb, and no $NO_COLOR. */
+bool color_enabled(enum color_mode mode, FILE *f);
+/* Prints text in a style when colors is set, and plainly when not. */
+void style_print(FILE *f, bool colors, enum style style, const char *text);
+
+/* Prints text that a job wrote: control characters and broken UTF-8 as \xNN, so that it cannot
+ * drive the terminal. A line break is followed by indent blanks. */
+void print_untrusted(FILE *f, const void *text, size_t size, int indent);
+
+/* "340 us", "12.3 ms", "1.24 s", "2 min 5 s": three digits are enough to read. Return buf. */
+#define HUMAN_MAX 32
+char *human_time(char buf[static HUMAN_MAX], uint64_t usec);
+/* "512 bytes", "9.8M". */
+char *human_size(char buf[static HUMAN_MAX], uint64_t bytes);
