@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sources: daemon/monitor/filter.c common/io.c common/parse.c common/error.c -lseccomp */
 /*
- * System-call filters: the compiled policy files, run by a small interpreter of classic BPF, give the
- * promised answer for each call; broken files are refused with their line.
+ * System-call filters: the compiled policy files, run by a small interpreter of classic BPF, give
+ * the promised answer for each call; broken files are refused with their line.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -29,8 +29,8 @@ static void load(const char *name)
         char path[1024];
         int fd, r;
 
-        (void) snprintf(path, sizeof(path), "%s/policy/seccomp/%s.seccomp",
-                getenv("srcdir") ?: ".", name);
+        (void) snprintf(path, sizeof(path), "%s/policy/seccomp/%s.seccomp", getenv("srcdir") ?: ".",
+                name);
         r = filter_compile(path, &fd, &error);
         ck_assert_msg(r == 0, "%s", error.text);
         ck_assert_int_gt(pread(fd, program, sizeof(program), 0), 0);
@@ -106,8 +106,8 @@ static const struct {
         { "default", SYS_io_uring_setup, 0, 0, ERRNO(EPERM) },
         { "default", SYS_sync, 0, 0, ERRNO(EPERM) },
         { "default", 9999, 0, 0, ERRNO(ENOSYS) },
-        { "default", SYS_ioctl, 1, 0x5401, ALLOW },                   /* TCGETS */
-        { "default", SYS_ioctl, 1, 0x5412, ERRNO(EPERM) },            /* TIOCSTI */
+        { "default", SYS_ioctl, 1, 0x5401, ALLOW },        /* TCGETS */
+        { "default", SYS_ioctl, 1, 0x5412, ERRNO(EPERM) }, /* TIOCSTI */
         { "default", SYS_ioctl, 1, 0x5412 | HIGH_BIT, ERRNO(EPERM) },
         { "default", SYS_ioctl, 1, 0x541c | HIGH_BIT, ERRNO(EPERM) }, /* TIOCLINUX */
         { "default", SYS_ioctl, 1, 0x5423, ERRNO(EPERM) },            /* TIOCSETD */
@@ -115,11 +115,11 @@ static const struct {
         { "default", SYS_socket, 0, 1, ALLOW },
         { "default", SYS_socket, 0, 2, ALLOW },
         { "default", SYS_socket, 0, 10, ALLOW },
-        { "default", SYS_socket, 0, 16, ERRNO(ENOSYS) },              /* AF_NETLINK */
-        { "default", SYS_socket, 0, 40, ERRNO(ENOSYS) },              /* AF_VSOCK */
+        { "default", SYS_socket, 0, 16, ERRNO(ENOSYS) }, /* AF_NETLINK */
+        { "default", SYS_socket, 0, 40, ERRNO(ENOSYS) }, /* AF_VSOCK */
         { "default", SYS_personality, 0, 0, ALLOW },
         { "default", SYS_personality, 0, 0xffffffff, ALLOW },
-        { "default", SYS_personality, 0, 0x400000, ERRNO(EPERM) },    /* READ_IMPLIES_EXEC */
+        { "default", SYS_personality, 0, 0x400000, ERRNO(EPERM) }, /* READ_IMPLIES_EXEC */
         { "default", SYS_mknod, 1, S_IFIFO | 0600, ALLOW },
         { "default", SYS_mknod, 1, S_IFSOCK | 0600, ALLOW },
         { "default", SYS_mknod, 1, S_IFCHR | 0600, ERRNO(EPERM) },

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests: one program a module, named after it. They need no privilege.
+AM_TESTS_ENVIRONMENT = CK_DEFAULT_TIMEOUT=30; export CK_DEFAULT_TIMEOUT;
+
+UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SYSTEMD_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS) \
+	$(INIH_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
+
+# What a test links, by the part that its module is in.
+UNIT_COMMON_LIBS = common/libcommon.a $(CHECK_LIBS)
+UNIT_PROTO_LIBS = proto/libproto.a $(UNIT_COMMON_LIBS) $(PROTOBUF_C_LIBS)
+UNIT_WIRE_LIBS = daemon/wire/libwire.a $(UNIT_COMMON_LIBS)
+UNIT_MONITOR_LIBS = daemon/monitor/libmonitor.a $(UNIT_WIRE_LIBS) \
+	$(SYSTEMD_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS)
+UNIT_FRONTEND_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a $(UNIT_PROTO_LIBS) \
+	$(SYSTEMD_LIBS)
+UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libclient.a $(UNIT_PROTO_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += \
+	tests/unit/test-account \
+	tests/unit/test-budget \
+	tests/unit/test-cgroup-layout \
+	tests/unit/test-client \
+	tests/unit/test-ctl-host \
+	tests/unit/test-ctl-options \
+	tests/unit/test-ctl-report \
+	tests/unit/test-filter \
+	tests/unit/test-frame \
+	tests/unit/test-frontend \
+	tests/unit/test-io \
+	tests/unit/test-job \
+	tests/unit/test-limit \
+	tests/unit/test-output \
+	tests/unit/test-parse \
+	tests/unit/test-plan \
+	tests/unit/test-policy-load \
+	tests/unit/test-policy \
+	tests/unit/test-result-message \
+	tests/unit/test-return-value \
+	tests/unit/test-spec \
+	tests/unit/test-status \
+	tests/unit/test-text \
+	tests/unit/test-uid-pool \
+	tests/unit/test-verdict
+
+tests_unit_test_account_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_account_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_budget_LDADD = $(UNIT_PROTO_LIBS)
+tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_cgroup_layout_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_options_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_report_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_report_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_filter_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frame_LDADD = $(UNIT_PROTO_LIBS)
+tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_io_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_job_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_job_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_limit_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_output_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_output_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parse_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_plan_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_plan_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_policy_load_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_policy_load_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_policy_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_policy_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_result_message_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_result_message_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_return_value_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_spec_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_spec_LDADD = $(UNIT_WIRE_LIBS)
+tests_unit_test_status_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_status_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_text_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_uid_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_uid_pool_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_verdict_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_verdict_LDADD = $(UNIT_MONITOR_LIBS)
+
+TESTS += $(check_PROGRAMS) tests/unit/test-layers.sh
+check_SCRIPTS += tests/unit/test-layers.sh
+EXTRA_DIST += tests/unit/test-layers.sh
+noinst_HEADERS += tests/unit/fixture-policy.h

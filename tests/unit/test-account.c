@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
+ * libraries: systemd protobuf-c */
+/*
+ * The books of connections and jobs.
+ */
+#include <check.h>
+
+#include "daemon/frontend/account.h"
+
+START_TEST(test_caps)
+{
+        struct account_book book = {};
+
+        ck_assert(account_book_is_empty(&book));
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), -EUSERS);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_CONNECTIONS, 2, 3), 0);
+        ck_assert_uint_eq(book.total[ACCOUNT_JOBS], 3);
+        account_release(&book, 1, ACCOUNT_JOBS);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), 0);
+        account_release(&book, 2, ACCOUNT_JOBS);
+        account_release(&book, 2, ACCOUNT_JOBS);
+        account_release(&book, 1, ACCOUNT_JOBS);
+        ck_assert(!account_book_is_empty(&book));
+        account_release(&book, 1, ACCOUNT_CONNECTIONS);
+        ck_assert(account_book_is_empty(&book));
+}
+END_TEST
+
+START_TEST(test_nothing_is_kept_of_a_refusal)
+{
+        struct account_book book = {};
+
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 0, 3), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 3, 0), -EUSERS);
+        ck_assert(account_book_is_empty(&book));
+}
+END_TEST
+
+START_TEST(test_many_users)
+{
+        struct account_book book = {};
+
+        for (uid_t uid = 0; uid < 100; uid++)
+                ck_assert_int_eq(account_charge(&book, uid, ACCOUNT_JOBS, 1, 100), 0);
+        for (uid_t uid = 0; uid < 100; uid++)
+                account_release(&book, (uid * 37) % 100, ACCOUNT_JOBS);
+        ck_assert(account_book_is_empty(&book));
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("account");
+        TCase *tc = tcase_create("account");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_test(tc, test_caps);
+        tcase_add_test(tc, test_nothing_is_kept_of_a_refusal);
+        tcase_add_test(tc, test_many_users);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

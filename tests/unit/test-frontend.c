@@ -1,0 +1,1188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
+ * libraries: systemd protobuf-c */
+/*
+ * The whole frontend in a child process, with this test on both of its sides: as the monitor on the
+ * channel, and as its clients. No sandbox is made; the job's ends of the pipes are here.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "common/io.h"
+#include "daemon/frontend/frontend.h"
+#include "daemon/wire/spec.h"
+#include "proto/frame.h"
+#include "proto/sandboxd.pb-c.h"
+#include "tests/unit/fixture-policy.h"
+
+#define ERROR_CODE(name) SANDBOXD__V1__ERROR_CODE__##name
+#define BODY(name) SANDBOXD__V1__RESPONSE__BODY_##name
+
+static struct policy policy;
+static pid_t pid;
+static int channel = -EBADF;
+static struct sockaddr_un address;
+static socklen_t address_size;
+
+/* A client: its socket and what it has received. */
+struct client {
+        int fd;
+        struct frame_reader reader;
+        Sandboxd__V1__Response *last;
+};
+
+/* What the monitor was asked to start. */
+struct start {
+        struct channel_start message;
+        int fds[_CHANNEL_FD_COUNT];
+        size_t n_fds;
+};
+
+static void serve(int channel_fd, int listen_fd)
+{
+        struct frontend *f;
+        int r;
+
+        (void) signal(SIGPIPE, SIG_IGN);
+        r = frontend_new(channel_fd, listen_fd, &policy, &f);
+        if (r >= 0) {
+                r = frontend_run(f);
+                frontend_free(f);
+        }
+        exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void start_frontend(void)
+{
+        int pair[2], listener;
+
+        listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        address = (struct sockaddr_un) { .sun_family = AF_UNIX };
+        /* No name given: the kernel chooses a free abstract one. */
+        ck_assert_int_eq(bind(listener, (struct sockaddr *) &address, sizeof(sa_family_t)), 0);
+        address_size = sizeof(address);
+        ck_assert_int_eq(getsockname(listener, (struct sockaddr *) &address, &address_size), 0);
+        ck_assert_int_eq(listen(listener, 64), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        (void) fflush(NULL);
+        pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+                (void) close(pair[0]);
+                serve(pair[1], listener);
+        }
+        (void) close(pair[1]);
+        (void) close(listener);
+        channel = pair[0];
+        ck_assert_int_eq(setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO,
+                                 &(struct timeval) { .tv_sec = 5 }, sizeof(struct timeval)),
+                0);
+}
+
+static void setup(void)
+{
+        fixture_policy(&policy);
+        (void) signal(SIGPIPE, SIG_IGN);
+        start_frontend();
+}
+
+/* The frontend must have ended well: its books were empty, nothing leaked. */
+static void expect_exit(void)
+{
+        int status = 0;
+
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        pid = 0;
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "frontend ended with 0x%x",
+                status);
+}
+
+static void teardown(void)
+{
+        channel = safe_close(channel);
+        if (pid > 0)
+                expect_exit();
+}
+
+static void client_open(struct client *c)
+{
+        *c = (struct client) { .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+        frame_reader_init(&c->reader, FRAME_MAX_DEFAULT);
+        ck_assert_int_eq(connect(c->fd, (struct sockaddr *) &address, address_size), 0);
+        ck_assert_int_eq(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO,
+                                 &(struct timeval) { .tv_sec = 5 }, sizeof(struct timeval)),
+                0);
+}
+
+static void client_forget(struct client *c)
+{
+        if (c->last)
+                sandboxd__v1__response__free_unpacked(TAKE_PTR(c->last), NULL);
+}
+
+static void client_close(struct client *c)
+{
+        client_forget(c);
+        frame_reader_done(&c->reader);
+        c->fd = safe_close(c->fd);
+}
+
+static void client_send(struct client *c, const Sandboxd__V1__Request *request)
+{
+        size_t size = sandboxd__v1__request__get_packed_size(request);
+        _cleanup_free_ uint8_t *frame = malloc(FRAME_HEADER_SIZE + size);
+
+        frame_header(frame, size);
+        (void) sandboxd__v1__request__pack(request, frame + FRAME_HEADER_SIZE);
+        ck_assert_int_eq(io_write_full(c->fd, frame, FRAME_HEADER_SIZE + size), 0);
+}
+
+/* The next response, NULL at the end of the connection. Freed by the next call. */
+static Sandboxd__V1__Response *client_receive(struct client *c)
+{
+        const uint8_t *body;
+        size_t size;
+        int r;
+
+        client_forget(c);
+        while ((r = frame_reader_next(&c->reader, &body, &size)) == 0) {
+                ssize_t n = frame_reader_fill(&c->reader, c->fd);
+
+                if (n == 0 || n == -ECONNRESET)
+                        return NULL;
+                ck_assert_int_gt(n, 0);
+        }
+        ck_assert_int_eq(r, 1);
+        c->last = sandboxd__v1__response__unpack(NULL, size, body);
+        ck_assert_ptr_nonnull(c->last);
+        return c->last;
+}
+
+static Sandboxd__V1__Response *client_expect(struct client *c, uint64_t id,
+        Sandboxd__V1__Response__BodyCase body)
+{
+        Sandboxd__V1__Response *response = client_receive(c);
+
+        ck_assert_ptr_nonnull(response);
+        if (response->body_case == BODY(ERROR) && body != BODY(ERROR))
+                ck_abort_msg("unexpected error: %s", response->error->message);
+        ck_assert_int_eq(response->body_case, body);
+        ck_assert_uint_eq(response->id, id);
+        return response;
+}
+
+static void client_expect_error(struct client *c, uint64_t id, Sandboxd__V1__ErrorCode code,
+        const char *part)
+{
+        Sandboxd__V1__Response *response = client_expect(c, id, BODY(ERROR));
+
+        ck_assert_int_eq(response->error->code, code);
+        ck_assert_msg(strstr(response->error->message, part), "'%s' is not in '%s'", part,
+                response->error->message);
+}
+
+static void client_expect_end(struct client *c)
+{
+        ck_assert_ptr_null(client_receive(c));
+}
+
+static void client_hello(struct client *c)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__Hello hello = SANDBOXD__V1__HELLO__INIT;
+        Sandboxd__V1__Response *response;
+
+        client_open(c);
+        hello.protocol = 1;
+        hello.client = (char *) "test";
+        request.id = 1;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_HELLO;
+        request.hello = &hello;
+        client_send(c, &request);
+        response = client_expect(c, 1, BODY(HELLO));
+        ck_assert_uint_eq(response->hello->protocol, 1);
+        ck_assert_uint_eq(response->hello->max_frame_bytes, policy.server.max_frame_bytes);
+}
+
+/* Sends a Run of the command runtime, changed by what the test sets in run before. */
+static void client_run(struct client *c, uint64_t id, Sandboxd__V1__Run *run)
+{
+        static ProtobufCBinaryData argv = { 4, (uint8_t *) "true" };
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+
+        if (run->n_argv == 0 && run->code.len == 0) {
+                run->n_argv = 1;
+                run->argv = &argv;
+        }
+        request.id = id;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
+        request.run = run;
+        client_send(c, &request);
+}
+
+static void client_stdin(struct client *c, uint64_t id, const void *data, size_t size, bool eof)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__StdinData m = SANDBOXD__V1__STDIN_DATA__INIT;
+
+        m.data = (ProtobufCBinaryData) { size, (uint8_t *) data };
+        m.eof = eof;
+        request.id = id;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_STDIN_DATA;
+        request.stdin_data = &m;
+        client_send(c, &request);
+}
+
+static void client_file(struct client *c, uint64_t id, uint32_t file, const char *text)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__FileData m = SANDBOXD__V1__FILE_DATA__INIT;
+
+        m.file = file;
+        m.data = (ProtobufCBinaryData) { strlen(text), (uint8_t *) text };
+        request.id = id;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_FILE_DATA;
+        request.file_data = &m;
+        client_send(c, &request);
+}
+
+static void client_simple(struct client *c, uint64_t id, Sandboxd__V1__Request__BodyCase body)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__Cancel cancel = SANDBOXD__V1__CANCEL__INIT;
+        Sandboxd__V1__ListRuntimes runtimes = SANDBOXD__V1__LIST_RUNTIMES__INIT;
+        Sandboxd__V1__ListProfiles profiles = SANDBOXD__V1__LIST_PROFILES__INIT;
+        Sandboxd__V1__GetHost host = SANDBOXD__V1__GET_HOST__INIT;
+
+        request.id = id;
+        request.body_case = body;
+        if (body == SANDBOXD__V1__REQUEST__BODY_CANCEL)
+                request.cancel = &cancel;
+        else if (body == SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES)
+                request.list_runtimes = &runtimes;
+        else if (body == SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES)
+                request.list_profiles = &profiles;
+        else
+                request.get_host = &host;
+        client_send(c, &request);
+}
+
+static void monitor_expect_start(struct start *s)
+{
+        ssize_t n = io_receive_message(channel, &s->message, sizeof(s->message), s->fds,
+                ELEMENTSOF(s->fds), &s->n_fds);
+
+        ck_assert_int_eq(n, sizeof(s->message));
+        ck_assert(channel_header_valid(&s->message.header, (size_t) n));
+        ck_assert_int_eq(s->message.header.op, CHANNEL_OP_START);
+        ck_assert_uint_ne(s->message.header.job, 0);
+        ck_assert_uint_ge(s->n_fds, CHANNEL_FD_STDIN);
+}
+
+static void monitor_expect_kill(const struct start *s, enum job_status cause)
+{
+        struct channel_kill kill;
+        ssize_t n = io_receive_message(channel, &kill, sizeof(kill), NULL, 0, NULL);
+
+        ck_assert_int_eq(n, sizeof(kill));
+        ck_assert_int_eq(kill.header.op, CHANNEL_OP_KILL);
+        ck_assert_uint_eq(kill.header.job, s->message.header.job);
+        ck_assert_int_eq(kill.cause, cause);
+}
+
+static void start_close(struct start *s)
+{
+        io_close_all(s->fds, s->n_fds);
+}
+
+static void monitor_ended(const struct start *s, const struct channel_ended *what, int fd)
+{
+        struct channel_ended m = *what;
+
+        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->message.header.job);
+        ck_assert_int_eq(io_send_message(channel, &m, sizeof(m), &fd, fd >= 0), 0);
+}
+
+static void monitor_send(enum channel_op op, uint64_t job)
+{
+        struct channel_header h;
+
+        channel_header_init(&h, op, sizeof(h), job);
+        ck_assert_int_eq(io_send_message(channel, &h, sizeof(h), NULL, 0), 0);
+}
+
+/* The sandbox ends: the job's ends of the pipes close, the report comes, and it is gone. */
+static void monitor_end(struct start *s, enum job_status status)
+{
+        start_close(s);
+        monitor_ended(s, &(struct channel_ended) { .status = status }, -EBADF);
+        monitor_send(CHANNEL_OP_GONE, s->message.header.job);
+}
+
+/* One job that ends well shows that the frontend is in order. */
+static void expect_service(struct client *c, uint64_t id)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct start s;
+
+        client_run(c, id, &run);
+        monitor_expect_start(&s);
+        client_expect(c, id, BODY(STARTED));
+        monitor_end(&s, JOB_STATUS_OK);
+        ck_assert_int_eq(client_expect(c, id, BODY(RESULT))->result->status,
+                SANDBOXD__V1__STATUS__OK);
+}
+
+START_TEST(test_job)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        Sandboxd__V1__Response *r;
+        struct spec_view spec;
+        char id[32];
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        run.runtime = (char *) "py";
+        run.code = (ProtobufCBinaryData) { 8, (uint8_t *) "print(1)" };
+        run.label = (ProtobufCBinaryData) { 3, (uint8_t *) "abc" };
+        client_run(&c, 7, &run);
+
+        monitor_expect_start(&s);
+        ck_assert_uint_eq(s.n_fds, 3);
+        ck_assert_uint_eq(s.message.flags, CHANNEL_START_RETURN_VALUE);
+        ck_assert_uint_eq(s.message.limits.value[LIMIT_MEMORY], 256 * MIB);
+        ck_assert_int_eq(spec_view_open(&spec, s.fds[CHANNEL_FD_SPEC]), 0);
+        ck_assert_str_eq(spec.exec, "/usr/bin/python3");
+        ck_assert_str_eq(spec.file_names[0], "main.py");
+        ck_assert_mem_eq(spec.data, "print(1)", 8);
+        spec_view_done(&spec);
+
+        r = client_expect(&c, 7, BODY(STARTED));
+        (void) snprintf(id, sizeof(id), "%s", r->started->job_id);
+        ck_assert_uint_eq(strlen(id), 16);
+        ck_assert_str_eq(r->started->runtime, "python");
+        ck_assert_uint_eq(r->started->stdin_credit, 0);
+
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], "one", 3), 0);
+        r = client_expect(&c, 7, BODY(OUTPUT));
+        ck_assert_int_eq(r->output->stream, SANDBOXD__V1__OUTPUT__STREAM__STDOUT);
+        ck_assert_mem_eq(r->output->data.data, "one", 3);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDERR], "two!", 4), 0);
+        r = client_expect(&c, 7, BODY(OUTPUT));
+        ck_assert_int_eq(r->output->stream, SANDBOXD__V1__OUTPUT__STREAM__STDERR);
+
+        start_close(&s);
+        monitor_ended(&s,
+                &(struct channel_ended) {
+                        .status = JOB_STATUS_EXITED,
+                        .exit_code = 3,
+                        .flags = CHANNEL_ENDED_CPU_THROTTLED,
+                        .wall_usec = 11,
+                        .memory_peak_bytes = 12,
+                },
+                -EBADF);
+        r = client_expect(&c, 7, BODY(RESULT));
+        ck_assert_str_eq(r->result->job_id, id);
+        ck_assert_int_eq(r->result->status, SANDBOXD__V1__STATUS__EXITED);
+        ck_assert_int_eq(r->result->exit_code, 3);
+        ck_assert_str_eq(r->result->message, "exited with code 3");
+        ck_assert_uint_eq(r->result->stdout_bytes, 3);
+        ck_assert_uint_eq(r->result->stderr_bytes, 4);
+        ck_assert(!r->result->stdout_truncated);
+        ck_assert(r->result->cpu_throttled && !r->result->pids_limit_hit);
+        ck_assert_ptr_null(r->result->return_value);
+        ck_assert_uint_eq(r->result->usage->wall_usec, 11);
+        ck_assert_uint_eq(r->result->usage->memory_peak_bytes, 12);
+        ck_assert_uint_gt(r->result->started_at_usec, 0);
+        ck_assert_mem_eq(r->result->label.data, "abc", 3);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        expect_service(&c, 8);
+        client_close(&c);
+}
+END_TEST
+
+/* Reads what the job wrote, up to the Result; returns the bytes of output. */
+static uint64_t client_drain(struct client *c, uint64_t id)
+{
+        uint64_t bytes = 0;
+
+        for (;;) {
+                Sandboxd__V1__Response *r = client_receive(c);
+
+                ck_assert_ptr_nonnull(r);
+                ck_assert_uint_eq(r->id, id);
+                if (r->body_case == BODY(RESULT))
+                        return bytes;
+                ck_assert_int_eq(r->body_case, BODY(OUTPUT));
+                bytes += r->output->data.len;
+        }
+}
+
+START_TEST(test_output_is_bounded)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        uint8_t data[10000] = {};
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        for (size_t i = 0; i < 6; i++)
+                ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data)), 0);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, 3999), 0);
+        monitor_end(&s, JOB_STATUS_OK);
+        ck_assert_uint_eq(client_drain(&c, 2), 1000);
+        ck_assert_uint_eq(c.last->result->stdout_bytes, 63999);
+        ck_assert(c.last->result->stdout_truncated && !c.last->result->stderr_truncated);
+        client_close(&c);
+}
+END_TEST
+
+static void check_output_kill(bool strict, size_t size)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        _cleanup_free_ uint8_t *data = calloc(1, size);
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        run.strict_output = strict;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDERR], data, size), 0);
+        monitor_expect_kill(&s, JOB_STATUS_OUTPUT_LIMIT);
+        monitor_end(&s, JOB_STATUS_OUTPUT_LIMIT);
+        ck_assert_uint_eq(client_drain(&c, 2), 1000);
+        ck_assert_int_eq(c.last->result->status, SANDBOXD__V1__STATUS__OUTPUT_LIMIT);
+        ck_assert_ptr_nonnull(strstr(c.last->result->message, "--output-limit"));
+        ck_assert(c.last->result->stderr_truncated);
+        client_close(&c);
+}
+
+START_TEST(test_output_limit)
+{
+        check_output_kill(false, 64000);
+}
+END_TEST
+
+START_TEST(test_strict_output)
+{
+        check_output_kill(true, 1001);
+}
+END_TEST
+
+START_TEST(test_stdin)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        static uint8_t data[256 * KIB], got[256 * KIB];
+        struct client c;
+        struct start s;
+        uint64_t credit;
+
+        client_hello(&c);
+        run.stdin = true;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        ck_assert_uint_eq(s.n_fds, 4);
+        credit = client_expect(&c, 2, BODY(STARTED))->started->stdin_credit;
+        ck_assert_uint_eq(credit, sizeof(data));
+        for (size_t i = 0; i < sizeof(data); i++)
+                data[i] = (uint8_t) (i * 7);
+        client_stdin(&c, 2, data, sizeof(data), false);
+        ck_assert_int_eq(io_read_full(s.fds[CHANNEL_FD_STDIN], got, sizeof(got)), sizeof(got));
+        ck_assert_mem_eq(data, got, sizeof(got));
+        for (credit = 0; credit < sizeof(data);)
+                credit += client_expect(&c, 2, BODY(STDIN_CREDIT))->stdin_credit->bytes;
+        ck_assert_uint_eq(credit, sizeof(data));
+        client_stdin(&c, 2, "end", 3, true);
+        ck_assert_int_eq(io_read_full(s.fds[CHANNEL_FD_STDIN], got, sizeof(got)), 3);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_stdin_closed_by_job)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        run.stdin = true;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        s.fds[CHANNEL_FD_STDIN] = safe_close(s.fds[CHANNEL_FD_STDIN]);
+        ck_assert(client_expect(&c, 2, BODY(STDIN_CREDIT))->stdin_credit->closed);
+        /* What was under way is no misuse. */
+        client_stdin(&c, 2, "late", 4, true);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_stdin_over_credit)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        static uint8_t data[256 * KIB];
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        run.stdin = true;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        client_stdin(&c, 2, data, sizeof(data), false);
+        /* 64 KiB fit the pipe, and are given back; a second full credit is too much. */
+        client_stdin(&c, 2, data, sizeof(data), false);
+        while (client_receive(&c) && c.last->body_case == BODY(STDIN_CREDIT))
+                ;
+        ck_assert_ptr_nonnull(c.last);
+        ck_assert_int_eq(c.last->error->code, ERROR_CODE(BAD_REQUEST));
+        client_expect_end(&c);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_stdin_not_asked_for)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        client_stdin(&c, 2, "x", 1, false);
+        client_expect_error(&c, 2, ERROR_CODE(BAD_REQUEST), "stdin");
+        client_expect_end(&c);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_cancel)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_simple(&c, 99, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], "part", 4), 0);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        ck_assert_uint_eq(client_drain(&c, 2), 4);
+        ck_assert_int_eq(c.last->result->status, SANDBOXD__V1__STATUS__CANCELLED);
+        expect_service(&c, 3);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_client_vanishes)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c, other;
+        struct start s[2];
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        client_run(&c, 3, &run);
+        monitor_expect_start(&s[0]);
+        monitor_expect_start(&s[1]);
+        client_close(&c);
+        monitor_expect_kill(&s[1], JOB_STATUS_CANCELLED);
+        monitor_expect_kill(&s[0], JOB_STATUS_CANCELLED);
+        client_hello(&other);
+        expect_service(&other, 2);
+        monitor_end(&s[0], JOB_STATUS_CANCELLED);
+        monitor_end(&s[1], JOB_STATUS_CANCELLED);
+        expect_service(&other, 3);
+        client_close(&other);
+}
+END_TEST
+
+static void run_with_files(Sandboxd__V1__Run *run, Sandboxd__V1__File files[static 2],
+        Sandboxd__V1__File *items[static 2])
+{
+        sandboxd__v1__run__init(run);
+        for (size_t i = 0; i < 2; i++) {
+                sandboxd__v1__file__init(&files[i]);
+                items[i] = &files[i];
+        }
+        files[0].name = (ProtobufCBinaryData) { 1, (uint8_t *) "a" };
+        files[0].size = 6;
+        files[0].data = (ProtobufCBinaryData) { 2, (uint8_t *) "AA" };
+        files[1].name = (ProtobufCBinaryData) { 3, (uint8_t *) "d/b" };
+        files[1].size = 3;
+        files[1].mode = 0755;
+        run->n_files = 2;
+        run->files = items;
+}
+
+START_TEST(test_files)
+{
+        Sandboxd__V1__File files[2], *items[2];
+        Sandboxd__V1__Run run;
+        struct spec_view spec;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        run_with_files(&run, files, items);
+        client_run(&c, 2, &run);
+        client_file(&c, 2, 1, "BB");
+        client_file(&c, 2, 0, "aaaa");
+        client_file(&c, 2, 1, "B");
+        monitor_expect_start(&s);
+        ck_assert_int_eq(spec_view_open(&spec, s.fds[CHANNEL_FD_SPEC]), 0);
+        ck_assert_uint_eq(spec.n_files, 2);
+        ck_assert_str_eq(spec.file_names[1], "d/b");
+        ck_assert_uint_eq(spec.files[1].mode, 0755);
+        ck_assert_mem_eq(spec.data, "AAaaaaBBB", 9);
+        ck_assert(spec.search_path);
+        spec_view_done(&spec);
+        client_expect(&c, 2, BODY(STARTED));
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_files_misused)
+{
+        Sandboxd__V1__File files[2], *items[2];
+        Sandboxd__V1__Run run;
+        struct client c;
+
+        client_hello(&c);
+        run_with_files(&run, files, items);
+        client_run(&c, 2, &run);
+        client_file(&c, 2, 1, "BBBB");
+        client_expect_error(&c, 2, ERROR_CODE(INVALID_ARGUMENT), "files[1] got more bytes");
+        client_run(&c, 3, &run);
+        client_file(&c, 3, 2, "B");
+        client_expect_error(&c, 3, ERROR_CODE(INVALID_ARGUMENT), "file 2");
+        client_run(&c, 4, &run);
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        ck_assert_int_eq(client_expect(&c, 4, BODY(RESULT))->result->status,
+                SANDBOXD__V1__STATUS__CANCELLED);
+        /* Gone in the middle of an upload. */
+        client_run(&c, 5, &run);
+        client_close(&c);
+        client_hello(&c);
+        expect_service(&c, 2);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_refusals_keep_the_connection)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+
+        client_hello(&c);
+        run.runtime = (char *) "cobol";
+        client_run(&c, 2, &run);
+        client_expect_error(&c, 2, ERROR_CODE(UNKNOWN_RUNTIME), "python, javascript, command");
+        run.runtime = (char *) "";
+        expect_service(&c, 3);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_busy)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct start s[3];
+        struct client c;
+
+        client_hello(&c);
+        for (size_t i = 0; i < 3; i++) {
+                client_run(&c, 2 + i, &run);
+                monitor_expect_start(&s[i]);
+                client_expect(&c, 2 + i, BODY(STARTED));
+        }
+        client_run(&c, 9, &run);
+        client_expect_error(&c, 9, ERROR_CODE(BUSY), "MaxJobsPerUser=");
+        for (size_t i = 0; i < 3; i++) {
+                monitor_end(&s[i], JOB_STATUS_OK);
+                client_expect(&c, 2 + i, BODY(RESULT));
+        }
+        expect_service(&c, 10);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_connection_caps)
+{
+        struct client c[4], more;
+
+        for (size_t i = 0; i < 4; i++)
+                client_hello(&c[i]);
+        client_open(&more);
+        client_expect_error(&more, 0, ERROR_CODE(BUSY), "MaxConnectionsPerUser=");
+        client_expect_end(&more);
+        client_close(&more);
+        client_close(&c[0]);
+        for (size_t i = 1; i < 4; i++)
+                expect_service(&c[i], 2);
+        client_hello(&c[0]);
+        for (size_t i = 0; i < 4; i++)
+                client_close(&c[i]);
+}
+END_TEST
+
+static void check_bad_frame(const char *bytes, size_t size, const char *part)
+{
+        struct client c;
+
+        client_hello(&c);
+        ck_assert_int_eq(io_write_full(c.fd, bytes, size), 0);
+        client_expect_error(&c, 0, ERROR_CODE(BAD_FRAME), part);
+        client_expect_end(&c);
+        client_close(&c);
+}
+
+START_TEST(test_bad_frames)
+{
+        struct client c;
+
+        check_bad_frame("\0\0\0\0", 4, "empty");
+        check_bad_frame("\xff\xff\xff\xff", 4, "MaxFrameSize=");
+        check_bad_frame("\0\x40\0\1", 4, "MaxFrameSize=");
+        check_bad_frame("\0\0\0\3\xff\xff\xff", 7, "not a Request");
+        check_bad_frame("\0\0\0\1", 4, "FrameTimeoutSec=");
+        check_bad_frame("\0", 1, "FrameTimeoutSec=");
+        client_hello(&c);
+        expect_service(&c, 2);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_decoding_is_bounded)
+{
+        /* Two bytes each in the frame, an array entry and a block of memory each when unpacked. */
+        const size_t n = 1 * MIB, run = 2 * n, request = 2 + 1 + 4 + run;
+        _cleanup_free_ uint8_t *frame = calloc(1, 4 + request);
+        uint8_t *p = frame;
+        struct client c;
+
+        frame_header(frame, request);
+        p += 4;
+        *p++ = 0x08; /* id */
+        *p++ = 0x02;
+        *p++ = 0x1a; /* run, of a length in four bytes */
+        *p++ = (uint8_t) (run | 0x80);
+        *p++ = (uint8_t) (run >> 7 | 0x80);
+        *p++ = (uint8_t) (run >> 14 | 0x80);
+        *p++ = (uint8_t) (run >> 21);
+        for (size_t i = 0; i < n; i++) {
+                *p++ = 0x32; /* files, empty */
+                *p++ = 0x00;
+        }
+        client_hello(&c);
+        ck_assert_int_eq(io_write_full(c.fd, frame, 4 + request), 0);
+        client_expect_error(&c, 0, ERROR_CODE(BAD_FRAME), "too many parts");
+        client_expect_end(&c);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_misuse)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_open(&c);
+        client_run(&c, 5, &run);
+        client_expect_error(&c, 5, ERROR_CODE(BAD_REQUEST), "Hello");
+        client_expect_end(&c);
+        client_close(&c);
+
+        client_hello(&c);
+        client_simple(&c, 0, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        client_expect_error(&c, 0, ERROR_CODE(BAD_REQUEST), "id");
+        client_close(&c);
+
+        client_hello(&c);
+        ck_assert_int_eq(io_write_full(c.fd, "\0\0\0\2\x08\x09", 6), 0);
+        client_expect_error(&c, 9, ERROR_CODE(BAD_REQUEST), "body");
+        client_close(&c);
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        client_run(&c, 2, &run);
+        client_expect_error(&c, 2, ERROR_CODE(BAD_REQUEST), "in use");
+        client_close(&c);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+
+        client_open(&c);
+        client_expect_error(&c, 0, ERROR_CODE(BAD_FRAME), "Hello");
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_byte_by_byte)
+{
+        static const char frames[] = "\0\0\0\6\x08\x01\x12\x02\x08\x01" /* Hello, protocol 1 */
+                                     "\0\0\0\4\x08\x02\x4a\x00";        /* GetHost */
+        struct client c;
+
+        client_open(&c);
+        for (size_t i = 0; i < sizeof(frames) - 1; i++)
+                ck_assert_int_eq(io_write_full(c.fd, frames + i, 1), 0);
+        client_expect(&c, 1, BODY(HELLO));
+        client_expect(&c, 2, BODY(HOST));
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_lists)
+{
+        Sandboxd__V1__Response *r;
+        struct client c;
+
+        client_hello(&c);
+        client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES);
+        r = client_expect(&c, 2, BODY(RUNTIMES));
+        ck_assert_uint_eq(r->runtimes->n_runtimes, 3);
+        ck_assert_str_eq(r->runtimes->runtimes[0]->aliases[0], "py");
+        ck_assert_str_eq(r->runtimes->runtimes[1]->package, "nodejs");
+        ck_assert(!r->runtimes->runtimes[1]->available);
+        client_simple(&c, 3, SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES);
+        r = client_expect(&c, 3, BODY(PROFILES));
+        ck_assert_uint_eq(r->profiles->n_profiles, 2);
+        ck_assert_uint_eq(r->profiles->profiles[0]->n_limits, _LIMIT_COUNT);
+        ck_assert_str_eq(r->profiles->profiles[0]->limits[0]->field, "wall_time_usec");
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        r = client_expect(&c, 4, BODY(HOST));
+        ck_assert_str_eq(r->host->driver, "cgroupfs (test)");
+        ck_assert_uint_eq(r->host->n_missing, 2);
+        ck_assert_str_eq(r->host->missing[1], "pids");
+        ck_assert_uint_eq(r->host->pid, (uint32_t) getpid());
+        client_close(&c);
+}
+END_TEST
+
+/* A client that does not read: its job is held up, nobody else, and no byte is lost. */
+START_TEST(test_slow_client)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        Sandboxd__V1__Run__LimitsEntry limit = SANDBOXD__V1__RUN__LIMITS_ENTRY__INIT,
+                                       *limits = &limit;
+        static uint8_t data[64 * KIB];
+        uint64_t written = 0;
+        struct client c, other;
+        struct start s;
+
+        client_hello(&c);
+        client_hello(&other);
+        limit.key = (char *) "output_bytes";
+        limit.value = 64 * MIB;
+        run.n_limits = 1;
+        run.limits = &limits;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        ck_assert_int_eq(io_set_nonblock(s.fds[CHANNEL_FD_STDOUT]), 0);
+        for (unsigned idle = 0; idle < 20;) {
+                ssize_t n = write(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data));
+
+                if (n > 0) {
+                        written += (uint64_t) n;
+                        idle = 0;
+                } else {
+                        idle++;
+                        (void) usleep(5000);
+                }
+                ck_assert_uint_lt(written, 8 * MIB);
+        }
+        ck_assert_uint_gt(written, 1 * MIB);
+        expect_service(&other, 2);
+        monitor_end(&s, JOB_STATUS_OK);
+        expect_service(&other, 3);
+        client_expect(&c, 2, BODY(STARTED));
+        ck_assert_uint_eq(client_drain(&c, 2), written);
+        ck_assert_uint_eq(c.last->result->stdout_bytes, written);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+/* Ends a python job with this in the return value's file; the message is in c->last. */
+static Sandboxd__V1__Result *run_returning(struct client *c, const void *data, size_t size,
+        enum job_status status)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        _cleanup_close_ int fd = io_memfd_new("return");
+        struct start s;
+
+        ck_assert_int_eq(io_write_full(fd, data, size), 0);
+        run.runtime = (char *) "python";
+        run.code = (ProtobufCBinaryData) { 1, (uint8_t *) "1" };
+        client_run(c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(c, 2, BODY(STARTED));
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = status }, fd);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        return client_expect(c, 2, BODY(RESULT))->result;
+}
+
+START_TEST(test_return_value)
+{
+        _cleanup_free_ char *large = calloc(1, 2 * MIB);
+        Sandboxd__V1__Result *r;
+        struct client c;
+
+        client_hello(&c);
+        r = run_returning(&c, "4 2\n'42'42", 10, JOB_STATUS_OK);
+        ck_assert_ptr_nonnull(r->return_value);
+        ck_assert_uint_eq(r->return_value->text.len, 4);
+        ck_assert_mem_eq(r->return_value->text.data, "'42'", 4);
+        ck_assert_mem_eq(r->return_value->json.data, "42", 2);
+        r = run_returning(&c, "4 2\n'42'42", 10, JOB_STATUS_EXITED);
+        ck_assert_ptr_null(r->return_value);
+        r = run_returning(&c, "4 3\n'42'42", 10, JOB_STATUS_OK);
+        ck_assert_ptr_null(r->return_value);
+        r = run_returning(&c, "", 0, JOB_STATUS_OK);
+        ck_assert_ptr_null(r->return_value);
+        ck_assert_str_eq(r->message, "");
+        r = run_returning(&c, large, 2 * MIB, JOB_STATUS_OK);
+        ck_assert_ptr_null(r->return_value);
+        ck_assert_str_eq(r->message, "return value dropped: larger than 1M");
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_setup_error)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        Sandboxd__V1__Result *r;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        start_close(&s);
+        monitor_ended(&s,
+                &(struct channel_ended) {
+                        .status = JOB_STATUS_SETUP_ERROR,
+                        .step = SETUP_STEP_EXEC,
+                        .error = ENOENT,
+                },
+                -EBADF);
+        r = client_expect(&c, 2, BODY(RESULT))->result;
+        ck_assert_str_eq(r->message, "true: not found in the sandbox");
+        ck_assert_str_eq(r->step, "exec");
+        ck_assert_int_eq(r->error, ENOENT);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_gone_without_report)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        client_expect_error(&c, 2, ERROR_CODE(INTERNAL), "without a report");
+        start_close(&s);
+        expect_service(&c, 3);
+        client_close(&c);
+}
+END_TEST
+
+/* A process that outlives the job's end keeps its pipe open: the result waits until all is gone. */
+START_TEST(test_pipe_kept_open)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], "late", 4), 0);
+        client_expect(&c, 2, BODY(OUTPUT));
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        client_expect(&c, 2, BODY(RESULT));
+        start_close(&s);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_stop)
+{
+        Sandboxd__V1__File files[2], *items[2];
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT, uploading;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        run_with_files(&uploading, files, items);
+        client_run(&c, 3, &uploading);
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        ck_assert_uint_eq(client_expect(&c, 4, BODY(HOST))->host->running_jobs, 2);
+        monitor_send(CHANNEL_OP_STOP, 0);
+        client_expect_error(&c, 3, ERROR_CODE(DRAINING), "stopping");
+        client_run(&c, 5, &run);
+        client_expect_error(&c, 5, ERROR_CODE(DRAINING), "stopping");
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_CANCELLED }, -EBADF);
+        client_expect(&c, 2, BODY(RESULT));
+        client_expect_error(&c, 0, ERROR_CODE(DRAINING), "stopping");
+        client_expect_end(&c);
+        expect_exit();
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_stop_with_deaf_client)
+{
+        struct client c;
+
+        client_hello(&c);
+        for (uint64_t id = 2; id < 2000; id++)
+                client_simple(&c, id, SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES);
+        monitor_send(CHANNEL_OP_STOP, 0);
+        expect_exit();
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_monitor_dies)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        channel = safe_close(channel);
+        client_expect_error(&c, 0, ERROR_CODE(INTERNAL), "stopping");
+        client_expect_end(&c);
+        expect_exit();
+        start_close(&s);
+        client_close(&c);
+}
+END_TEST
+
+static unsigned count_fds(void)
+{
+        char path[64];
+        unsigned n = 0;
+
+        for (unsigned fd = 0; fd < 256; fd++) {
+                (void) snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int) pid, fd);
+                n += faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        }
+        return n;
+}
+
+/* Fds that come with a request, and a hundred jobs, leave none behind. */
+START_TEST(test_no_fd_is_kept)
+{
+        static const char host[] = "\0\0\0\4\x08\x02\x4a\x00";
+        int fds[IO_FDS_MAX];
+        struct client c;
+        unsigned before;
+
+        client_hello(&c);
+        expect_service(&c, 2);
+        before = count_fds();
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = channel;
+        ck_assert_int_eq(io_send_message(c.fd, host, 8, fds, ELEMENTSOF(fds)), 0);
+        client_expect(&c, 2, BODY(HOST));
+        for (uint64_t id = 3; id < 100; id++)
+                expect_service(&c, id);
+        ck_assert_uint_eq(count_fds(), before);
+        client_close(&c);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("frontend");
+        TCase *tc = tcase_create("frontend");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(tc, setup, teardown);
+        tcase_set_timeout(tc, 30);
+        tcase_add_test(tc, test_job);
+        tcase_add_test(tc, test_output_is_bounded);
+        tcase_add_test(tc, test_output_limit);
+        tcase_add_test(tc, test_strict_output);
+        tcase_add_test(tc, test_stdin);
+        tcase_add_test(tc, test_stdin_closed_by_job);
+        tcase_add_test(tc, test_stdin_over_credit);
+        tcase_add_test(tc, test_stdin_not_asked_for);
+        tcase_add_test(tc, test_cancel);
+        tcase_add_test(tc, test_client_vanishes);
+        tcase_add_test(tc, test_files);
+        tcase_add_test(tc, test_files_misused);
+        tcase_add_test(tc, test_refusals_keep_the_connection);
+        tcase_add_test(tc, test_busy);
+        tcase_add_test(tc, test_connection_caps);
+        tcase_add_test(tc, test_bad_frames);
+        tcase_add_test(tc, test_decoding_is_bounded);
+        tcase_add_test(tc, test_misuse);
+        tcase_add_test(tc, test_byte_by_byte);
+        tcase_add_test(tc, test_lists);
+        tcase_add_test(tc, test_slow_client);
+        tcase_add_test(tc, test_return_value);
+        tcase_add_test(tc, test_setup_error);
+        tcase_add_test(tc, test_gone_without_report);
+        tcase_add_test(tc, test_pipe_kept_open);
+        tcase_add_test(tc, test_stop);
+        tcase_add_test(tc, test_stop_with_deaf_client);
+        tcase_add_test(tc, test_monitor_dies);
+        tcase_add_test(tc, test_no_fd_is_kept);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

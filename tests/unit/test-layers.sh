@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Dependencies point down only: who may include what, and what the programs link.
+set -u
+
+top=${srcdir:-.}
+failed=0
+
+fail()
+{
+    echo "FAIL: $*"
+    failed=1
+}
+
+# Includes of our own headers in a folder that begin with something else than what is allowed there.
+# allow FOLDER PREFIX...
+allow()
+{
+    local folder=$1 pattern
+    shift
+    pattern=$(IFS='|'; echo "$*")
+    [ -d "$top/$folder" ] || fail "$folder is not there"
+    while IFS= read -r line; do
+        fail "$folder may include $* only: ${line#"$top/"}"
+    done < <(grep -rnE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' \
+        "$top/$folder" | grep -vE "include[[:space:]]*\"($pattern)/")
+}
+
+# A library that a folder leaves alone: forbid FOLDER HEADER
+forbid()
+{
+    while IFS= read -r line; do
+        fail "$1 may not include <$2>: ${line#"$top/"}"
+    done < <(grep -rnE --include='*.[ch]' "^[[:space:]]*#[[:space:]]*include[[:space:]]*<$2" "$top/$1")
+}
+
+# links PROGRAM: the libraries that it asks for, one a line
+links()
+{
+    readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
+}
+
+allow common common
+allow proto common proto
+allow client common proto client
+allow daemon/wire common daemon/wire
+allow daemon/monitor common daemon/wire daemon/monitor
+allow daemon/frontend common proto daemon/wire daemon/frontend
+allow daemon/init common daemon/wire daemon/init
+forbid common protobuf-c
+forbid daemon/wire protobuf-c
+forbid daemon/monitor protobuf-c
+forbid daemon/init protobuf-c
+forbid daemon/init seccomp
+forbid daemon/frontend ini.h
+
+for program in sandboxd sandboxd-frontend sandboxd-init; do
+    [ -x "$program" ] || fail "$program is not built: run make first"
+done
+if links sandboxd | grep -q protobuf; then
+    fail "sandboxd links $(links sandboxd | grep protobuf): it must not read what clients write"
+fi
+if links sandboxd-frontend | grep -q libinih; then
+    fail "sandboxd-frontend links libinih: policy files are the monitor's"
+fi
+if [ -n "$(links sandboxd-init)" ]; then
+    fail "sandboxd-init links $(links sandboxd-init | tr '\n' ' '): it must be static"
+fi
+
+[ "$failed" -eq 0 ] && echo "PASS: layers"
+exit "$failed"

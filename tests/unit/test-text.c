@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
+ * libraries: systemd protobuf-c */
+/*
+ * What quotes a client is made safe to show.
+ */
+#include <check.h>
+
+#include "common/macro.h"
+#include "daemon/frontend/text.h"
+
+static const struct {
+        const char *given;
+        const char *shown;
+} cases[] = {
+        { "", "" },
+        { "plain text, '%s'", "plain text, '%s'" },
+        { "a\nb\tc\x1b[31m\x7f", "a?b?c?[31m?" },
+        { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+                "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80" },
+        { "cut \xe2\x82", "cut ??" },
+        { "\xff\xfe\x80", "???" },
+        { "overlong \xc0\xaf \xe0\x80\xaf", "overlong ?? ???" },
+        { "surrogate \xed\xa0\x80", "surrogate ???" },
+        { "beyond \xf4\x90\x80\x80", "beyond ????" },
+        { "C1 \xc2\x85", "C1 ??" },
+};
+
+START_TEST(test_clean)
+{
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = strdup(cases[i].given);
+
+                ck_assert_str_eq(text_clean(text), cases[i].shown);
+                /* What is clean stays as it is. */
+                ck_assert_str_eq(text_clean(text), cases[i].shown);
+        }
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("text");
+        TCase *tc = tcase_create("text");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_test(tc, test_clean);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
