@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the frontend does with a frame's body before anything is made of it: decoding on a budget, and
- * the plan. A plan that comes out keeps what the monitor will check.
+ * What the frontend does with a frame's body before anything is made of it: decoding on a budget,
+ * and the plan. A plan that comes out keeps what the monitor will check.
  */
 #include "daemon/frontend/plan.h"
 #include "proto/budget.h"

@@ -28,19 +28,18 @@ AM_LDFLAGS += -fsanitize=address,undefined
 
 FUZZ_TARGETS = tests/fuzz/fuzz-frame tests/fuzz/fuzz-request tests/fuzz/fuzz-spec
 noinst_PROGRAMS += $(FUZZ_TARGETS)
-FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c
 tests_fuzz_fuzz_frame_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz-request.c
 tests_fuzz_fuzz_request_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_request_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_request_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_request_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_spec_SOURCES = tests/fuzz/fuzz-spec.c
 tests_fuzz_fuzz_spec_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_spec_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_spec_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_spec_LDADD = $(FUZZ_LIBS)
 
 # What is found goes into the corpus beside the build, not into the source.
