@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the job's files below /box. Runs in the payload's process with the payload's rights, inside
- * the job's cgroup and file system: a name that got past the frontend's check could reach nothing
- * that the payload cannot. The bytes are charged to the job.
+ * Writes the job's files below /box. Runs in the payload's process with the payload's rights,
+ * inside the job's cgroup and file system: a name that got past the frontend's check could reach
+ * nothing that the payload cannot. The bytes are charged to the job.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

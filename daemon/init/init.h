@@ -49,8 +49,8 @@ void init_userns(struct init *i);
 /* payload.c: the child's way from fork to exec. */
 _noreturn_ void payload_main(struct init *i);
 
-/* credentials.c: what init and payload both end with: the given id, no capability in any set, locked
- * securebits, no new privileges, not dumpable, the system-call filter. */
+/* credentials.c: what init and payload both end with: the given id, no capability in any set,
+ * locked securebits, no new privileges, not dumpable, the system-call filter. */
 void shed_privileges(struct init *i, uint32_t id);
 
 /* files.c: writes the job's files below /box with the payload's rights. 0 or a negative errno. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pid 1 of a sandbox: takes its orders from the monitor over fd 3, builds the sandbox around itself,
- * starts the payload, gives up everything, reaps, and reports the payload's end. Until the payload is
- * forked it has root's rights and reads only what the monitor wrote; it never reads the job.
+ * Pid 1 of a sandbox: takes its orders from the monitor over fd 3, builds the sandbox around
+ * itself, starts the payload, gives up everything, reaps, and reports the payload's end. Until the
+ * payload is forked it has root's rights and reads only what the monitor wrote; it never reads the
+ * job.
  */
 #include "daemon/init/init.h"
 
@@ -81,8 +82,8 @@ static void take_run(struct init *i, const struct launch_run *m, const int *fds,
                 i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
 }
 
-/* Waits for the id maps and the job, which come in either order: for a cold job RUN is in the socket
- * before init is started. */
+/* Waits for the id maps and the job, which come in either order: for a cold job RUN is in the
+ * socket before init is started. */
 static void receive_run(struct init *i)
 {
         bool mapped = false, run = false;
@@ -153,7 +154,8 @@ static void become_reaper(struct init *i)
         (void) close(STDERR_FILENO);
         (void) io_close_from(LAUNCH_CONTROL_FD + 2);
         shed_privileges(i, LAUNCH_INIT_ID);
-        /* Set after the change of ids, which clears it; then see whether the monitor went before. */
+        /* Set after the change of ids, which clears it; then see whether the monitor went before.
+         */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
         if (poll(&monitor, 1, 0) > 0 && monitor.revents & POLLHUP)
@@ -201,9 +203,10 @@ static void reset_signals(void)
 
 int main(void)
 {
-        static struct init i = {
-                .mntns_fd = -EBADF, .job_dir_fd = -EBADF, .sys_fd = -EBADF, .return_fd = -EBADF
-        };
+        static struct init i = { .mntns_fd = -EBADF,
+                .job_dir_fd = -EBADF,
+                .sys_fd = -EBADF,
+                .return_fd = -EBADF };
         struct launch_event event = { .kind = LAUNCH_EXITED };
         pid_t payload;
 
@@ -217,8 +220,8 @@ int main(void)
         init_mounts(&i);
         init_userns(&i);
         receive_run(&i);
-        i.shared = mmap(NULL, sizeof(*i.shared), PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        i.shared = mmap(NULL, sizeof(*i.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
         if (i.shared == MAP_FAILED)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
         payload = fork_payload(&i);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox's file system. Runs in init, as root in the initial user namespace and before any byte
- * of the job is read: what is mounted here belongs to the initial user namespace, so the payload
- * could not undo it even with every capability in its own.
+ * The sandbox's file system. Runs in init, as root in the initial user namespace and before any
+ * byte of the job is read: what is mounted here belongs to the initial user namespace, so the
+ * payload could not undo it even with every capability in its own.
  *
- * The template namespace that the monitor made brings /, /etc, /dev and the sources of the masks, all
- * read-only. What must not be shared between jobs is made here: /usr, /proc, the tmpfs mounts.
+ * The template namespace that the monitor made brings /, /etc, /dev and the sources of the masks,
+ * all read-only. What must not be shared between jobs is made here: /usr, /proc, the tmpfs mounts.
  */
 #include "daemon/init/init.h"
 
@@ -41,8 +41,7 @@ static int sys_fsmount(int fs, unsigned attributes)
 
 static int sys_move_mount(int mount, const char *target)
 {
-        return (int) syscall(SYS_move_mount, mount, "", AT_FDCWD, target,
-                MOVE_MOUNT_F_EMPTY_PATH);
+        return (int) syscall(SYS_move_mount, mount, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 static int sys_bind(const char *source, const char *target)
@@ -51,8 +50,8 @@ static int sys_bind(const char *source, const char *target)
 }
 
 /* An overlay of the job's own over the host's /usr: a plain bind would let inotify events and file
- * locks cross between jobs. Overlayfs wants two lower layers; the second is the empty directory that
- * the monitor has as its working directory. */
+ * locks cross between jobs. Overlayfs wants two lower layers; the second is the empty directory
+ * that the monitor has as its working directory. */
 static int make_usr(void)
 {
         _cleanup_close_ int fs = sys_fsopen("overlay");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox's user and network namespace. Runs in init. After unshare() init has every capability
- * in the new user namespace and none outside; its kernel uid is still 0, which owns root's files, so
- * nothing of the job is read before that is gone too.
+ * in the new user namespace and none outside; its kernel uid is still 0, which owns root's files,
+ * so nothing of the job is read before that is gone too.
  */
 #include "daemon/init/init.h"
 
@@ -40,8 +40,8 @@ void init_userns(struct init *i)
 {
         int r;
 
-        /* Safe because it only takes rights away: nothing that was mounted before belongs to the new
-         * namespace. */
+        /* Safe because it only takes rights away: nothing that was mounted before belongs to the
+         * new namespace. */
         if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
         request_maps();

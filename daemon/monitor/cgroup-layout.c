@@ -187,8 +187,8 @@ int cgroup_layout_read(struct cgroup_layout *ret, struct error *ret_error)
         if (r == 0)
                 r = io_read_file(AT_FDCWD, "/proc/self/mountinfo", 16 * MIB, &mounts, NULL);
         if (r < 0)
-                return error_set(ret_error, r, "/proc/self cannot be read (%s): mount proc on /proc",
-                        strerror(-r));
+                return error_set(ret_error, r,
+                        "/proc/self cannot be read (%s): mount proc on /proc", strerror(-r));
         r = cgroup_layout_parse(own, mounts, ret);
         if (r < 0)
                 return error_set(ret_error, r,

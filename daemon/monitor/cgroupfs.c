@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cgroupfs driver: a directory tree of the daemon's own in every hierarchy, made and removed with
- * mkdir(2) and rmdir(2). Runs in the monitor; never touches a cgroup outside that tree, but for
- * enabling controllers in the tree's parent on cgroup2.
+ * The cgroupfs driver: a directory tree of the daemon's own in every hierarchy, made and removed
+ * with mkdir(2) and rmdir(2). Runs in the monitor; never touches a cgroup outside that tree, but
+ * for enabling controllers in the tree's parent on cgroup2.
  *
  *      cgroup2:  PARENT/sandboxd-INSTANCE/ID/{init,job}
  *      v1:       PARENT/sandboxd-INSTANCE/ID-job, for memory also ID-init
  *
- * On v1 a hierarchy takes a fifth of a millisecond for each level, so there is one level and init has
- * a leaf only where its charges would otherwise be the daemon's.
+ * On v1 a hierarchy takes a fifth of a millisecond for each level, so there is one level and init
+ * has a leaf only where its charges would otherwise be the daemon's.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -135,7 +135,8 @@ static bool has_processes(const char *dir)
 }
 
 /* On cgroup2 a group with processes cannot hand controllers down, and the daemon's own group has at
- * least one: take the nearest group above that has the controllers and no processes, or the root. */
+ * least one: take the nearest group above that has the controllers and no processes, or the root.
+ */
 static void find_v2_parent(const struct cgroup_hierarchy *h, struct tree *t)
 {
         char own[CGROUP_PATH_MAX];

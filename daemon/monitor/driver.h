@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Who makes a sandbox's cgroups. A driver is chosen once at start; what happens inside the leaves it
- * makes is the same for all of them (leaf.h).
+ * Who makes a sandbox's cgroups. A driver is chosen once at start; what happens inside the leaves
+ * it makes is the same for all of them (leaf.h).
  */
 
 #include "daemon/monitor/leaf.h"
@@ -23,8 +23,8 @@ struct driver_ops {
 
 struct driver {
         const struct driver_ops *ops;
-        char description[64];  /* for doctor: "cgroupfs (hybrid)" */
-        unsigned missing;      /* controllers of CGROUP_NEEDED that this host does not have */
+        char description[64]; /* for doctor: "cgroupfs (hybrid)" */
+        unsigned missing;     /* controllers of CGROUP_NEEDED that this host does not have */
 };
 
 /* A tree of our own below the daemon's cgroup, for --standalone. instance names the tree; what an

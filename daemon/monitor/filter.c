@@ -45,9 +45,10 @@ static int add_rule(struct parser *p, int call, unsigned n, const struct scmp_ar
 
 static int add_masked(struct parser *p, int call, unsigned arg, uint64_t mask, uint64_t value)
 {
-        struct scmp_arg_cmp compare = {
-                .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value
-        };
+        struct scmp_arg_cmp compare = { .arg = arg,
+                .op = SCMP_CMP_MASKED_EQ,
+                .datum_a = mask,
+                .datum_b = value };
 
         return add_rule(p, call, 1, &compare);
 }
@@ -119,8 +120,11 @@ static int parse_call(struct parser *p, char *line)
                 return fail(p, "stands before [allow] or [deny]", name);
         call = seccomp_syscall_resolve_name(name + optional);
         if (call == __NR_SCMP_ERROR)
-                return optional ? 0 : fail(p, "is no system call that libseccomp knows; write ?NAME "
-                                              "where that is no mistake", name);
+                return optional ? 0
+                                : fail(p,
+                                          "is no system call that libseccomp knows; write ?NAME "
+                                          "where that is no mistake",
+                                          name);
         arg = strtok_r(NULL, BLANKS, &rest);
         if (arg)
                 return parse_condition(p, call, arg, &rest);
@@ -166,8 +170,7 @@ static int export_filter(struct parser *p, int *ret_fd)
 
 int filter_compile(const char *path, int *ret_fd, struct error *ret_error)
 {
-        _cleanup_(release_context) scmp_filter_ctx context =
-                seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+        _cleanup_(release_context) scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
         struct parser p = { .context = context, .path = path, .error = ret_error };
         _cleanup_free_ char *text = NULL;
         char *rest;

@@ -8,14 +8,14 @@
  *      [allow]                        call goes through
  *      [deny]                         call fails with EPERM
  *      NAME                           the call, whatever its arguments
- *      ?NAME                          the same, and no error where libseccomp does not know the name
- *      NAME argN in V V ...           ... when argument N, as 32 bits, is one of the values
- *      NAME argN without MASK         ... when it has no bit of MASK
- *      NAME argN with MASK            ... when it has any bit of MASK
+ *      ?NAME                          the same, and no error where libseccomp does not know the
+ * name NAME argN in V V ...           ... when argument N, as 32 bits, is one of the values NAME
+ * argN without MASK         ... when it has no bit of MASK NAME argN with MASK            ... when
+ * it has any bit of MASK
  *
- * What no line names fails with ENOSYS, so that libc falls back to an older call; a call of a foreign
- * ABI kills the process. Arguments are compared as 32 bits because the kernel takes them so: a 64-bit
- * compare is got round by setting a high bit.
+ * What no line names fails with ENOSYS, so that libc falls back to an older call; a call of a
+ * foreign ABI kills the process. Arguments are compared as 32 bits because the kernel takes them
+ * so: a 64-bit compare is got round by setting a high bit.
  */
 
 #include "common/error.h"

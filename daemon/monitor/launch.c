@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts the init process of a sandbox. Runs in the monitor; what it sends is made of the policy and
- * of checked numbers, and the job's own bytes are only passed on as an fd.
+ * Starts the init process of a sandbox. Runs in the monitor; what it sends is made of the policy
+ * and of checked numbers, and the job's own bytes are only passed on as an fd.
  */
 #include "daemon/monitor/launch.h"
 
@@ -135,7 +135,7 @@ static int clone_init(struct sandbox *s, int control)
         const struct leaf_dir *v2 = find_v2(s);
         struct clone_args args = {
                 .flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
-                        CLONE_CLEAR_SIGHAND,
+                         CLONE_CLEAR_SIGHAND,
                 .pidfd = (uint64_t) (uintptr_t) &s->pidfd,
                 .exit_signal = SIGCHLD,
         };
@@ -183,8 +183,8 @@ static int write_map(pid_t pid, const char *file, uint32_t payload, uint32_t ini
         char path[64], map[96];
 
         (void) snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-        (void) snprintf(map, sizeof(map), "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n",
-                LAUNCH_PAYLOAD_ID, payload, LAUNCH_INIT_ID, init);
+        (void) snprintf(map, sizeof(map), "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n", LAUNCH_PAYLOAD_ID,
+                payload, LAUNCH_INIT_ID, init);
         return io_write_file(AT_FDCWD, path, map);
 }
 

@@ -3,8 +3,8 @@
 
 /*
  * The two leaf cgroups of a sandbox, `init` and `job`, whichever driver made them: the job's exact
- * limits, its usage, killing it. The job's limits are on `job` alone, so that an OOM kill there never
- * hits the one that reports it.
+ * limits, its usage, killing it. The job's limits are on `job` alone, so that an OOM kill there
+ * never hits the one that reports it.
  */
 
 #include "common/limit.h"
@@ -45,8 +45,8 @@ int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret);
 int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec);
 /* How often the OOM killer acted in `job`. */
 uint64_t leaves_oom_kills(const struct leaves *l);
-/* An eventfd that fires on an OOM in `job`, for v1, where one kill leaves the rest running; v2 kills
- * the whole leaf by itself: -EOPNOTSUPP. */
+/* An eventfd that fires on an OOM in `job`, for v1, where one kill leaves the rest running; v2
+ * kills the whole leaf by itself: -EOPNOTSUPP. */
 int leaves_oom_eventfd(const struct leaves *l);
 
 enum leaf_which {

@@ -45,7 +45,8 @@ static const char help[] =
         "  --socket PATH       listen there (default " DEFAULT_SOCKET ")\n"
         "  --config FILE       read this sandboxd.conf instead of the installed one\n"
         "  --policy-dir DIR    take profiles, runtimes and filters from DIR alone\n"
-        "  --runtime-dir DIR   keep locks and mount points there (default " DEFAULT_RUNTIME_DIR ")\n"
+        "  --runtime-dir DIR   keep locks and mount points there (default " DEFAULT_RUNTIME_DIR
+        ")\n"
         "  --version, --help\n"
         "\n"
         "See sandboxd(8) and sandboxd.conf(5).\n";
@@ -101,8 +102,7 @@ static int make_absolute(const char **path, char buf[static PATH_MAX])
 
         if (!*path || **path == '/')
                 return 0;
-        if (!getcwd(cwd, sizeof(cwd)) ||
-                snprintf(buf, PATH_MAX, "%s/%s", cwd, *path) >= PATH_MAX) {
+        if (!getcwd(cwd, sizeof(cwd)) || snprintf(buf, PATH_MAX, "%s/%s", cwd, *path) >= PATH_MAX) {
                 log_error("%s cannot be made an absolute path", *path);
                 return -ENAMETOOLONG;
         }
@@ -114,7 +114,10 @@ static int make_all_absolute(struct monitor_options *o)
 {
         static char buffers[4][PATH_MAX];
         const char **const paths[] = {
-                &o->socket_path, &o->config_file, &o->policy_dir, &o->runtime_dir,
+                &o->socket_path,
+                &o->config_file,
+                &o->policy_dir,
+                &o->runtime_dir,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor at work: the table of live sandboxes, messages to the frontend, the frontend's deaths,
- * and stopping. Reads no byte that a client wrote.
+ * The monitor at work: the table of live sandboxes, messages to the frontend, the frontend's
+ * deaths, and stopping. Reads no byte that a client wrote.
  */
 #include "daemon/monitor/monitor.h"
 

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The monitor's one context: what was made at start, the live sandboxes, the channel to the frontend.
+ * The monitor's one context: what was made at start, the live sandboxes, the channel to the
+ * frontend.
  */
 
 #include "daemon/monitor/policy-load.h"

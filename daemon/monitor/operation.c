@@ -28,15 +28,15 @@ static bool is_pipe(int fd, int access)
         int flags = fcntl(fd, F_GETFL);
 
         return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == access &&
-                fcntl(fd, F_GETPIPE_SZ) > 0;
+               fcntl(fd, F_GETPIPE_SZ) > 0;
 }
 
 static bool fds_are_valid(const struct request *q)
 {
         return io_memfd_is_sealed(q->fds[CHANNEL_FD_SPEC]) &&
-                is_pipe(q->fds[CHANNEL_FD_STDOUT], O_WRONLY) &&
-                is_pipe(q->fds[CHANNEL_FD_STDERR], O_WRONLY) &&
-                (q->n_fds <= CHANNEL_FD_STDIN || is_pipe(q->fds[CHANNEL_FD_STDIN], O_RDONLY));
+               is_pipe(q->fds[CHANNEL_FD_STDOUT], O_WRONLY) &&
+               is_pipe(q->fds[CHANNEL_FD_STDERR], O_WRONLY) &&
+               (q->n_fds <= CHANNEL_FD_STDIN || is_pipe(q->fds[CHANNEL_FD_STDIN], O_RDONLY));
 }
 
 static bool limit_is_allowed(const struct policy_profile *p, enum limit_id id, uint64_t value)

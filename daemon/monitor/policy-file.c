@@ -22,7 +22,7 @@ int policy_item_error(const struct policy_item *item, const char *format, ...)
         (void) vsnprintf(rest, sizeof(rest), format, ap);
         va_end(ap);
         return error_set(item->error, -EINVAL, "%s:%u: %s=%.80s%s", item->origin.file,
-                        item->origin.line, item->key, item->value, rest);
+                item->origin.line, item->key, item->value, rest);
 }
 
 static int read_text(const char *path, char **ret_text, struct error *ret_error)
@@ -37,17 +37,17 @@ static int read_text(const char *path, char **ret_text, struct error *ret_error)
                 return error_set(ret_error, -errno, "cannot read %s: %s", path, strerror(errno));
         if (!S_ISREG(st.st_mode))
                 return error_set(ret_error, -EINVAL,
-                                "%s is not a regular file: replace or remove it", path);
+                        "%s is not a regular file: replace or remove it", path);
         text = malloc(POLICY_FILE_MAX + 2);
         if (!text)
                 return error_set(ret_error, -ENOMEM, "out of memory while reading %s", path);
         n = io_read_full(fd, text, POLICY_FILE_MAX + 1);
         if (n < 0)
-                return error_set(
-                                ret_error, (int) n, "cannot read %s: %s", path, strerror((int) -n));
+                return error_set(ret_error, (int) n, "cannot read %s: %s", path,
+                        strerror((int) -n));
         if ((size_t) n > POLICY_FILE_MAX)
                 return error_set(ret_error, -EFBIG, "%s is larger than %llu KiB: shorten it", path,
-                                (unsigned long long) (POLICY_FILE_MAX / KIB));
+                        (unsigned long long) (POLICY_FILE_MAX / KIB));
         text[n] = '\0';
         if (strlen(text) != (size_t) n)
                 return error_set(ret_error, -EINVAL, "%s holds a NUL byte: it must be text", path);
@@ -114,9 +114,9 @@ static int take_item(void *userdata, const char *section, const char *key, const
 
         if (!is_printable(section) || !is_printable(key) || !is_printable(value))
                 r->error = error_set(r->ret_error, -EINVAL,
-                                "%s:%u: a character that is not printable ASCII: use such only in "
-                                "comments",
-                                r->path, r->line);
+                        "%s:%u: a character that is not printable ASCII: use such only in "
+                        "comments",
+                        r->path, r->line);
         else
                 r->error = r->fn(r->userdata, &item);
         return r->error >= 0;
@@ -141,14 +141,12 @@ int policy_file_read(const char *path, policy_item_fn fn, void *userdata, struct
         /* inih goes on after a line that it cannot read and returns the first bad one. */
         if (r > 0 && (reading.error >= 0 || (unsigned) r < reading.line))
                 return error_set(ret_error, -EINVAL,
-                                "%s:%d: neither a [Section] nor Key=Value: correct the line", path,
-                                r);
+                        "%s:%d: neither a [Section] nor Key=Value: correct the line", path, r);
         if (reading.error < 0)
                 return reading.error;
         if (reading.too_long)
                 return error_set(ret_error, -EINVAL,
-                                "%s:%u: the line is too long: split or shorten it", path,
-                                reading.line);
+                        "%s:%u: the line is too long: split or shorten it", path, reading.line);
         return r < 0 ? error_set(ret_error, -ENOMEM, "out of memory while reading %s", path) : 0;
 }
 
@@ -164,7 +162,7 @@ static void policy_file_done(struct policy_file *file)
 {
         free(file->name);
         free(file->path);
-        *file = (struct policy_file){};
+        *file = (struct policy_file) {};
 }
 
 /* Puts the file in, in the place of one of the same name. */
@@ -182,7 +180,7 @@ static int put_file(struct policy_files *f, struct policy_file *file)
                 f->files = grown;
                 f->files[f->n++] = *file;
         }
-        *file = (struct policy_file){};
+        *file = (struct policy_file) {};
         return 0;
 }
 
@@ -228,11 +226,11 @@ static int add_folder(struct policy_files *f, const char *dir, const char *endin
 static int compare_files(const void *a, const void *b)
 {
         return strcmp(((const struct policy_file *) a)->name,
-                        ((const struct policy_file *) b)->name);
+                ((const struct policy_file *) b)->name);
 }
 
 int policy_files_find(struct policy_files *f, const struct policy_paths *paths, const char *sub,
-                const char *ending, struct error *ret_error)
+        const char *ending, struct error *ret_error)
 {
         for (size_t i = 0; i < POLICY_DIRS_MAX && paths->dirs[i]; i++) {
                 _cleanup_free_ char *dir = NULL;
@@ -241,12 +239,12 @@ int policy_files_find(struct policy_files *f, const struct policy_paths *paths, 
                 if (asprintf(&dir, "%s%s%s", paths->dirs[i], *sub ? "/" : "", sub) < 0) {
                         dir = NULL;
                         return error_set(ret_error, -ENOMEM, "out of memory while reading %s",
-                                        paths->dirs[i]);
+                                paths->dirs[i]);
                 }
                 r = add_folder(f, dir, ending);
                 if (r < 0)
                         return error_set(ret_error, r, "cannot read the folder %s: %s", dir,
-                                        strerror(-r));
+                                strerror(-r));
         }
         if (f->n > 1)
                 qsort(f->files, f->n, sizeof(*f->files), compare_files);
@@ -258,15 +256,15 @@ void policy_files_done(struct policy_files *f)
         for (size_t i = 0; i < f->n; i++)
                 policy_file_done(&f->files[i]);
         free(f->files);
-        *f = (struct policy_files){};
+        *f = (struct policy_files) {};
 }
 
 int policy_source_init(struct policy_source *s, const struct policy_paths *paths, const char *sub,
-                const char *ending, const struct policy_file *file, struct error *ret_error)
+        const char *ending, const struct policy_file *file, struct error *ret_error)
 {
         _cleanup_free_ char *drop_ins = NULL;
 
-        *s = (struct policy_source){ .name = file->name, .path = file->path };
+        *s = (struct policy_source) { .name = file->name, .path = file->path };
         if (asprintf(&drop_ins, "%s%s%s%s.d", sub, *sub ? "/" : "", file->name, ending) < 0) {
                 drop_ins = NULL;
                 return error_set(ret_error, -ENOMEM, "out of memory while reading the policy");
@@ -280,7 +278,7 @@ void policy_source_done(struct policy_source *s)
 }
 
 int policy_source_read(const struct policy_source *s, policy_item_fn fn, void *userdata,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         int r;
 

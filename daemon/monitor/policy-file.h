@@ -60,7 +60,7 @@ struct policy_files {
 /* Adds what is in folder sub ("" for none) of each of the policy folders and has the ending; of
  * files of one name the last one stays. A folder that is missing adds nothing. */
 int policy_files_find(struct policy_files *f, const struct policy_paths *paths, const char *sub,
-                const char *ending, struct error *ret_error);
+        const char *ending, struct error *ret_error);
 const struct policy_file *policy_files_get(const struct policy_files *f, const char *name);
 void policy_files_done(struct policy_files *f);
 
@@ -73,8 +73,8 @@ struct policy_source {
 
 /* path is kept. */
 int policy_source_init(struct policy_source *s, const struct policy_paths *paths, const char *sub,
-                const char *ending, const struct policy_file *file, struct error *ret_error);
+        const char *ending, const struct policy_file *file, struct error *ret_error);
 void policy_source_done(struct policy_source *s);
 /* Origins that fn keeps live as long as the source. */
 int policy_source_read(const struct policy_source *s, policy_item_fn fn, void *userdata,
-                struct error *ret_error);
+        struct error *ret_error);

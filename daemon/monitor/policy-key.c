@@ -11,7 +11,7 @@
 
 /* "A=, B= and C=": the keys of a section; false when there is no such section. */
 static bool known_keys(const struct policy_key *keys, size_t n_keys, const char *section,
-                char text[static ERROR_TEXT_MAX])
+        char text[static ERROR_TEXT_MAX])
 {
         size_t used = 0;
 
@@ -21,14 +21,14 @@ static bool known_keys(const struct policy_key *keys, size_t n_keys, const char 
                 if (!streq(keys[i].section, section))
                         continue;
                 n = snprintf(text + used, ERROR_TEXT_MAX - used, "%s%s=", used > 0 ? ", " : "",
-                                keys[i].name);
+                        keys[i].name);
                 used = MIN(used + (size_t) n, (size_t) ERROR_TEXT_MAX - 1);
         }
         return used > 0;
 }
 
 int policy_keys_set(const struct policy_key *keys, size_t n_keys, const struct policy_item *item,
-                void *target, struct policy_origin *origins)
+        void *target, struct policy_origin *origins)
 {
         char known[ERROR_TEXT_MAX];
 
@@ -45,18 +45,16 @@ int policy_keys_set(const struct policy_key *keys, size_t n_keys, const struct p
         }
         if (known_keys(keys, n_keys, item->section, known))
                 return error_set(item->error, -EINVAL, "%s:%u: [%s] has no key %s=: use one of %s",
-                                item->origin.file, item->origin.line, item->section, item->key,
-                                known);
+                        item->origin.file, item->origin.line, item->section, item->key, known);
         return error_set(item->error, -EINVAL,
-                        "%s:%u: %s= is in the section [%s], which is unknown: put it in a known "
-                        "one, such as "
-                        "[%s]",
-                        item->origin.file, item->origin.line, item->key, item->section,
-                        keys[0].section);
+                "%s:%u: %s= is in the section [%s], which is unknown: put it in a known "
+                "one, such as "
+                "[%s]",
+                item->origin.file, item->origin.line, item->key, item->section, keys[0].section);
 }
 
 static int number_error(const struct policy_item *item, int code, const char *what,
-                const char *least, const char *most)
+        const char *least, const char *most)
 {
         if (code == -ERANGE)
                 return policy_item_error(item, " is out of range: use %s to %s", least, most);
@@ -64,7 +62,7 @@ static int number_error(const struct policy_item *item, int code, const char *wh
 }
 
 static int read_number(const struct policy_key *key, const struct policy_item *item,
-                int (*parse)(const char *s, uint64_t *ret), uint64_t *ret)
+        int (*parse)(const char *s, uint64_t *ret), uint64_t *ret)
 {
         uint64_t v;
         int r;
@@ -104,8 +102,8 @@ int policy_set_hex(const struct policy_key *key, const struct policy_item *item,
         if (r < 0) {
                 (void) snprintf(least, sizeof(least), "0x%" PRIx64, key->least);
                 (void) snprintf(most, sizeof(most), "0x%" PRIx64, key->most);
-                return number_error(
-                                item, r, "a number: use one such as 65536 or 0x10000", least, most);
+                return number_error(item, r, "a number: use one such as 65536 or 0x10000", least,
+                        most);
         }
         *(uint32_t *) field = (uint32_t) v;
         return 0;
@@ -120,7 +118,7 @@ int policy_set_size(const struct policy_key *key, const struct policy_item *item
         r = read_number(key, item, parse_size, &v);
         if (r < 0)
                 return number_error(item, r, "a size: use a number with K, M or G, such as 4M",
-                                format_size(least, key->least), format_size(most, key->most));
+                        format_size(least, key->least), format_size(most, key->most));
         *(uint32_t *) field = (uint32_t) v;
         return 0;
 }
@@ -134,8 +132,8 @@ int policy_set_time(const struct policy_key *key, const struct policy_item *item
         r = read_number(key, item, parse_time, &v);
         if (r < 0)
                 return number_error(item, r,
-                                "a time: use a number with us, ms, s, min or h, such as 10s",
-                                format_time(least, key->least), format_time(most, key->most));
+                        "a time: use a number with us, ms, s, min or h, such as 10s",
+                        format_time(least, key->least), format_time(most, key->most));
         *(uint64_t *) field = v;
         return 0;
 }
@@ -154,7 +152,7 @@ int policy_set_text(const struct policy_key *key, const struct policy_item *item
 {
         if (str_copy(field, key->most, item->value) < 0)
                 return policy_item_error(item, " is too long: use at most %" PRIu64 " characters",
-                                key->most - 1);
+                        key->most - 1);
         return 0;
 }
 
@@ -177,13 +175,12 @@ int policy_set_file_name(const struct policy_key *key, const struct policy_item 
         if (v[0] == '.' || v[strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                        "0123456789._-")] != '\0')
                 return policy_item_error(item,
-                                " is not a file's name: use letters, digits and . _ -, no folder");
+                        " is not a file's name: use letters, digits and . _ -, no folder");
         return policy_set_text(key, item, field);
 }
 
 int policy_each_word(const struct policy_item *item,
-                int (*fn)(const struct policy_item *item, const char *word, void *userdata),
-                void *userdata)
+        int (*fn)(const struct policy_item *item, const char *word, void *userdata), void *userdata)
 {
         _cleanup_free_ char *words = strdup(item->value);
         char *state = NULL;
@@ -191,7 +188,7 @@ int policy_each_word(const struct policy_item *item,
 
         if (!words)
                 return error_set(item->error, -ENOMEM, "out of memory while reading %s",
-                                item->origin.file);
+                        item->origin.file);
         for (char *w = strtok_r(words, " \t", &state); w; w = strtok_r(NULL, " \t", &state)) {
                 r = fn(item, w, userdata);
                 if (r < 0)

@@ -21,7 +21,7 @@ struct policy_key {
 /* Finds the item's row, sets its field in target, and notes in origins, which has an element for
  * each row, where that was. An unknown section or key is an error that names the known ones. */
 int policy_keys_set(const struct policy_key *keys, size_t n_keys, const struct policy_item *item,
-                void *target, struct policy_origin *origins);
+        void *target, struct policy_origin *origins);
 
 /* Forms, with the type of their field. */
 int policy_set_u32(const struct policy_key *key, const struct policy_item *item, void *field);
@@ -40,5 +40,5 @@ bool policy_is_name(const char *s);
 
 /* Calls fn with each blank-separated word of the item's value. */
 int policy_each_word(const struct policy_item *item,
-                int (*fn)(const struct policy_item *item, const char *word, void *userdata),
-                void *userdata);
+        int (*fn)(const struct policy_item *item, const char *word, void *userdata),
+        void *userdata);

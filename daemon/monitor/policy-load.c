@@ -55,12 +55,12 @@ static int allow_word(const struct policy_item *item, const char *word, void *us
                 *mask |= names[i].controller;
                 return 0;
         }
-        return policy_item_error(
-                        item, " has an unknown word %.40s: use memory, cpu, pids, swap", word);
+        return policy_item_error(item, " has an unknown word %.40s: use memory, cpu, pids, swap",
+                word);
 }
 
-static int set_allow_missing(
-                const struct policy_key *key, const struct policy_item *item, void *field)
+static int set_allow_missing(const struct policy_key *key, const struct policy_item *item,
+        void *field)
 {
         if (item->value[0] == '\0')
                 *(unsigned *) field = 0;
@@ -85,22 +85,22 @@ enum config_key {
 
 static const struct policy_key config_keys[_KEY_COUNT] = {
         [KEY_MAX_FRAME_SIZE] = { "Server", "MaxFrameSize", policy_set_size, SERVER(max_frame_bytes),
-                        4 * KIB, GIB },
+                4 * KIB, GIB },
         [KEY_MAX_CONNECTIONS] = { "Server", "MaxConnections", policy_set_u32,
-                        SERVER(max_connections), 1, 65536 },
+                SERVER(max_connections), 1, 65536 },
         [KEY_MAX_CONNECTIONS_PER_USER] = { "Server", "MaxConnectionsPerUser", policy_set_u32,
-                        SERVER(max_connections_per_user), 1, 65536 },
+                SERVER(max_connections_per_user), 1, 65536 },
         [KEY_MAX_JOBS] = { "Server", "MaxJobs", policy_set_u32, SERVER(max_jobs), 1, 65536 },
         [KEY_MAX_JOBS_PER_USER] = { "Server", "MaxJobsPerUser", policy_set_u32,
-                        SERVER(max_jobs_per_user), 1, 65536 },
+                SERVER(max_jobs_per_user), 1, 65536 },
         [KEY_FRAME_TIMEOUT] = { "Server", "FrameTimeoutSec", policy_set_time,
-                        SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
+                SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
-                        UID_END - 2 },
+                UID_END - 2 },
         [KEY_SIZE] = { "UserNamespaces", "Size", policy_set_hex, CONFIG(uid_size), 2, UID_END },
         [KEY_ALLOW_MISSING] = { "Cgroup", "AllowMissing", set_allow_missing,
-                        CONFIG(allow_missing) },
+                CONFIG(allow_missing) },
 };
 
 struct config_load {
@@ -119,18 +119,18 @@ static int check_uid_range(const struct config_load *l, struct error *ret_error)
 {
         const struct policy_config *c = &l->target.config;
         struct policy_origin o =
-                        l->origins[KEY_SIZE].file ? l->origins[KEY_SIZE] : l->origins[KEY_BASE];
+                l->origins[KEY_SIZE].file ? l->origins[KEY_SIZE] : l->origins[KEY_BASE];
 
         if (c->uid_base + (uint64_t) c->uid_size <= UID_END)
                 return 0;
         return error_set(ret_error, -EINVAL,
-                        "%s:%u: Base=0x%x and Size=0x%x leave the 32 bits of a uid: lower one of "
-                        "them",
-                        o.file, o.line, c->uid_base, c->uid_size);
+                "%s:%u: Base=0x%x and Size=0x%x leave the 32 bits of a uid: lower one of "
+                "them",
+                o.file, o.line, c->uid_base, c->uid_size);
 }
 
 static int load_config(const struct policy_source *source, struct config_target *ret,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         struct config_load l = { .target = config_defaults };
         int r;
@@ -156,8 +156,8 @@ static int load_named_config(const char *path, struct config_target *ret, struct
                 drop_ins = NULL;
                 return error_set(ret_error, -ENOMEM, "out of memory while reading %s", path);
         }
-        r = policy_files_find(&source.drop_ins, &(struct policy_paths){ .dirs = { drop_ins } }, "",
-                        ".conf", ret_error);
+        r = policy_files_find(&source.drop_ins, &(struct policy_paths) { .dirs = { drop_ins } }, "",
+                ".conf", ret_error);
         if (r < 0)
                 return r;
         return load_config(&source, ret, ret_error);
@@ -165,7 +165,7 @@ static int load_named_config(const char *path, struct config_target *ret, struct
 
 /* What the policy folders have, which may be nothing. */
 static int load_default_config(const struct policy_paths *paths, struct config_target *ret,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         _cleanup_(policy_files_done) struct policy_files files = {};
         _cleanup_(policy_source_done) struct policy_source source = {};
@@ -185,7 +185,7 @@ static int load_default_config(const struct policy_paths *paths, struct config_t
 
 /* A drop-in whose file is not there would change nothing, in silence. */
 static int check_drop_ins(const struct policy_kind *kind, const struct policy_paths *paths,
-                const struct policy_files *files, struct error *ret_error)
+        const struct policy_files *files, struct error *ret_error)
 {
         _cleanup_(policy_files_done) struct policy_files folders = {};
         char ending[POLICY_NAME_MAX];
@@ -198,24 +198,24 @@ static int check_drop_ins(const struct policy_kind *kind, const struct policy_pa
         for (size_t i = 0; i < folders.n; i++)
                 if (!policy_files_get(files, folders.files[i].name))
                         return error_set(ret_error, -EINVAL,
-                                        "%s: there is no %s of that name: rename or remove the "
-                                        "folder",
-                                        folders.files[i].path, kind->what);
+                                "%s: there is no %s of that name: rename or remove the "
+                                "folder",
+                                folders.files[i].path, kind->what);
         return 0;
 }
 
 static int load_file(const struct policy_kind *kind, const struct policy_paths *paths,
-                const struct policy_file *file, struct policy *p, struct error *ret_error)
+        const struct policy_file *file, struct policy *p, struct error *ret_error)
 {
         _cleanup_(policy_source_done) struct policy_source source = {};
         int r;
 
         if (!policy_is_name(file->name) || strlen(file->name) >= POLICY_NAME_MAX)
                 return error_set(ret_error, -EINVAL,
-                                "%s: not a name for a %s: rename the file to at most %d of a to z, "
-                                "0 to 9 "
-                                "and -",
-                                file->path, kind->what, POLICY_NAME_MAX - 1);
+                        "%s: not a name for a %s: rename the file to at most %d of a to z, "
+                        "0 to 9 "
+                        "and -",
+                        file->path, kind->what, POLICY_NAME_MAX - 1);
         r = policy_source_init(&source, paths, kind->folder, kind->ending, file, ret_error);
         if (r < 0)
                 return r;
@@ -223,7 +223,7 @@ static int load_file(const struct policy_kind *kind, const struct policy_paths *
 }
 
 static int load_kind(const struct policy_kind *kind, const struct policy_paths *paths,
-                struct policy *p, struct error *ret_error)
+        struct policy *p, struct error *ret_error)
 {
         _cleanup_(policy_files_done) struct policy_files files = {};
         int r;
@@ -243,7 +243,7 @@ static int load_kind(const struct policy_kind *kind, const struct policy_paths *
 }
 
 int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
-                struct policy_config *ret_config, struct error *ret_error)
+        struct policy_config *ret_config, struct error *ret_error)
 {
         _cleanup_free_ struct policy *p = NULL;
         struct config_target config;
@@ -261,15 +261,17 @@ int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
         if (r < 0)
                 return r;
         p->server = config.server;
+        p->server.job_uid_base = config.config.uid_base;
+        p->server.job_uid_size = config.config.uid_size;
         r = load_kind(&policy_kind_profile, paths, p, ret_error);
         if (r < 0)
                 return r;
         if (!policy_find_profile(p, "default"))
                 return error_set(ret_error, -ENOENT,
-                                "%s has no profiles/default.profile: put it back, or name another "
-                                "folder "
-                                "with --policy-dir",
-                                paths->dirs[paths->dirs[1] ? 1 : 0]);
+                        "%s has no profiles/default.profile: put it back, or name another "
+                        "folder "
+                        "with --policy-dir",
+                        paths->dirs[paths->dirs[1] ? 1 : 0]);
         r = load_kind(&policy_kind_runtime, paths, p, ret_error);
         if (r < 0)
                 return r;

@@ -23,7 +23,7 @@ struct policy_config {
 
 /* The policy is the caller's to free(). ret_config may be NULL. */
 int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
-                struct policy_config *ret_config, struct error *ret_error);
+        struct policy_config *ret_config, struct error *ret_error);
 
 /* What a folder holds one file each of: profiles, runtimes. */
 struct policy_kind {

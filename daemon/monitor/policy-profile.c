@@ -61,11 +61,10 @@ static int set_limit(const struct policy_item *item, enum limit_id id, uint64_t 
         r = limit_parse(id, item->value, field);
         if (r == -ERANGE)
                 return policy_item_error(item, " is out of range: use %s to %s",
-                                limit_format(id, info->least, least),
-                                limit_format(id, info->most, most));
+                        limit_format(id, info->least, least), limit_format(id, info->most, most));
         if (r < 0)
                 return policy_item_error(item, " is not %s, such as %s",
-                                limit_forms[info->unit].what, limit_forms[info->unit].example);
+                        limit_forms[info->unit].what, limit_forms[info->unit].example);
         return 0;
 }
 
@@ -82,16 +81,16 @@ static int take_limit(struct profile_load *l, const struct policy_item *item)
                         return set_limit(item, id, &l->profile.defaults.value[id]);
                 }
                 if (has_maximum(id) && strncmp(item->key, "Max", 3) == 0 &&
-                                streq(item->key + 3, key)) {
+                        streq(item->key + 3, key)) {
                         l->maximum_origins[id] = item->origin;
                         return set_limit(item, id, &l->profile.maximums.value[id]);
                 }
                 used += (size_t) snprintf(known + used, sizeof(known) - used,
-                                "%s%s%s=", id > 0 ? ", " : "", has_maximum(id) ? "[Max]" : "", key);
+                        "%s%s%s=", id > 0 ? ", " : "", has_maximum(id) ? "[Max]" : "", key);
                 ASSERT(used < sizeof(known));
         }
         return error_set(item->error, -EINVAL, "%s:%u: [Limits] has no key %s=: use one of %s",
-                        item->origin.file, item->origin.line, item->key, known);
+                item->origin.file, item->origin.line, item->key, known);
 }
 
 static int take_profile_item(void *userdata, const struct policy_item *item)
@@ -100,23 +99,23 @@ static int take_profile_item(void *userdata, const struct policy_item *item)
 
         if (streq(item->section, "Limits"))
                 return take_limit(l, item);
-        return policy_keys_set(
-                        profile_keys, ELEMENTSOF(profile_keys), item, &l->profile, l->origins);
+        return policy_keys_set(profile_keys, ELEMENTSOF(profile_keys), item, &l->profile,
+                l->origins);
 }
 
 static int missing_error(const struct policy_source *source, enum limit_id id, const char *prefix,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         const struct limit_info *info = &limit_table[id];
 
         return error_set(ret_error, -EINVAL,
-                        "%s: %s%s= is missing: add it to [Limits], such as %s%s=%s", source->path,
-                        prefix, info->key, prefix, info->key, limit_forms[info->unit].example);
+                "%s: %s%s= is missing: add it to [Limits], such as %s%s=%s", source->path, prefix,
+                info->key, prefix, info->key, limit_forms[info->unit].example);
 }
 
 /* Every limit is given, with its maximum, and is not over it. */
 static int check_limit(struct profile_load *l, enum limit_id id, const struct policy_source *source,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         const struct limit_info *info = &limit_table[id];
         uint64_t value = l->profile.defaults.value[id], *maximum = &l->profile.maximums.value[id];
@@ -134,21 +133,21 @@ static int check_limit(struct profile_load *l, enum limit_id id, const struct po
         if (value <= *maximum || (info->optional && *maximum == 0))
                 return 0;
         return error_set(ret_error, -EINVAL,
-                        "%s:%u: %s=%s is over Max%s=%s (%s:%u): lower the one or raise the other",
-                        o->file, o->line, info->key, limit_format(id, value, value_text), info->key,
-                        limit_format(id, *maximum, maximum_text), l->maximum_origins[id].file,
-                        l->maximum_origins[id].line);
+                "%s:%u: %s=%s is over Max%s=%s (%s:%u): lower the one or raise the other", o->file,
+                o->line, info->key, limit_format(id, value, value_text), info->key,
+                limit_format(id, *maximum, maximum_text), l->maximum_origins[id].file,
+                l->maximum_origins[id].line);
 }
 
-static int load_profile(
-                struct policy *p, const struct policy_source *source, struct error *ret_error)
+static int load_profile(struct policy *p, const struct policy_source *source,
+        struct error *ret_error)
 {
         struct profile_load l = { .profile = profile_defaults };
         int r;
 
         if (p->n_profiles >= POLICY_PROFILES_MAX)
                 return error_set(ret_error, -E2BIG, "%s is one profile too many: keep at most %d",
-                                source->path, POLICY_PROFILES_MAX);
+                        source->path, POLICY_PROFILES_MAX);
         r = str_copy(l.profile.name, sizeof(l.profile.name), source->name);
         ASSERT(r >= 0);
         r = policy_source_read(source, take_profile_item, &l, ret_error);

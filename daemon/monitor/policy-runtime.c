@@ -14,35 +14,35 @@ static int append_alias(const struct policy_item *item, const char *word, void *
         struct policy_runtime *rt = userdata;
 
         if (!policy_is_name(word))
-                return policy_item_error(
-                                item, ": %.40s is not a name: use a to z, 0 to 9 and - only", word);
+                return policy_item_error(item,
+                        ": %.40s is not a name: use a to z, 0 to 9 and - only", word);
         for (size_t i = 0; i < POLICY_ALIASES_MAX; i++) {
                 if (rt->aliases[i][0])
                         continue;
                 if (str_copy(rt->aliases[i], POLICY_NAME_MAX, word) < 0)
                         return policy_item_error(item,
-                                        ": %.40s is too long: use at most %d characters", word,
-                                        POLICY_NAME_MAX - 1);
+                                ": %.40s is too long: use at most %d characters", word,
+                                POLICY_NAME_MAX - 1);
                 return 0;
         }
-        return policy_item_error(
-                        item, " is one alias too many: give at most %d", POLICY_ALIASES_MAX);
+        return policy_item_error(item, " is one alias too many: give at most %d",
+                POLICY_ALIASES_MAX);
 }
 
 static int append_word(const struct policy_item *item, const char *word,
-                char list[static POLICY_ARGS_MAX][POLICY_ARG_MAX], uint32_t *n)
+        char list[static POLICY_ARGS_MAX][POLICY_ARG_MAX], uint32_t *n)
 {
         if (*n >= POLICY_ARGS_MAX)
-                return policy_item_error(
-                                item, " is one word too many: give at most %d", POLICY_ARGS_MAX);
+                return policy_item_error(item, " is one word too many: give at most %d",
+                        POLICY_ARGS_MAX);
         for (const char *p = strchr(word, '%'); p; p = strchr(p + 2, '%'))
                 if (p[1] == '\0' || !strchr("fl%", p[1]))
                         return policy_item_error(item,
-                                        ": %% begins %%f (the code's file), %%l (the "
-                                        "launcher) or %%%%: use no other");
+                                ": %% begins %%f (the code's file), %%l (the "
+                                "launcher) or %%%%: use no other");
         if (str_copy(list[*n], POLICY_ARG_MAX, word) < 0)
                 return policy_item_error(item, ": a word is too long: use at most %d characters",
-                                POLICY_ARG_MAX - 1);
+                        POLICY_ARG_MAX - 1);
         (*n)++;
         return 0;
 }
@@ -81,8 +81,8 @@ static int set_arguments(const struct policy_key *key, const struct policy_item 
         return policy_each_word(item, append_argument, rt);
 }
 
-static int set_environment(
-                const struct policy_key *key, const struct policy_item *item, void *field)
+static int set_environment(const struct policy_key *key, const struct policy_item *item,
+        void *field)
 {
         struct policy_runtime *rt = field;
 
@@ -91,8 +91,8 @@ static int set_environment(
         return policy_each_word(item, append_variable, rt);
 }
 
-static int set_interpreter(
-                const struct policy_key *key, const struct policy_item *item, void *field)
+static int set_interpreter(const struct policy_key *key, const struct policy_item *item,
+        void *field)
 {
         const char *v = item->value;
 
@@ -120,20 +120,20 @@ enum runtime_key {
 
 static const struct policy_key runtime_keys[_KEY_COUNT] = {
         [KEY_DESCRIPTION] = { "Runtime", "Description", policy_set_text, RUNTIME(description), 0,
-                        POLICY_TEXT_MAX },
+                POLICY_TEXT_MAX },
         [KEY_ALIASES] = { "Runtime", "Aliases", set_aliases },
         [KEY_INTERPRETER] = { "Runtime", "Interpreter", set_interpreter, RUNTIME(interpreter), 0,
-                        POLICY_PATH_MAX },
+                POLICY_PATH_MAX },
         [KEY_PACKAGE] = { "Runtime", "Package", policy_set_file_name, RUNTIME(package), 0,
-                        POLICY_NAME_MAX },
+                POLICY_NAME_MAX },
         [KEY_FILE_NAME] = { "Runtime", "FileName", policy_set_file_name, RUNTIME(file_name), 0,
-                        POLICY_NAME_MAX },
+                POLICY_NAME_MAX },
         [KEY_LAUNCHER] = { "Runtime", "Launcher", policy_set_file_name, RUNTIME(launcher), 0,
-                        POLICY_NAME_MAX },
+                POLICY_NAME_MAX },
         [KEY_ARGUMENTS] = { "Runtime", "Arguments", set_arguments },
         [KEY_ENVIRONMENT] = { "Runtime", "Environment", set_environment },
         [KEY_RETURNS_VALUE] = { "Runtime", "ReturnsValue", policy_set_bool,
-                        RUNTIME(returns_value) },
+                RUNTIME(returns_value) },
 };
 
 struct runtime_load {
@@ -164,7 +164,7 @@ static bool runtime_uses(const struct policy_runtime *rt, const char *what)
 
 /* Keys that go together: with an interpreter come the code's file and what tells of it. */
 static int check_keys(const struct runtime_load *l, const struct policy_source *source,
-                struct error *ret_error)
+        struct error *ret_error)
 {
         const struct policy_runtime *rt = &l->runtime;
         const char *missing = NULL;
@@ -182,23 +182,23 @@ static int check_keys(const struct runtime_load *l, const struct policy_source *
         if (!missing)
                 return 0;
         return error_set(ret_error, -EINVAL,
-                        "%s: %.*s= is missing: add it to [Runtime], such as %s", source->path,
-                        (int) strcspn(missing, "="), missing, missing);
+                "%s: %.*s= is missing: add it to [Runtime], such as %s", source->path,
+                (int) strcspn(missing, "="), missing, missing);
 }
 
 /* A name calls one runtime. */
 static int check_names(const struct runtime_load *l, const struct policy *p,
-                const struct policy_source *source, struct error *ret_error)
+        const struct policy_source *source, struct error *ret_error)
 {
         const struct policy_runtime *rt = &l->runtime, *other = policy_find_runtime(p, rt->name);
         const struct policy_origin *o = &l->origins[KEY_ALIASES];
 
         if (other)
                 return error_set(ret_error, -EEXIST,
-                                "%s: %s is an alias of the runtime %s: rename the file or change "
-                                "Aliases= "
-                                "there",
-                                source->path, rt->name, other->name);
+                        "%s: %s is an alias of the runtime %s: rename the file or change "
+                        "Aliases= "
+                        "there",
+                        source->path, rt->name, other->name);
         for (size_t i = 0; i < POLICY_ALIASES_MAX && rt->aliases[i][0]; i++) {
                 bool again = streq(rt->aliases[i], rt->name);
 
@@ -207,10 +207,10 @@ static int check_names(const struct runtime_load *l, const struct policy *p,
                 other = again ? rt : policy_find_runtime(p, rt->aliases[i]);
                 if (other)
                         return error_set(ret_error, -EEXIST,
-                                        "%s:%u: Aliases=: %s is a name of the runtime %s already: "
-                                        "use "
-                                        "another",
-                                        o->file, o->line, rt->aliases[i], other->name);
+                                "%s:%u: Aliases=: %s is a name of the runtime %s already: "
+                                "use "
+                                "another",
+                                o->file, o->line, rt->aliases[i], other->name);
         }
         return 0;
 }
@@ -225,8 +225,8 @@ static bool interpreter_available(const char *path)
                S_ISREG(st.st_mode) && (st.st_mode & S_IXOTH);
 }
 
-static int load_runtime(
-                struct policy *p, const struct policy_source *source, struct error *ret_error)
+static int load_runtime(struct policy *p, const struct policy_source *source,
+        struct error *ret_error)
 {
         struct runtime_load l = {};
         struct policy_runtime *rt = &l.runtime;
@@ -234,7 +234,7 @@ static int load_runtime(
 
         if (p->n_runtimes >= POLICY_RUNTIMES_MAX)
                 return error_set(ret_error, -E2BIG, "%s is one runtime too many: keep at most %d",
-                                source->path, POLICY_RUNTIMES_MAX);
+                        source->path, POLICY_RUNTIMES_MAX);
         r = str_copy(rt->name, sizeof(rt->name), source->name);
         ASSERT(r >= 0);
         r = policy_source_read(source, take_runtime_item, &l, ret_error);

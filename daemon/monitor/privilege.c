@@ -19,9 +19,9 @@ static const cap_value_t needed[] = {
         CAP_MKNOD,      /* the template's device nodes */
 };
 
-/* The directories of v1 hierarchies are mode 0555: making and removing our tree in them takes this, and
- * nothing else does. Kept permitted, not effective, and out of the bounding set, so that no program
- * we start has it. */
+/* The directories of v1 hierarchies are mode 0555: making and removing our tree in them takes this,
+ * and nothing else does. Kept permitted, not effective, and out of the bounding set, so that no
+ * program we start has it. */
 static const cap_value_t kept_aside = CAP_DAC_OVERRIDE;
 
 /* Open files: some twenty for each live sandbox. */
@@ -70,8 +70,8 @@ int privilege_override_modes(bool on)
 {
         _cleanup_(free_caps) cap_t caps = cap_get_proc();
 
-        if (!caps || cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept_aside,
-                             on ? CAP_SET : CAP_CLEAR) < 0)
+        if (!caps ||
+                cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept_aside, on ? CAP_SET : CAP_CLEAR) < 0)
                 return -ENOMEM;
         return cap_set_proc(caps) < 0 ? -errno : 0;
 }
@@ -139,8 +139,8 @@ int privilege_drop_all(uid_t uid, gid_t gid)
         r = drop_bounding_set(false);
         if (r < 0)
                 return r;
-        /* Safe because it runs in a child whose next step is exec: the ids are those of the user that
-         * the frontend runs as, and there is no way back. */
+        /* Safe because it runs in a child whose next step is exec: the ids are those of the user
+         * that the frontend runs as, and there is no way back. */
         if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
                 return -errno;
         r = set_capabilities(false);

@@ -4,8 +4,8 @@
  *
  * An allow-list: an entry at the top of /proc stays only if it is about the reader's own processes
  * and namespaces, says nothing about the host, or is synthesised. Whatever else the running kernel
- * offers to everyone is masked; what only root may read needs no mask, since no id in the sandbox is
- * root's.
+ * offers to everyone is masked; what only root may read needs no mask, since no id in the sandbox
+ * is root's.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #include "daemon/monitor/template.h"
 
 static const char *const kept[] = {
-        "self", "thread-self", "mounts", "net", /* links to the reader's own */
-        "sysvipc",                              /* of the ipc namespace */
-        "filesystems", "version", "uptime",     /* what uname and sysinfo tell anyway */
+        "self", "thread-self", "mounts", "net",         /* links to the reader's own */
+        "sysvipc",                                      /* of the ipc namespace */
+        "filesystems", "version", "uptime",             /* what uname and sysinfo tell anyway */
         "cpuinfo", "meminfo", "stat", "loadavg", "sys", /* synthesised */
 };
 

@@ -160,7 +160,7 @@ static void report(struct sandbox *s, const struct leaf_usage *usage, const stru
                 .step = v->step,
                 .error = v->error,
                 .flags = (usage->pids_limit_hit ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
-                        (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0),
+                         (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0),
                 .wall_usec = span(s->exec_usec, s->end_usec ?: io_now_usec()),
                 .setup_usec = span(s->started_usec, s->exec_usec),
                 .cpu_user_usec = usage->cpu_user_usec,
@@ -340,8 +340,8 @@ static int make_leaves(struct sandbox *s, enum setup_step *ret_step)
                 r = leaves_set_limits(&s->leaves, &s->limits, s->host->allow_missing, &error);
         }
         if (r < 0)
-                (void) snprintf(s->detail, sizeof(s->detail), "%.*s",
-                        (int) sizeof(s->detail) - 1, error.text);
+                (void) snprintf(s->detail, sizeof(s->detail), "%.*s", (int) sizeof(s->detail) - 1,
+                        error.text);
         return r;
 }
 

@@ -67,8 +67,9 @@ struct sandbox {
         int value_fd;
 };
 
-/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, borrowed, stdin -EBADF for
- * none. Never fails: what goes wrong is reported through ended() and gone(), later, from the loop. */
+/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, borrowed, stdin -EBADF
+ * for none. Never fails: what goes wrong is reported through ended() and gone(), later, from the
+ * loop. */
 int sandbox_start(struct sandbox_host *host, const struct channel_start *m, const int *fds,
         struct sandbox **ret);
 /* Ends it for a reason, unless it has ended already. The first reason stays. */

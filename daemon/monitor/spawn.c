@@ -30,8 +30,7 @@ static long clone3_on_stack(const struct clone_args *args, void (*child)(void *)
                          "hlt\n"
                          "1:"
                          : "=a"(result)
-                         : "0"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(entry),
-                         "r"(argument)
+                         : "0"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(entry), "r"(argument)
                          : "rcx", "r11", "memory");
         return result;
 }

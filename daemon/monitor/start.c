@@ -173,10 +173,28 @@ static uint32_t hash(const char *text)
         return h;
 }
 
+/* The log says it at once; doctor lists what is allowed to be missing. */
+static void note_missing(struct monitor *m, enum cgroup_controller controller)
+{
+        const char *name = cgroup_controller_name(controller);
+        size_t n = strlen(m->policy->missing);
+
+        if (!(m->config.allow_missing & controller)) {
+                log_warning("this host has no %s controller, so every job will be refused: mount "
+                            "it, or list it in AllowMissing=",
+                        name);
+                return;
+        }
+        log_warning("this host has no %s controller: jobs run without its limit, as AllowMissing= "
+                    "says",
+                name);
+        (void) snprintf(m->policy->missing + n, sizeof(m->policy->missing) - n, "%s%s",
+                n > 0 ? " " : "", name);
+}
+
 static int make_driver(struct monitor *m, struct error *ret_error)
 {
         char real[PATH_MAX], instance[16];
-        unsigned missing;
         int r;
 
         if (!realpath(m->options.runtime_dir, real))
@@ -186,19 +204,9 @@ static int make_driver(struct monitor *m, struct error *ret_error)
         r = cgroupfs_driver_new(instance, &m->driver, ret_error);
         if (r < 0)
                 return r;
-        missing = m->driver->missing;
-        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1) {
-                size_t n = strlen(m->policy->missing);
-
-                if (!(missing & c))
-                        continue;
-                (void) snprintf(m->policy->missing + n, sizeof(m->policy->missing) - n, "%s%s",
-                        n > 0 ? " " : "", cgroup_controller_name(c));
-                log_warning("this host has no %s controller: %s", cgroup_controller_name(c),
-                        m->config.allow_missing & c
-                                ? "jobs run without its limit, as AllowMissing= says"
-                                : "every job will be refused; mount it, or list it in AllowMissing=");
-        }
+        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1)
+                if (m->driver->missing & c)
+                        note_missing(m, c);
         (void) str_copy(m->policy->driver, sizeof(m->policy->driver), m->driver->description);
         return 0;
 }
@@ -315,9 +323,17 @@ static int make_loop(struct monitor *m, struct error *ret_error)
 
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error)
 {
-        static int (*const steps[])(struct monitor *m, struct error *ret_error) = {
-                make_loop, find_programs, load_policy, lock_runtime_dir, lock_uid_range,
-                compile_filters, make_driver, make_template, publish_policy, make_socket,
+        static int (*const steps[])(struct monitor * m, struct error * ret_error) = {
+                make_loop,
+                find_programs,
+                load_policy,
+                lock_runtime_dir,
+                lock_uid_range,
+                compile_filters,
+                make_driver,
+                make_template,
+                publish_policy,
+                make_socket,
                 plan_supervisor,
         };
         int r = 0;

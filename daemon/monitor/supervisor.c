@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts and watches the frontend. Runs in the monitor, and for a few lines in the child that becomes
- * the frontend. Exec and not just fork: the frontend gets fresh memory and the fds that are named
- * here, and nothing else of the monitor's.
+ * Starts and watches the frontend. Runs in the monitor, and for a few lines in the child that
+ * becomes the frontend. Exec and not just fork: the frontend gets fresh memory and the fds that are
+ * named here, and nothing else of the monitor's.
  */
 #include "daemon/monitor/supervisor.h"
 
@@ -71,16 +71,24 @@ static char *environment_of(const char *name)
 static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
 {
         static const char *const passed[] = {
-                "SANDBOXD_LOG_LEVEL", "JOURNAL_STREAM",
+                "SANDBOXD_LOG_LEVEL",
+                "JOURNAL_STREAM",
 #ifdef WITH_SANITIZERS
-                "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                "ASAN_OPTIONS",
+                "UBSAN_OPTIONS",
+                "LSAN_OPTIONS",
 #endif
         };
         char *const argv[] = { (char *) "sandboxd-frontend", NULL };
         char *envp[ELEMENTSOF(passed) + 1] = {};
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC), r;
         const int fds[_FRONTEND_FD_END] = {
-                null, STDERR_FILENO, STDERR_FILENO, channel, s->listen_fd, s->filter_fd,
+                null,
+                STDERR_FILENO,
+                STDERR_FILENO,
+                channel,
+                s->listen_fd,
+                s->filter_fd,
         };
         sigset_t none;
         size_t n = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is in the template's root: the usual links, a minimal /etc, mount points, the launchers, and
- * the texts that stand in for host-wide files of /proc. Runs in the template builder's process, whose
- * working directory is the new root; the host is still in view.
+ * the texts that stand in for host-wide files of /proc. Runs in the template builder's process,
+ * whose working directory is the new root; the host is still in view.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -47,10 +47,23 @@ static int copy_file(const char *source, const char *path)
 static int make_dirs(struct error *e)
 {
         static const char *const dirs[] = {
-                "usr", "proc", "tmp", "box", "etc", "etc/alternatives", PRIVATE_DIR,
-                PRIVATE_DIR "/launchers", PRIVATE_DIR "/empty-dir", PROC_DIR, PROC_DIR "/sys",
-                PROC_DIR "/sys/kernel", PROC_DIR "/sys/kernel/random", PROC_DIR "/sys/vm",
-                PROC_DIR "/sys/fs", PROC_DIR "/sys/net", PROC_DIR "/sys/net/core",
+                "usr",
+                "proc",
+                "tmp",
+                "box",
+                "etc",
+                "etc/alternatives",
+                PRIVATE_DIR,
+                PRIVATE_DIR "/launchers",
+                PRIVATE_DIR "/empty-dir",
+                PROC_DIR,
+                PROC_DIR "/sys",
+                PROC_DIR "/sys/kernel",
+                PROC_DIR "/sys/kernel/random",
+                PROC_DIR "/sys/vm",
+                PROC_DIR "/sys/fs",
+                PROC_DIR "/sys/net",
+                PROC_DIR "/sys/net/core",
                 PROC_DIR "/sys/net/ipv4",
         };
 
@@ -106,7 +119,8 @@ static int make_etc(struct error *e)
         if (symlink("../usr/lib/os-release", "etc/os-release") < 0 ||
                 symlink("../usr/share/zoneinfo/UTC", "etc/localtime") < 0)
                 return fail(e, -errno, "etc/os-release");
-        /* Names of libraries below /usr and nothing else; without it every exec searches for them. */
+        /* Names of libraries below /usr and nothing else; without it every exec searches for them.
+         */
         r = copy_file("/etc/ld.so.cache", "etc/ld.so.cache");
         return r < 0 ? fail(e, r, "etc/ld.so.cache") : 0;
 }
@@ -221,18 +235,36 @@ static int make_proc_cpus(uint32_t n_cpus, struct error *e)
         return 0;
 }
 
-/* The settings below /proc/sys that libraries ask for, as they were at start; nothing that tells one
- * host from another. */
+/* The settings below /proc/sys that libraries ask for, as they were at start; nothing that tells
+ * one host from another. */
 static int make_proc_sys(struct error *e)
 {
         static const char *const names[] = {
-                "kernel/cap_last_cap", "kernel/ngroups_max", "kernel/osrelease", "kernel/ostype",
-                "kernel/version", "kernel/pid_max", "kernel/threads-max", "kernel/overflowuid",
-                "kernel/overflowgid", "kernel/random/entropy_avail", "kernel/random/poolsize",
-                "kernel/sem", "kernel/shmmax", "kernel/shmall", "kernel/shmmni",
-                "kernel/msgmax", "kernel/msgmnb", "vm/overcommit_memory", "vm/max_map_count",
-                "vm/mmap_min_addr", "fs/file-max", "fs/nr_open", "fs/pipe-max-size",
-                "net/core/somaxconn", "net/ipv4/ip_local_port_range",
+                "kernel/cap_last_cap",
+                "kernel/ngroups_max",
+                "kernel/osrelease",
+                "kernel/ostype",
+                "kernel/version",
+                "kernel/pid_max",
+                "kernel/threads-max",
+                "kernel/overflowuid",
+                "kernel/overflowgid",
+                "kernel/random/entropy_avail",
+                "kernel/random/poolsize",
+                "kernel/sem",
+                "kernel/shmmax",
+                "kernel/shmall",
+                "kernel/shmmni",
+                "kernel/msgmax",
+                "kernel/msgmnb",
+                "vm/overcommit_memory",
+                "vm/max_map_count",
+                "vm/mmap_min_addr",
+                "fs/file-max",
+                "fs/nr_open",
+                "fs/pipe-max-size",
+                "net/core/somaxconn",
+                "net/ipv4/ip_local_port_range",
         };
         static const struct {
                 const char *name;
@@ -264,8 +296,12 @@ static int make_proc_sys(struct error *e)
 
 int template_populate(const struct template_options *o, uint32_t n_cpus, struct error *ret_error)
 {
-        static int (*const makers[])(struct error *e) = {
-                make_dirs, make_links, make_etc, make_alternatives, make_proc_sys,
+        static int (*const makers[])(struct error * e) = {
+                make_dirs,
+                make_links,
+                make_etc,
+                make_alternatives,
+                make_proc_sys,
         };
         int r = 0;
 

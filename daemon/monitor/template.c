@@ -12,8 +12,8 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "common/io.h"
@@ -26,7 +26,10 @@ static const struct {
         unsigned major;
         unsigned minor;
 } devices[] = {
-        { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 },
+        { "null", 1, 3 },
+        { "zero", 1, 5 },
+        { "full", 1, 7 },
+        { "random", 1, 8 },
         { "urandom", 1, 9 },
 };
 
@@ -110,8 +113,7 @@ static int enter_root(const struct template_options *o, struct error *ret_error)
 
 static int leave_host(struct error *ret_error)
 {
-        if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-                chdir("/") < 0)
+        if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return fail(ret_error, "pivot_root");
         if (mount(NULL, "/", NULL,
                     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)

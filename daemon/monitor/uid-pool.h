@@ -3,8 +3,8 @@
 
 /*
  * The kernel ids that sandboxes run as: pairs out of [UserNamespaces] Base= Size=, one for init and
- * one for the payload. Two live sandboxes never share an id, and the pair freed longest ago is given
- * out first.
+ * one for the payload. Two live sandboxes never share an id, and the pair freed longest ago is
+ * given out first.
  */
 
 #include "common/macro.h"

@@ -8,12 +8,12 @@
 #include "common/status.h"
 
 struct ending {
-        enum job_status cause;  /* why the monitor ended it; JOB_STATUS_NONE: it did not */
-        uint64_t oom_kills;     /* in the job's leaf */
-        enum setup_step step;   /* that failed; SETUP_STEP_NONE: none did */
-        int error;              /* positive errno of it */
-        int code;               /* CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0: no payload was seen to end */
-        int status;             /* exit code or signal */
+        enum job_status cause; /* why the monitor ended it; JOB_STATUS_NONE: it did not */
+        uint64_t oom_kills;    /* in the job's leaf */
+        enum setup_step step;  /* that failed; SETUP_STEP_NONE: none did */
+        int error;             /* positive errno of it */
+        int code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0: no payload was seen to end */
+        int status; /* exit code or signal */
 };
 
 struct verdict {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Times whole jobs, from the request to the result, on one open connection, in turn with what else
- * can start the same program: bwrap with the same namespaces and mounts, and a plain spawn. A run of
- * the benchmark is one process; it asserts nothing.
+ * can start the same program: bwrap with the same namespaces and mounts, and a plain spawn. A run
+ * of the benchmark is one process; it asserts nothing.
  *
  *      bench-cold SOCKET ROUNDS         a table of all three, interleaved
  *      bench-cold SOCKET ROUNDS jobs    jobs alone, as fast as one connection goes
@@ -52,12 +52,39 @@ static int once_spawn(void *userdata)
 static int once_bwrap(void *userdata)
 {
         static const char *const argv[] = {
-                "/usr/bin/bwrap", "--unshare-all", "--new-session", "--die-with-parent",
-                "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin",
-                "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-                "--symlink", "usr/sbin", "/sbin", "--proc", "/proc", "--dev", "/dev",
-                "--tmpfs", "/dev/shm", "--tmpfs", "/tmp", "--tmpfs", "/box", "--chdir", "/box",
-                "/bin/true", NULL,
+                "/usr/bin/bwrap",
+                "--unshare-all",
+                "--new-session",
+                "--die-with-parent",
+                "--ro-bind",
+                "/usr",
+                "/usr",
+                "--symlink",
+                "usr/bin",
+                "/bin",
+                "--symlink",
+                "usr/lib",
+                "/lib",
+                "--symlink",
+                "usr/lib64",
+                "/lib64",
+                "--symlink",
+                "usr/sbin",
+                "/sbin",
+                "--proc",
+                "/proc",
+                "--dev",
+                "/dev",
+                "--tmpfs",
+                "/dev/shm",
+                "--tmpfs",
+                "/tmp",
+                "--tmpfs",
+                "/box",
+                "--chdir",
+                "/box",
+                "/bin/true",
+                NULL,
         };
 
         return spawn_and_wait((char *const *) argv);
