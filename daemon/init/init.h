@@ -30,6 +30,7 @@ struct init {
         int join_init_fds[LAUNCH_JOIN_MAX];
         int join_job_fds[LAUNCH_JOIN_MAX];
         int run_fds[_LAUNCH_RUN_FD_COUNT];
+        int holder_fd; /* to the process that holds the user namespace, see userns.c */
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
         struct init_shared *shared;
@@ -43,8 +44,10 @@ _noreturn_ void init_fail(enum setup_step step, int error);
 /* mounts.c: the file system, in the initial user namespace; all fail by init_fail(). */
 void init_mounts(struct init *i);
 
-/* userns.c: user and network namespace, id maps, no nested user namespaces. */
-void init_userns(struct init *i);
+/* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to make
+ * them, beside what follows; the second waits for them and enters. */
+void userns_prepare(struct init *i);
+void userns_enter(struct init *i);
 
 /* payload.c: the child's way from fork to exec. */
 _noreturn_ void payload_main(struct init *i);

@@ -72,45 +72,20 @@ static void receive_prepare(struct init *i)
         take_fds(i->join_job_fds, &next, p->n_join_job);
 }
 
-static void take_run(struct init *i, const struct launch_run *m, const int *fds, size_t n_fds)
-{
-        if (m->version != LAUNCH_VERSION || n_fds < LAUNCH_FD_STDIN)
-                init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
-        i->run = *m;
-        memcpy(i->run_fds, fds, n_fds * sizeof(int));
-        if (n_fds <= LAUNCH_FD_STDIN)
-                i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
-}
-
-/* Waits for the id maps and the job, which come in either order: for a cold job RUN is in the
- * socket before init is started. */
 static void receive_run(struct init *i)
 {
-        bool mapped = false, run = false;
+        size_t n_fds = 0;
+        ssize_t n;
 
-        while (!mapped || !run) {
-                union {
-                        uint32_t kind;
-                        struct launch_run run;
-                        struct launch_event event;
-                } m;
-                int fds[_LAUNCH_RUN_FD_COUNT];
-                size_t n_fds = 0;
-                ssize_t n;
-
-                n = io_receive_message(LAUNCH_CONTROL_FD, &m, sizeof(m), fds, ELEMENTSOF(fds),
-                        &n_fds);
-                if (n == 0)
-                        _exit(0); /* the monitor let this sandbox go */
-                if (n == sizeof(m.run) && m.kind == LAUNCH_RUN && !run) {
-                        take_run(i, &m.run, fds, n_fds);
-                        run = true;
-                } else if (n == sizeof(m.event) && m.kind == LAUNCH_MAPPED && n_fds == 0) {
-                        mapped = true;
-                } else {
-                        init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
-                }
-        }
+        n = io_receive_message(LAUNCH_CONTROL_FD, &i->run, sizeof(i->run), i->run_fds,
+                ELEMENTSOF(i->run_fds), &n_fds);
+        if (n == 0)
+                _exit(0); /* the monitor let this sandbox go */
+        if (n != sizeof(i->run) || i->run.kind != LAUNCH_RUN || i->run.version != LAUNCH_VERSION ||
+                n_fds < LAUNCH_FD_STDIN)
+                init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
+        if (n_fds <= LAUNCH_FD_STDIN)
+                i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
 }
 
 static void join_init_leaf(struct init *i)
@@ -217,8 +192,9 @@ int main(void)
         reset_signals();
         receive_prepare(&i);
         join_init_leaf(&i);
+        userns_prepare(&i);
         init_mounts(&i);
-        init_userns(&i);
+        userns_enter(&i);
         receive_run(&i);
         i.shared = mmap(NULL, sizeof(*i.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);

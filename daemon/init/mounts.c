@@ -4,8 +4,8 @@
  * byte of the job is read: what is mounted here belongs to the initial user namespace, so the
  * payload could not undo it even with every capability in its own.
  *
- * The template namespace that the monitor made brings /, /etc, /dev and the sources of the masks,
- * all read-only. What must not be shared between jobs is made here: /usr, /proc, the tmpfs mounts.
+ * The template namespace that the monitor made brings what every root has in common: /etc, /dev, the
+ * sources of the masks. Each job sees it through an overlay of its own, as it sees /usr.
  */
 #include "daemon/init/init.h"
 
@@ -49,20 +49,42 @@ static int sys_bind(const char *source, const char *target)
         return (int) syscall(SYS_mount, source, target, NULL, MS_BIND_FLAG, NULL);
 }
 
-/* An overlay of the job's own over the host's /usr: a plain bind would let inotify events and file
- * locks cross between jobs. Overlayfs wants two lower layers; the second is the empty directory
- * that the monitor has as its working directory. */
-static int make_usr(void)
+/* Read-only, and the job's own: a plain bind, or a tree shared as it is, would let inotify events and
+ * file locks cross between jobs. Overlayfs wants two lower layers. */
+static int make_overlay(const char *layers, unsigned attributes, enum setup_step step)
 {
         _cleanup_close_ int fs = sys_fsopen("overlay");
         int mount;
 
-        if (fs < 0 || sys_fsset(fs, "lowerdir", "/usr:.") < 0)
-                init_fail(SETUP_STEP_USR, -errno);
-        mount = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        if (fs < 0 || sys_fsset(fs, "lowerdir", layers) < 0)
+                init_fail(step, -errno);
+        mount = sys_fsmount(fs,
+                attributes | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         if (mount < 0)
-                init_fail(SETUP_STEP_USR, -errno);
+                init_fail(step, -errno);
         return mount;
+}
+
+/* Puts the job's root over the template's and makes it "/". What is covered stays out of reach
+ * without CAP_SYS_CHROOT, and holds nothing but the read-only template. pivot_root() and an unmount
+ * would do the same and wait for an RCU grace period. */
+static void enter_root(int root)
+{
+        if (sys_move_mount(root, "/") < 0 || fchdir(root) < 0 || chroot(".") < 0)
+                init_fail(SETUP_STEP_ROOT, -errno);
+}
+
+/* The root is nodev; its /dev, which has the five harmless nodes, is not. */
+static void allow_devices(void)
+{
+        struct mount_attr attr = { .attr_clr = MOUNT_ATTR_NODEV };
+        _cleanup_close_ int dev = (int) syscall(SYS_open_tree, AT_FDCWD, "/dev",
+                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+        if (dev < 0 ||
+                syscall(SYS_mount_setattr, dev, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+                sys_move_mount(dev, "/dev") < 0)
+                init_fail(SETUP_STEP_ROOT, -errno);
 }
 
 /* hidepid keeps pid 1, which has another uid, out of the payload's sight altogether. */
@@ -187,19 +209,23 @@ static void replace_proc_sys(struct init *i)
 void init_mounts(struct init *i)
 {
         const struct launch_prepare *p = &i->prepare;
-        _cleanup_close_ int usr = -EBADF;
+        _cleanup_close_ int usr = -EBADF, root = -EBADF;
 
         /* Safe because uts, ipc and pid namespaces are this sandbox's own since clone3(). */
         if (sethostname("sandbox", strlen("sandbox")) < 0 || setdomainname("", 0) < 0)
                 init_fail(SETUP_STEP_HOSTNAME, -errno);
-        /* The overlay is made while the host's /usr can still be named, and attached where it
-         * cannot. */
-        usr = make_usr();
+        /* Made while the host's /usr can still be named, attached where it cannot. The second layer
+         * is the empty directory that the monitor has as its working directory. */
+        usr = make_overlay("/usr:.", 0, SETUP_STEP_USR);
         /* Safe because the fd is the monitor's, of a namespace in which nobody runs; the copy that
          * unshare() makes is ours alone, and its root is the template's. */
         if (setns(i->mntns_fd, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0)
                 init_fail(SETUP_STEP_ROOT, -errno);
         i->mntns_fd = safe_close(i->mntns_fd);
+        root = make_overlay(LAUNCH_TEMPLATE_TREE ":" LAUNCH_TEMPLATE_EMPTY, MOUNT_ATTR_NOEXEC,
+                SETUP_STEP_ROOT);
+        enter_root(root);
+        allow_devices();
         if (sys_move_mount(usr, "/usr") < 0)
                 init_fail(SETUP_STEP_USR, -errno);
         mount_proc();

@@ -43,7 +43,7 @@ static void set_rlimits(const struct init *i)
                 { RLIMIT_MEMLOCK, { 64 * KIB, 64 * KIB } },
                 /* What follows is not to depend on how the daemon was started. */
                 { RLIMIT_SIGPENDING, { 1024, 1024 } },
-                { RLIMIT_MSGQUEUE, { 64 * KIB, 64 * KIB } },
+                { RLIMIT_MSGQUEUE, { 800 * KIB, 800 * KIB } },
                 { RLIMIT_NICE, { 0, 0 } },
                 { RLIMIT_RTPRIO, { 0, 0 } },
         };

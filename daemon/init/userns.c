@@ -1,52 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox's user and network namespace. Runs in init. After unshare() init has every capability
- * in the new user namespace and none outside; its kernel uid is still 0, which owns root's files,
- * so nothing of the job is read before that is gone too.
+ * The sandbox's user and network namespace. Runs in init, and in a child of it, the holder, that
+ * lives only while they are made.
+ *
+ * The kernel charges what a user namespace uses (inotify instances, message queues, and more) to the
+ * user who made it as well. Were that root, one job could use up root's share on the host and every
+ * other job's. So the holder makes it as the sandbox's own init id. It also takes the making of a
+ * network namespace, the slowest step of all, off init's way: init mounts meanwhile.
  */
 #include "daemon/init/init.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/if.h>
-#include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "common/io.h"
 
+/* What the holder sends: its own /proc directory, its user and its network namespace. */
+enum holder_fd {
+        HOLDER_PROC,
+        HOLDER_USERNS,
+        HOLDER_NETNS,
+        _HOLDER_FDS,
+};
+
 /* The network namespace belongs to the new user namespace, so that CAP_NET_ADMIN there is enough to
  * bring lo up and the monitor needs none. */
-static void bring_loopback_up(void)
+static int bring_loopback_up(void)
 {
         _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 
-        if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-                init_fail(SETUP_STEP_NETWORK, -errno);
+        return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
 }
 
-static void request_maps(void)
+/* The holder's process: has every capability in the new user namespace and none outside. Stays until
+ * init lets go of the socket, since the id maps are files of a living process. */
+static _noreturn_ void hold(bool loopback, int socket)
 {
-        struct launch_event event = { .kind = LAUNCH_USERNS };
+        int fds[_HOLDER_FDS] = {
+                [HOLDER_PROC] = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                [HOLDER_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC),
+        };
+        char end;
+        int r = 0;
+
+        if (fds[HOLDER_PROC] < 0 || fds[HOLDER_USERNS] < 0 || unshare(CLONE_NEWNET) < 0)
+                r = -errno;
+        if (r == 0 && loopback)
+                r = bring_loopback_up();
+        if (r == 0) {
+                fds[HOLDER_NETNS] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+                if (fds[HOLDER_NETNS] < 0)
+                        r = -errno;
+        }
+        (void) io_send_message(socket, &r, sizeof(r), fds, r == 0 ? _HOLDER_FDS : 0);
+        (void) !read(socket, &end, 1);
+        _exit(0);
+}
+
+void userns_prepare(struct init *i)
+{
+        uid_t owner = i->prepare.init_id;
+        int pair[2];
+        long pid;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                init_fail(SETUP_STEP_USERNS, -errno);
+        /* Safe because the effective id alone changes, for the one call that makes the namespace, to
+         * an id that nobody else has. Raw calls: this program has one thread. */
+        if (syscall(SYS_setresuid, -1, owner, -1) < 0)
+                init_fail(SETUP_STEP_USERNS, -errno);
+        pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
+        if (pid < 0)
+                init_fail(SETUP_STEP_USERNS, -errno);
+        if (pid == 0) {
+                (void) close(pair[0]);
+                hold(i->prepare.loopback, pair[1]);
+        }
+        if (syscall(SYS_setresuid, -1, 0, -1) < 0)
+                init_fail(SETUP_STEP_USERNS, -errno);
+        (void) close(pair[1]);
+        i->holder_fd = pair[0];
+}
+
+static void receive_namespaces(struct init *i, int fds[static _HOLDER_FDS])
+{
+        size_t n_fds = 0;
+        int error = 0;
+        ssize_t n;
+
+        n = io_receive_message(i->holder_fd, &error, sizeof(error), fds, _HOLDER_FDS, &n_fds);
+        if (n != sizeof(error))
+                init_fail(SETUP_STEP_NETWORK, n < 0 ? (int) n : -ECHILD);
+        if (error < 0 || n_fds != _HOLDER_FDS)
+                init_fail(SETUP_STEP_NETWORK, error < 0 ? error : -EBADMSG);
+}
+
+/* Two ids, one for init and one for the payload; nothing else exists in the sandbox. */
+static void write_map(const struct launch_prepare *p, int proc, const char *file)
+{
+        char map[96];
         int r;
 
-        r = io_send_message(LAUNCH_CONTROL_FD, &event, sizeof(event), NULL, 0);
+        (void) snprintf(map, sizeof(map), "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n", LAUNCH_PAYLOAD_ID,
+                p->payload_id, LAUNCH_INIT_ID, p->init_id);
+        r = io_write_file(proc, file, map);
         if (r < 0)
                 init_fail(SETUP_STEP_MAPS, r);
 }
 
-void init_userns(struct init *i)
+void userns_enter(struct init *i)
 {
-        int r;
+        int fds[_HOLDER_FDS], r;
 
-        /* Safe because it only takes rights away: nothing that was mounted before belongs to the
-         * new namespace. */
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        receive_namespaces(i, fds);
+        /* Safe because the monitor gave us these two ids and no other sandbox has them. */
+        write_map(&i->prepare, fds[HOLDER_PROC], "uid_map");
+        write_map(&i->prepare, fds[HOLDER_PROC], "gid_map");
+        /* Safe because it only takes rights away: what was mounted before belongs to the initial
+         * user namespace. From here on we have every capability in the new one and none outside, but
+         * our kernel uid is still 0, which owns root's files: nothing of the job is read before
+         * that is gone too. */
+        if (setns(fds[HOLDER_USERNS], CLONE_NEWUSER) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
-        request_maps();
-        if (i->prepare.loopback)
-                bring_loopback_up();
+        if (setns(fds[HOLDER_NETNS], CLONE_NEWNET) < 0)
+                init_fail(SETUP_STEP_NETWORK, -errno);
+        io_close_all(fds, _HOLDER_FDS);
+        i->holder_fd = safe_close(i->holder_fd);
         /* The payload could otherwise make itself a user namespace with every capability in it. The
          * file is looked up only now, since the kernel gives the opener its own namespace's. */
         r = io_write_file(i->sys_fd, "user/max_user_namespaces", "0");

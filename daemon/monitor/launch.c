@@ -6,11 +6,9 @@
 #include "daemon/monitor/launch.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -63,6 +61,7 @@ static int send_prepare(const struct sandbox *s, const struct policy_profile *pr
                 .kind = LAUNCH_PREPARE,
                 .version = LAUNCH_VERSION,
                 .job_dir = v2 != NULL,
+                .init_id = s->ids.init,
                 .payload_id = s->ids.payload,
                 .memory_bytes = s->limits.value[LIMIT_MEMORY],
                 .cpus = visible_cpus(s),
@@ -175,30 +174,5 @@ int launch_init(struct sandbox *s, const struct channel_start *m, const int *fds
                 r = send_run(s, profile, m, fds, s->control_fd);
         if (r == 0)
                 r = clone_init(s, child);
-        return r;
-}
-
-static int write_map(pid_t pid, const char *file, uint32_t payload, uint32_t init)
-{
-        char path[64], map[96];
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-        (void) snprintf(map, sizeof(map), "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n", LAUNCH_PAYLOAD_ID,
-                payload, LAUNCH_INIT_ID, init);
-        return io_write_file(AT_FDCWD, path, map);
-}
-
-int launch_map_ids(struct sandbox *s)
-{
-        const struct launch_event mapped = { .kind = LAUNCH_MAPPED };
-        int r;
-
-        /* Safe because s->pid is our own child and not yet reaped, so the number is still its own;
-         * and the ids are this sandbox's alone. */
-        r = write_map(s->pid, "uid_map", s->ids.payload, s->ids.init);
-        if (r == 0)
-                r = write_map(s->pid, "gid_map", s->ids.payload, s->ids.init);
-        if (r == 0)
-                r = io_send_message(s->control_fd, &mapped, sizeof(mapped), NULL, 0);
         return r;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Making a sandbox's init process: its orders, the clone, its id maps.
+ * Making a sandbox's init process: its orders and the clone.
  */
 
 #include "common/status.h"
@@ -12,5 +12,3 @@
  * where. fds as in enum channel_start_fd. */
 int launch_init(struct sandbox *s, const struct channel_start *m, const int *fds,
         enum setup_step *ret_step);
-/* Writes the id maps of s->pid and tells it. */
-int launch_map_ids(struct sandbox *s);

@@ -15,6 +15,7 @@ static const cap_value_t needed[] = {
         CAP_SETUID,     /* uid maps; the frontend's user */
         CAP_SETGID,     /* gid maps; the frontend's group */
         CAP_SETPCAP,    /* emptying the frontend's bounding set */
+        CAP_KILL,       /* init, where there is no cgroup.kill */
         CAP_SYS_CHROOT, /* entering the template's mount namespace */
         CAP_MKNOD,      /* the template's device nodes */
 };

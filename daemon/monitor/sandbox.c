@@ -26,8 +26,7 @@
 #define CPU_CHECK_LEAST_USEC (5 * USEC_PER_MSEC)
 
 static const bool transitions[][SANDBOX_GONE + 1] = {
-        [SANDBOX_NEW] = { [SANDBOX_SETUP] = true, [SANDBOX_ENDED] = true },
-        [SANDBOX_SETUP] = { [SANDBOX_RUNNING] = true, [SANDBOX_ENDED] = true },
+        [SANDBOX_NEW] = { [SANDBOX_RUNNING] = true, [SANDBOX_ENDED] = true },
         [SANDBOX_RUNNING] = { [SANDBOX_ENDED] = true },
         [SANDBOX_ENDED] = { [SANDBOX_GONE] = true },
         [SANDBOX_GONE] = {},
@@ -237,19 +236,7 @@ static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
-        int r;
-
         switch (e->kind) {
-        case LAUNCH_USERNS:
-                if (s->state != SANDBOX_SETUP)
-                        break;
-                set_state(s, SANDBOX_RUNNING);
-                r = launch_map_ids(s);
-                if (r < 0) {
-                        fail(s, SETUP_STEP_MAPS, r);
-                        kill_processes(s, LEAF_SANDBOX);
-                }
-                return;
         case LAUNCH_FAILED:
                 fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST, -e->error);
                 return;
@@ -268,7 +255,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
 
 static void read_control(struct sandbox *s)
 {
-        while (s->control_fd >= 0 && s->state > SANDBOX_NEW && s->state < SANDBOX_ENDED) {
+        while (s->control_fd >= 0 && s->state == SANDBOX_RUNNING) {
                 struct launch_event event = {};
                 size_t n_fds = 0;
                 int fd = -EBADF;
@@ -360,7 +347,7 @@ static int make(struct sandbox *s, const struct channel_start *m, const int *fds
                 r = launch_init(s, m, fds, ret_step);
         if (r < 0)
                 return r;
-        set_state(s, SANDBOX_SETUP);
+        set_state(s, SANDBOX_RUNNING);
         return watch(s);
 }
 

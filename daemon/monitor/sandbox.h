@@ -16,8 +16,7 @@
 
 enum sandbox_state {
         SANDBOX_NEW,     /* being made; nothing runs */
-        SANDBOX_SETUP,   /* init runs, and has not asked for its maps */
-        SANDBOX_RUNNING, /* the maps are written */
+        SANDBOX_RUNNING, /* init runs */
         SANDBOX_ENDED,   /* the verdict is out; processes may be left */
         SANDBOX_GONE,    /* nothing is left */
 };

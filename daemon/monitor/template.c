@@ -19,7 +19,6 @@
 #include "common/io.h"
 
 #define ROOT_OPTIONS "mode=0755,size=8m,nr_inodes=4096"
-#define DEV_OPTIONS "mode=0755,size=64k,nr_inodes=64"
 
 static const struct {
         const char *name;
@@ -49,13 +48,11 @@ static int fail(struct error *e, const char *what)
                 strerror(errno));
 }
 
-/* Device nodes on a tmpfs of their own, so that the root can be nodev. Nodes and not binds: a bind
- * would show the host's devtmpfs in the job's mount table. */
+/* Nodes and not binds: a bind would show the host's devtmpfs in the job's mount table. */
 static int make_dev(struct error *ret_error)
 {
-        if (mkdir("dev", 0755) < 0 ||
-                mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, DEV_OPTIONS) < 0)
-                return fail(ret_error, "mounting /dev");
+        if (mkdir("dev", 0755) < 0)
+                return fail(ret_error, "mkdir dev");
         for (size_t i = 0; i < ELEMENTSOF(devices); i++) {
                 char path[32];
 
@@ -74,9 +71,6 @@ static int make_dev(struct error *ret_error)
         }
         if (mkdir("dev/shm", 01777) < 0)
                 return fail(ret_error, "mkdir dev/shm");
-        if (mount(NULL, "dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC,
-                    NULL) < 0)
-                return fail(ret_error, "making /dev read-only");
         return 0;
 }
 
@@ -106,14 +100,15 @@ static int enter_root(const struct template_options *o, struct error *ret_error)
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
                 mount("tmpfs", o->work_dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                         ROOT_OPTIONS) < 0 ||
-                chdir(o->work_dir) < 0)
+                chdir(o->work_dir) < 0 || mkdir(&LAUNCH_TEMPLATE_EMPTY[1], 0755) < 0 ||
+                mkdir(&LAUNCH_TEMPLATE_TREE[1], 0755) < 0 || chdir(&LAUNCH_TEMPLATE_TREE[1]) < 0)
                 return fail(ret_error, "mounting the root");
         return 0;
 }
 
 static int leave_host(struct error *ret_error)
 {
-        if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        if (chdir("..") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return fail(ret_error, "pivot_root");
         if (mount(NULL, "/", NULL,
                     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)

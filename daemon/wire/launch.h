@@ -8,10 +8,7 @@
  *
  *      monitor                     init
  *      PREPARE, RUN  ------------>
- *                    <------------ USERNS   (write my id maps, please)
- *      MAPPED        ------------>
- *                    <------------ FAILED   (a step went wrong; may come from the payload's
- * process)
+ *                    <------------ FAILED   (a step went wrong; may come from the payload's process)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
  */
 
@@ -29,10 +26,8 @@
 enum launch_kind {
         LAUNCH_PREPARE = 1, /* struct launch_prepare */
         LAUNCH_RUN = 2,     /* struct launch_run */
-        LAUNCH_MAPPED = 3,  /* struct launch_event, kind alone */
-        LAUNCH_USERNS = 4,  /* struct launch_event */
-        LAUNCH_FAILED = 5,  /* struct launch_event: step, error */
-        LAUNCH_EXITED = 6,  /* struct launch_event: the rest */
+        LAUNCH_FAILED = 3,  /* struct launch_event: step, error */
+        LAUNCH_EXITED = 4,  /* struct launch_event: the rest */
 };
 
 enum launch_prepare_fd {
@@ -49,7 +44,9 @@ struct launch_prepare {
         uint32_t n_join_init;
         uint32_t n_join_job;
         uint32_t job_dir;      /* whether its fd is there */
-        uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
+        uint32_t init_id;    /* kernel uid and gid of init, owner of the user namespace */
+        uint32_t payload_id; /* kernel uid and gid of the payload, owner of /box */
+        uint32_t pad;
         uint64_t memory_bytes; /* what meminfo shows */
         uint32_t cpus;         /* what cpuinfo and stat show */
         uint32_t loopback;
@@ -88,6 +85,10 @@ struct launch_event {
         uint64_t exec_usec; /* CLOCK_MONOTONIC just before the payload's exec; 0: not reached */
         uint64_t end_usec;  /* CLOCK_MONOTONIC when it was reaped */
 };
+
+/* In the template: the tree that becomes the root, and an empty directory beside it. */
+#define LAUNCH_TEMPLATE_TREE "/tree"
+#define LAUNCH_TEMPLATE_EMPTY "/empty"
 
 /* Where things are in the sandbox that the monitor's template and init must agree on. */
 #define LAUNCH_PRIVATE_DIR "/.sandbox"
