@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attack corpus H: the daemon's own processes are killed, at each phase of a job."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lib import host, wire
+
+
+@pytest.fixture
+def own(make_daemon):
+    """A daemon to kill."""
+    d = make_daemon()
+    with d.command("run", "--", "sleep", "60") as p:
+        assert host.wait_until(d.payload_pids, 10)
+        d.note_cgroups()
+        p.terminate()
+        p.communicate(timeout=20)
+    assert host.wait_until(lambda: not d.job_pids(), 5)
+    return d
+
+
+def works_again(d):
+    def works():
+        return d.run("--", "echo", "back").rc == 0
+    return host.wait_until(works, 10, 0.1)
+
+
+@pytest.mark.parametrize("delay", [0, 0.002, 0.005, 0.01, 0.03, 0.5])
+def test_60_frontend_killed(own, delay):
+    """Its client is told by the end of the connection, its jobs end, and the monitor starts another. A
+    client that had not been accepted yet is served by that one."""
+    frontend = own.frontend
+    with own.command("run", "--", "sh", "-c", "echo begun; sleep 4; echo ended") as p:
+        time.sleep(delay)
+        os.kill(frontend, signal.SIGKILL)
+        out, err = p.communicate(timeout=30)
+        if p.returncode == 0 and delay < 0.5:
+            assert out == b"begun\nended\n"
+        else:
+            assert p.returncode == 125 and b"sandboxctl: " in err, err
+    assert host.wait_until(lambda: own.frontend not in (None, frontend), 10)
+    assert host.wait_until(lambda: not own.job_pids(), 5), "jobs of a dead frontend run on"
+    assert works_again(own), own.log()
+    assert host.wait_until(lambda: own.cgroup_directories() == [], 5), own.cgroup_directories()
+    assert own.process.poll() is None
+
+
+def test_60_frontend_killed_with_many_jobs(own):
+    with own.session() as c:
+        c.send(*[wire.run(i, argv=[b"sleep", b"600"]) for i in range(1, 9)])
+        assert host.wait_until(lambda: len(own.payload_pids()) >= 8, 10)
+        fds = host.fd_count(own.monitor)
+        os.kill(own.frontend, signal.SIGKILL)
+        c_ended = False
+        try:
+            while True:
+                c.receive(timeout=10)
+        except wire.Closed:
+            c_ended = True
+        assert c_ended
+    assert host.wait_until(lambda: not own.job_pids(), 5)
+    assert works_again(own)
+    assert host.fd_count(own.monitor) <= fds
+
+
+@pytest.mark.parametrize("delay", [0, 0.002, 0.005, 0.01, 0.03, 0.5])
+def test_60_monitor_killed(own, delay):
+    """No process of the uid range outlives it, and the frontend ends by itself."""
+    frontend = own.frontend
+    with own.command("run", "-l", "bash", "-c", "trap '' TERM HUP; sleep 600 & echo begun; sleep 600") as p:
+        time.sleep(delay)
+        own.process.kill()
+        own.process.wait()
+        p.communicate(timeout=30)
+        assert p.returncode == 125
+    assert host.wait_until(lambda: not own.job_pids(), 5), "processes of a dead monitor run on"
+    assert host.wait_until(lambda: host.status(frontend).get("State", "Z")[0] in "ZX", 5), \
+        "the frontend outlives its monitor"
+
+
+def test_60_restart_after_a_kill(own):
+    """The next start clears what a killed one could not: cgroups, socket."""
+    p = own.command("run", "--", "sleep", "600")
+    assert host.wait_until(own.payload_pids, 10)
+    own.note_cgroups()
+    own.process.kill()
+    own.process.wait()
+    p.communicate(timeout=30)
+    own.start()
+    assert own.run("--", "echo", "x").stdout == "x\n"
+    assert host.wait_until(lambda: own.cgroup_directories() == [], 5), own.cgroup_directories()
+
+
+def test_60_init_of_a_sandbox_killed(own):
+    """Its job ends with an honest status, and the daemon goes on."""
+    with own.session() as c:
+        c.send(wire.run(1, argv=[b"sleep", b"600"]))
+        c.expect("started")
+        assert host.wait_until(own.payload_pids, 10)
+        init = [p for p in own.job_pids() if p not in own.payload_pids()]
+        assert len(init) == 1
+        os.kill(init[0], signal.SIGKILL)
+        r, _, _ = c.finish(1)
+        assert r["result"]["status"] in ("SETUP_ERROR", "SIGNALED", "CANCELLED"), r
+        r, out, _ = c.run(2, argv=[b"echo", b"next"])
+        assert out == b"next\n"
+
+
+def test_60_payload_killed_from_outside(own):
+    with own.session() as c:
+        c.send(wire.run(1, argv=[b"sleep", b"600"]))
+        c.expect("started")
+        assert host.wait_until(own.payload_pids, 10)
+        os.kill(own.payload_pids()[0], signal.SIGKILL)
+        r, _, _ = c.finish(1)
+        assert (r["result"]["status"], r["result"]["signal"]) == ("SIGNALED", 9), r
+
+
+def test_60_frontend_that_dies_again_and_again(own):
+    """The restarts have a rate limit: the monitor gives up in words, or goes on in peace."""
+    for _ in range(12):
+        pid = host.wait_until(lambda: own.frontend, 3)
+        if not pid:
+            break
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        host.wait_until(lambda: own.frontend != pid, 2)
+    if own.process.poll() is None:
+        assert works_again(own) or own.process.poll() is not None
+    if own.process.poll() is not None:
+        assert "frontend" in own.log()
+        assert own.leftovers() == [] or all("files" in x for x in own.leftovers())

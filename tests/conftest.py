@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the integration and attack tests. They need root, and SANDBOXD_BUILD_DIR set to the
+folder that holds the built programs (the source folder itself when it is not set)."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lib import host
+from lib.daemon import SOURCE, Daemon
+
+HELPERS = Path(__file__).resolve().parent / "attacks" / "helpers"
+
+
+@pytest.fixture(scope="session")
+def build():
+    folder = Path(os.environ.get("SANDBOXD_BUILD_DIR", SOURCE))
+    if os.geteuid() != 0:
+        pytest.skip("needs root: real namespaces, uids and cgroups")
+    if not (folder / "sandboxd").exists():
+        pytest.fail(f"no sandboxd in {folder}: build it, or set SANDBOXD_BUILD_DIR")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sanitized(build):
+    """Whether the daemon is a sanitizer build: its memory use says nothing then."""
+    return b"__asan_init" in (build / "sandboxd").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def daemon(build):
+    """The daemon that most tests share. It must end clean."""
+    d = Daemon(build).start()
+    with d.command("run", "--", "sleep", "60") as warm:  # shows where its cgroups are
+        assert host.wait_until(d.payload_pids, 10), d.log()
+        d.note_cgroups()
+        warm.terminate()
+        warm.communicate()
+    assert host.wait_until(lambda: not d.job_pids(), 5), "a cancelled job is still there"
+    yield d
+    d.stop()
+
+
+@pytest.fixture
+def make_daemon(build):
+    """Makes further daemons: make_daemon(settings={section: {key: value}}, policy_dir=...). Each must
+    end clean, unless the test stopped or killed it itself."""
+    made = []
+
+    def make(start=True, **options):
+        d = Daemon(build, **options)
+        made.append(d)
+        if start:
+            d.start()
+        return d
+    yield make
+    for d in made:
+        if d.process and d.process.poll() is None:
+            d.stop()
+        else:
+            d.remove_cgroups()
+        shutil.rmtree(d.home, ignore_errors=True)
+
+
+@pytest.fixture
+def policy_copy(tmp_path):
+    """A policy folder of the test's own, to break."""
+    folder = tmp_path / "policy"
+    shutil.copytree(SOURCE / "policy", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def helper():
+    """helper("calls") compiles tests/attacks/helpers/calls.c, static, and gives its path."""
+    folder = Path(tempfile.mkdtemp(prefix="sandboxd-helpers-"))
+    built = {}
+
+    def build_helper(name):
+        if name not in built:
+            built[name] = folder / name
+            subprocess.run(["gcc", "-std=gnu17", "-O1", "-Wall", "-D_GNU_SOURCE", "-static", "-pthread", "-o",
+                            built[name], HELPERS / f"{name}.c"], check=True)
+        return built[name]
+    yield build_helper
+    shutil.rmtree(folder)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the end of each daemon's log with a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for name, value in getattr(item, "funcargs", {}).items():
+        if isinstance(value, Daemon):
+            report.sections.append((f"log of {name}", value.log()[-6000:]))

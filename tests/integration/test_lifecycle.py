@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start, stop, and what is left of daemon and jobs afterwards, seen from outside."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+from lib import host, wire
+
+
+def test_stop_ends_jobs(make_daemon):
+    """SIGTERM while jobs run: they end, clients are told, the exit code is 0 and nothing is left."""
+    d = make_daemon()
+    clients = [d.command("run", "--json", "--", "sh", "-c", "trap '' TERM; sleep 600") for _ in range(3)]
+    assert host.wait_until(lambda: len(d.payload_pids()) >= 3, 10)
+    d.note_cgroups()
+    assert d.roots
+    d.stop()
+    for p in clients:
+        out, err = p.communicate(timeout=20)
+        assert p.returncode in (125, 143), (p.returncode, out, err)
+
+
+def test_stop_without_jobs(make_daemon):
+    make_daemon().stop()
+
+
+def test_stop_while_starting(make_daemon):
+    """SIGTERM at any moment of the start leaves nothing, too."""
+    for delay in (0, 0.005, 0.02, 0.1):
+        d = make_daemon(start=False)
+        d.spawn()
+        time.sleep(delay)
+        d.process.send_signal(signal.SIGTERM)
+        assert d.process.wait(20) in (0, -signal.SIGTERM)
+        assert [x for x in d.leftovers() if "files" not in x] == []
+
+
+def test_restart_on_the_same_socket(make_daemon):
+    """The socket file of a daemon that was killed does not stand in the way of the next."""
+    d = make_daemon()
+    d.kill()
+    assert host.wait_until(lambda: not d.job_pids(), 5)
+    d.start()
+    assert d.run("--", "true").status == "OK"
+
+
+def test_second_daemon_on_a_live_socket(make_daemon):
+    """It refuses to start, and the first one goes on."""
+    d = make_daemon()
+    second = subprocess.run([d.build / "sandboxd", "--standalone", "--socket", d.socket, "--config",
+                             d.config, "--policy-dir", d.policy_dir, "--runtime-dir",
+                             d.runtime_dir], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    assert second.returncode != 0 and second.stderr
+    assert d.run("--", "true").status == "OK"
+
+
+def test_socket_is_for_all_users(daemon):
+    s = os.stat(daemon.socket)
+    assert stat.S_ISSOCK(s.st_mode) and stat.S_IMODE(s.st_mode) == 0o666
+
+
+def test_frontend_has_nothing(daemon):
+    """The process that reads hostile bytes: another user, no capability, a filter of its own."""
+    s = host.status(daemon.frontend)
+    assert "0" not in s["Uid"].split() and "0" not in s["Gid"].split()
+    assert s["Groups"].strip() == ""
+    caps = {k: int(s[k], 16) for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+    assert caps == dict.fromkeys(caps, 0)
+    assert s["NoNewPrivs"].strip() == "1" and s["Seccomp"].strip() == "2"
+
+
+def test_frontend_fds(daemon):
+    """Explicitly: the log, the channel, the listener, its loop; no file, no directory."""
+    links = {n: os.readlink(f"/proc/{daemon.frontend}/fd/{n}")
+             for n in os.listdir(f"/proc/{daemon.frontend}/fd")}
+    for number, link in links.items():
+        if int(number) <= 2:
+            continue
+        assert link.startswith(("socket:", "anon_inode:", "/memfd:", "pipe:")), links
+
+
+def test_monitor_capabilities_are_bounded(daemon):
+    """Whoever takes over the monitor does not get all of root."""
+    effective = int(host.status(daemon.monitor)["CapEff"], 16)
+    for name, bit in (("NET_ADMIN", 12), ("NET_RAW", 13), ("SYS_MODULE", 16), ("SYS_RAWIO", 17),
+                      ("SYS_BOOT", 22), ("SYS_TIME", 25), ("MAC_ADMIN", 33), ("SYSLOG", 34),
+                      ("BPF", 39)):
+        assert not effective & 1 << bit, f"the monitor holds CAP_{name}"
+
+
+def test_monitor_links_no_protobuf(build):
+    """Not dynamically, and not by a symbol of the generated code."""
+    data = (build / "sandboxd").read_bytes()
+    assert b"libprotobuf-c" not in data and b"sandboxd__v1__" not in data
+
+
+def test_init_is_static(build):
+    out = subprocess.run(["readelf", "-d", "-l", build / "sandboxd-init"], capture_output=True,
+                         text=True, check=True).stdout
+    assert "NEEDED" not in out and "INTERP" not in out
+
+
+def test_nothing_is_left_after_jobs(daemon):
+    """Fds, children, cgroups and mounts of the daemon are as before, after jobs of every kind."""
+    def facts():
+        return (host.fd_count(daemon.monitor), host.fd_count(daemon.frontend),
+                len(host.children(daemon.monitor)), len(daemon.cgroup_directories()),
+                len(open("/proc/%d/mountinfo" % daemon.monitor).readlines()))
+    daemon.run("--", "true")
+    host.wait_until(lambda: not daemon.job_pids(), 5)
+    time.sleep(0.3)
+    before = facts()
+    for _ in range(10):
+        daemon.run("--", "true")
+        daemon.run("-t", "100ms", "--", "sleep", "9")
+        daemon.run("-m", "32M", "-l", "python", "-c", "x = bytearray(1 << 30)")
+        daemon.run("--", "/no/such")
+        daemon.run("-l", "none", "-c", "x")
+    assert host.wait_until(lambda: facts() == before, 5), (before, facts())
+
+
+def test_hundreds_of_jobs_on_one_connection(daemon):
+    with daemon.session() as c:
+        for i in range(300):
+            r, _, _ = c.run(i + 1, argv=[b"true"])
+            assert r["result"]["status"] == "OK", (i, r)
+    assert host.wait_until(lambda: not daemon.job_pids() and not daemon.cgroup_directories(), 5)
+
+
+def test_ids_of_jobs_differ(daemon):
+    with daemon.session() as c:
+        seen = {c.run(i + 1, argv=[b"true"])[0]["result"]["job_id"] for i in range(20)}
+    assert len(seen) == 20
+
+
+def test_silent_client_costs_nobody(daemon):
+    """Connections that never say anything do not keep others waiting."""
+    quiet = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+    try:
+        for s in quiet:
+            s.connect(str(daemon.socket))
+        assert daemon.run("--", "echo", "x").stdout == "x\n"
+    finally:
+        for s in quiet:
+            s.close()
+
+
+def test_too_many_jobs_of_a_user(make_daemon):
+    """Over the cap a request waits or is refused as BUSY; it never takes another user's turn."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": "2"}})
+    with d.session() as c:
+        c.send(*[wire.run(i, argv=[b"sleep", b"600"]) for i in range(1, 5)])
+        seen = [c.receive(timeout=10) for _ in range(2)]
+        assert all("started" in r or r["error"]["code"] == "BUSY" for r in seen), seen
+        time.sleep(0.5)
+        assert len(d.payload_pids()) == 2
+        assert d.run("--", "echo", "other", uid=65534).stdout == "other\n"
+    assert host.wait_until(lambda: not d.job_pids(), 5)

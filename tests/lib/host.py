@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host sees: processes, cgroups and mounts, read from /proc and the cgroup file systems."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+
+def wait_until(condition, timeout=5.0, step=0.02):
+    """Polls until condition() is true; returns its last value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value or time.monotonic() >= deadline:
+            return value
+        time.sleep(step)
+
+
+def read(path):
+    """The text of a file, or None when it or its process is gone."""
+    try:
+        return Path(path).read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError, OSError):
+        return None
+
+
+def status(pid):
+    """/proc/<pid>/status as a dict, empty when the process is gone."""
+    text = read(f"/proc/{pid}/status") or ""
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def pids():
+    return [int(p) for p in os.listdir("/proc") if p.isdigit()]
+
+
+def start_time(pid):
+    text = read(f"/proc/{pid}/stat")
+    return text.rsplit(")", 1)[1].split()[19] if text else None
+
+
+def children(pid):
+    out = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        out += [int(c) for c in (read(task) or "").split()]
+    return out
+
+
+def descendants(pid):
+    out, todo = [], [pid]
+    while todo:
+        for child in children(todo.pop()):
+            out.append(child)
+            todo.append(child)
+    return out
+
+
+def fd_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def rss_bytes(pid):
+    return int(status(pid)["VmRSS"].split()[0]) * 1024
+
+
+def namespace(pid, kind):
+    return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def cgroup_mounts():
+    """[(controllers, root of the mount in its hierarchy, mount point)]; "" is the unified hierarchy."""
+    out = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, right = line.split(" - ", 1)
+        root, point = left.split()[3:5]
+        fstype, _, options = right.split(" ", 2)
+        if fstype == "cgroup2":
+            out.append(({""}, root, Path(point)))
+        elif fstype == "cgroup":
+            out.append((set(options.split(",")), root, Path(point)))
+    return out
+
+
+def cgroups(pid):
+    """{controller: directory} of a process; "" is the unified hierarchy."""
+    out = {}
+    mounts = cgroup_mounts()
+    for line in (read(f"/proc/{pid}/cgroup") or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        wanted = set(controllers.split(","))
+        for have, root, point in mounts:
+            if wanted & have:
+                relative = os.path.relpath(path, root) if path.startswith(root) else path.lstrip("/")
+                for name in wanted:
+                    out[name] = point / relative
+                break
+    return out
+
+
+class Cgroup:
+    """The files of one cgroup, the same for v1 and v2."""
+
+    def __init__(self, pid):
+        self.dirs = cgroups(pid)
+        self.v2 = {}
+        unified = self.dirs.get("")
+        if unified:
+            for name in (read(unified / "cgroup.controllers") or "").split():
+                self.v2[name] = unified
+
+    def _file(self, controller, v2, v1):
+        if controller in self.v2:
+            return self.v2[controller] / v2
+        return self.dirs[controller] / v1
+
+    def memory_max(self):
+        return int(read(self._file("memory", "memory.max", "memory.limit_in_bytes")))
+
+    def memory_current(self):
+        return int(read(self._file("memory", "memory.current", "memory.usage_in_bytes")))
+
+    def pids_max(self):
+        return int(read(self._file("pids", "pids.max", "pids.max")))
+
+    def cpu_percent(self):
+        if "cpu" in self.v2:
+            quota, period = read(self.v2["cpu"] / "cpu.max").split()
+        else:
+            quota = read(self.dirs["cpu"] / "cpu.cfs_quota_us")
+            period = read(self.dirs["cpu"] / "cpu.cfs_period_us")
+        return 100 * int(quota) / int(period)
+
+    def directories(self):
+        return sorted(set(self.dirs.values()))
+
+
+def instance_root(directory):
+    """The topmost cgroup directory, on the way to this one, that carries the daemon's name."""
+    found = None
+    path = Path(directory)
+    while path != path.parent:
+        if re.search(r"sandboxd|sandbox-", path.name):
+            found = path
+        path = path.parent
+    return found
+
+
+def mounts_below(path):
+    prefix = str(path)
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if line.split()[4].startswith(prefix)]
