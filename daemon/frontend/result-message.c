@@ -121,8 +121,8 @@ static void say_setup_error(const struct result_message *v, struct error *text)
                 return say_exec_error(v, text);
         if (ended->step == SETUP_STEP_LIMITS && detail > 0)
                 return say(text,
-                        "this host cannot enforce %.*s: see 'sandboxctl doctor', or allow "
-                        "it to be missing in sandboxd.conf",
+                        "this host cannot enforce the limit of %.*s: see 'sandboxctl doctor', or "
+                        "list it in AllowMissing= in sandboxd.conf",
                         detail, ended->detail);
         if (ended->step == SETUP_STEP_FILES && ended->error == ENOSPC)
                 return say(text,

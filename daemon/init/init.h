@@ -44,8 +44,8 @@ _noreturn_ void init_fail(enum setup_step step, int error);
 /* mounts.c: the file system, in the initial user namespace; all fail by init_fail(). */
 void init_mounts(struct init *i);
 
-/* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to make
- * them, beside what follows; the second waits for them and enters. */
+/* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to
+ * make them, beside what follows; the second waits for them and enters. */
 void userns_prepare(struct init *i);
 void userns_enter(struct init *i);
 

@@ -4,8 +4,8 @@
  * byte of the job is read: what is mounted here belongs to the initial user namespace, so the
  * payload could not undo it even with every capability in its own.
  *
- * The template namespace that the monitor made brings what every root has in common: /etc, /dev, the
- * sources of the masks. Each job sees it through an overlay of its own, as it sees /usr.
+ * The template namespace that the monitor made brings what every root has in common: /etc, /dev,
+ * the sources of the masks. Each job sees it through an overlay of its own, as it sees /usr.
  */
 #include "daemon/init/init.h"
 
@@ -49,8 +49,8 @@ static int sys_bind(const char *source, const char *target)
         return (int) syscall(SYS_mount, source, target, NULL, MS_BIND_FLAG, NULL);
 }
 
-/* Read-only, and the job's own: a plain bind, or a tree shared as it is, would let inotify events and
- * file locks cross between jobs. Overlayfs wants two lower layers. */
+/* Read-only, and the job's own: a plain bind, or a tree shared as it is, would let inotify events
+ * and file locks cross between jobs. Overlayfs wants two lower layers. */
 static int make_overlay(const char *layers, unsigned attributes, enum setup_step step)
 {
         _cleanup_close_ int fs = sys_fsopen("overlay");
@@ -78,8 +78,8 @@ static void enter_root(int root)
 static void allow_devices(void)
 {
         struct mount_attr attr = { .attr_clr = MOUNT_ATTR_NODEV };
-        _cleanup_close_ int dev = (int) syscall(SYS_open_tree, AT_FDCWD, "/dev",
-                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        _cleanup_close_ int dev =
+                (int) syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
         if (dev < 0 ||
                 syscall(SYS_mount_setattr, dev, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||

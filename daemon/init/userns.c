@@ -3,10 +3,10 @@
  * The sandbox's user and network namespace. Runs in init, and in a child of it, the holder, that
  * lives only while they are made.
  *
- * The kernel charges what a user namespace uses (inotify instances, message queues, and more) to the
- * user who made it as well. Were that root, one job could use up root's share on the host and every
- * other job's. So the holder makes it as the sandbox's own init id. It also takes the making of a
- * network namespace, the slowest step of all, off init's way: init mounts meanwhile.
+ * The kernel charges what a user namespace uses (inotify instances, message queues, and more) to
+ * the user who made it as well. Were that root, one job could use up root's share on the host and
+ * every other job's. So the holder makes it as the sandbox's own init id. It also takes the making
+ * of a network namespace, the slowest step of all, off init's way: init mounts meanwhile.
  */
 #include "daemon/init/init.h"
 
@@ -40,8 +40,8 @@ static int bring_loopback_up(void)
         return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
 }
 
-/* The holder's process: has every capability in the new user namespace and none outside. Stays until
- * init lets go of the socket, since the id maps are files of a living process. */
+/* The holder's process: has every capability in the new user namespace and none outside. Stays
+ * until init lets go of the socket, since the id maps are files of a living process. */
 static _noreturn_ void hold(bool loopback, int socket)
 {
         int fds[_HOLDER_FDS] = {
@@ -73,8 +73,8 @@ void userns_prepare(struct init *i)
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
-        /* Safe because the effective id alone changes, for the one call that makes the namespace, to
-         * an id that nobody else has. Raw calls: this program has one thread. */
+        /* Safe because the effective id alone changes, for the one call that makes the namespace,
+         * to an id that nobody else has. Raw calls: this program has one thread. */
         if (syscall(SYS_setresuid, -1, owner, -1) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
         pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
@@ -125,8 +125,8 @@ void userns_enter(struct init *i)
         write_map(&i->prepare, fds[HOLDER_PROC], "uid_map");
         write_map(&i->prepare, fds[HOLDER_PROC], "gid_map");
         /* Safe because it only takes rights away: what was mounted before belongs to the initial
-         * user namespace. From here on we have every capability in the new one and none outside, but
-         * our kernel uid is still 0, which owns root's files: nothing of the job is read before
+         * user namespace. From here on we have every capability in the new one and none outside,
+         * but our kernel uid is still 0, which owns root's files: nothing of the job is read before
          * that is gone too. */
         if (setns(fds[HOLDER_USERNS], CLONE_NEWUSER) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);

@@ -45,18 +45,10 @@ static int open_tasks(const struct sandbox *s, bool job, int *fds, size_t *n_fds
         return 0;
 }
 
-static const struct leaf_dir *find_v2(const struct sandbox *s)
-{
-        for (size_t i = 0; i < s->leaves.n; i++)
-                if (s->leaves.dirs[i].v2)
-                        return &s->leaves.dirs[i];
-        return NULL;
-}
-
 static int send_prepare(const struct sandbox *s, const struct policy_profile *profile,
         uint32_t profile_index, int socket)
 {
-        const struct leaf_dir *v2 = find_v2(s);
+        const struct leaf_dir *v2 = leaves_find_v2(&s->leaves);
         struct launch_prepare m = {
                 .kind = LAUNCH_PREPARE,
                 .version = LAUNCH_VERSION,
@@ -131,7 +123,7 @@ __attribute__((no_sanitize("address"))) static void exec_init(void *userdata)
 static int clone_init(struct sandbox *s, int control)
 {
         struct exec_orders orders = { .init_fd = s->host->init_fd, .control_fd = control };
-        const struct leaf_dir *v2 = find_v2(s);
+        const struct leaf_dir *v2 = leaves_find_v2(&s->leaves);
         struct clone_args args = {
                 .flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
                          CLONE_CLEAR_SIGHAND,

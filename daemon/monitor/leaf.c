@@ -41,7 +41,7 @@ static const struct leaf_dir *find_dir(const struct leaves *l, unsigned controll
         return NULL;
 }
 
-static const struct leaf_dir *find_v2(const struct leaves *l)
+const struct leaf_dir *leaves_find_v2(const struct leaves *l)
 {
         for (size_t i = 0; i < l->n; i++)
                 if (l->dirs[i].v2)
@@ -207,7 +207,7 @@ static void read_pids(const struct leaf_dir *d, struct leaf_usage *u)
  * v1 alone from cpuacct, in nanoseconds. */
 static int read_cpu_times(const struct leaves *l, uint64_t *ret_user, uint64_t *ret_system)
 {
-        const struct leaf_dir *d = find_v2(l);
+        const struct leaf_dir *d = leaves_find_v2(l);
         char text[FILE_MAX];
         int r;
 
@@ -305,7 +305,7 @@ int leaves_oom_eventfd(const struct leaves *l)
 
 int leaves_kill(const struct leaves *l, enum leaf_which which)
 {
-        const struct leaf_dir *d = find_v2(l);
+        const struct leaf_dir *d = leaves_find_v2(l);
 
         if (!d)
                 return -EOPNOTSUPP;

@@ -37,6 +37,9 @@ struct leaf_usage {
 void leaves_init(struct leaves *l);
 void leaves_close(struct leaves *l);
 
+/* The leaves' directory on cgroup2; NULL where there is none. */
+const struct leaf_dir *leaves_find_v2(const struct leaves *l);
+
 /* Writes the limits on `job`. allowed is the mask of controllers that may be missing. On error
  * ret_error names the controller. */
 int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,

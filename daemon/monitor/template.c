@@ -108,7 +108,8 @@ static int enter_root(const struct template_options *o, struct error *ret_error)
 
 static int leave_host(struct error *ret_error)
 {
-        if (chdir("..") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        if (chdir("..") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+                umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return fail(ret_error, "pivot_root");
         if (mount(NULL, "/", NULL,
                     MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)

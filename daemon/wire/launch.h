@@ -8,7 +8,8 @@
  *
  *      monitor                     init
  *      PREPARE, RUN  ------------>
- *                    <------------ FAILED   (a step went wrong; may come from the payload's process)
+ *                    <------------ FAILED   (a step went wrong; may come from the payload's
+ * process)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
  */
 
@@ -43,7 +44,7 @@ struct launch_prepare {
         uint32_t version;
         uint32_t n_join_init;
         uint32_t n_join_job;
-        uint32_t job_dir;      /* whether its fd is there */
+        uint32_t job_dir;    /* whether its fd is there */
         uint32_t init_id;    /* kernel uid and gid of init, owner of the user namespace */
         uint32_t payload_id; /* kernel uid and gid of the payload, owner of /box */
         uint32_t pad;

@@ -30,13 +30,19 @@ def test_stop_without_jobs(make_daemon):
 
 def test_stop_while_starting(make_daemon):
     """SIGTERM at any moment of the start leaves nothing, too."""
-    for delay in (0, 0.005, 0.02, 0.1):
-        d = make_daemon(start=False)
+    d = make_daemon()
+    with d.command("run", "--", "sleep", "60") as p:
+        assert host.wait_until(d.payload_pids, 10)
+        d.note_cgroups()  # the same ones at each start from this folder
+        d.process.terminate()
+        p.communicate(timeout=20)
+    assert d.process.wait(20) == 0 and d.roots
+    for delay in (0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.2):
         d.spawn()
         time.sleep(delay)
-        d.process.send_signal(signal.SIGTERM)
+        d.process.terminate()
         assert d.process.wait(20) in (0, -signal.SIGTERM)
-        assert [x for x in d.leftovers() if "files" not in x] == []
+        assert d.leftovers() == [], f"after {delay} s"
 
 
 def test_restart_on_the_same_socket(make_daemon):

@@ -66,8 +66,9 @@ class Result:
 class Daemon:
     """One `sandboxd --standalone` with its own uid range, socket, configuration and log."""
 
-    def __init__(self, build, settings=None, policy_dir=None, environment=None):
+    def __init__(self, build, settings=None, policy_dir=None, environment=None, wrapper=()):
         self.build = Path(build)
+        self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
         self.base = _free_range()
         self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)}}
         for section, keys in (settings or {}).items():
@@ -104,7 +105,7 @@ class Daemon:
         environment |= self.environment
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.build / "sandboxd", "--standalone", "--socket", self.socket, "--config",
+                [*self.wrapper, self.build / "sandboxd", "--standalone", "--socket", self.socket, "--config",
                  self.config, "--policy-dir", self.policy_dir, "--runtime-dir", self.runtime_dir],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/")
         return self

@@ -93,8 +93,9 @@ START_TEST(test_setup_errors)
         expect_setup(SETUP_STEP_EXEC, EACCES, "", "prog: not an executable program in the sandbox");
         expect_setup(SETUP_STEP_EXEC, EIO, "", "prog: could not be executed: Input/output error");
         expect_setup(SETUP_STEP_LIMITS, ENOTSUP, "pids",
-                "this host cannot enforce pids: see 'sandboxctl doctor', or allow it to be "
-                "missing in sandboxd.conf");
+                "this host cannot enforce the limit of pids: see 'sandboxctl doctor', or list it "
+                "in "
+                "AllowMissing= in sandboxd.conf");
         expect_setup(SETUP_STEP_FILES, ENOSPC, "",
                 "the files do not fit into the 1M of /box: raise it with --tmp-size");
         expect_setup(SETUP_STEP_FILES, ENOENT, "",
