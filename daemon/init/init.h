@@ -17,11 +17,6 @@
 
 #define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
 
-/* What both processes see of the payload's start; the page outlives neither of them. */
-struct init_shared {
-        uint64_t exec_usec;
-};
-
 struct init {
         struct launch_prepare prepare;
         struct launch_run run;
@@ -33,7 +28,6 @@ struct init {
         int holder_fd; /* to the process that holds the user namespace, see userns.c */
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
-        struct init_shared *shared;
         struct sock_filter filter[INIT_FILTER_MAX];
         unsigned short filter_size; /* instructions */
 };

@@ -11,7 +11,6 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -161,8 +160,7 @@ static void report_end(struct init *i, struct launch_event *event)
         bool value;
         struct stat st;
 
-        event->end_usec = io_now_usec();
-        event->exec_usec = i->shared->exec_usec;
+        event->usec = io_now_usec();
         value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;
         (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
 }
@@ -196,10 +194,6 @@ int main(void)
         init_mounts(&i);
         userns_enter(&i);
         receive_run(&i);
-        i.shared = mmap(NULL, sizeof(*i.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                -1, 0);
-        if (i.shared == MAP_FAILED)
-                init_fail(SETUP_STEP_PAYLOAD, -errno);
         payload = fork_payload(&i);
         if (payload == 0)
                 payload_main(&i);

@@ -126,6 +126,17 @@ static int make_all_absolute(struct monitor_options *o)
         return 0;
 }
 
+/* From here on they wait for the loop: one that comes while we start still ends us cleanly. */
+static void block_signals(void)
+{
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(monitor_signals); i++)
+                (void) sigaddset(&set, monitor_signals[i]);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
         struct monitor_options options = { .runtime_dir = DEFAULT_RUNTIME_DIR };
@@ -143,6 +154,7 @@ int main(int argc, char **argv)
                 return 2;
         (void) umask(022);
         (void) signal(SIGPIPE, SIG_IGN);
+        block_signals();
         r = privilege_bound(&error);
         if (r == 0)
                 r = monitor_setup(&monitor, &options, &error);

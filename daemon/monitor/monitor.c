@@ -260,17 +260,10 @@ static void on_sandbox_gone(void *userdata, uint64_t job)
 
 static int watch_signals(struct monitor *m)
 {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-        sigset_t set;
         int r = 0;
 
-        (void) sigemptyset(&set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                (void) sigaddset(&set, signals[i]);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
-                r = sd_event_add_signal(m->event, NULL, signals[i], on_signal, m);
+        for (size_t i = 0; i < ELEMENTSOF(monitor_signals) && r >= 0; i++)
+                r = sd_event_add_signal(m->event, NULL, monitor_signals[i], on_signal, m);
         return MIN(r, 0);
 }
 

@@ -6,6 +6,8 @@
  * frontend.
  */
 
+#include <signal.h>
+
 #include "daemon/monitor/policy-load.h"
 #include "daemon/monitor/sandbox.h"
 #include "daemon/monitor/supervisor.h"
@@ -41,8 +43,8 @@ struct monitor {
         int lock_fd;     /* of the runtime directory */
         int uid_lock_fd; /* of the uid range */
         int listen_fd;
-        int init_fd;
-        char frontend_path[POLICY_PATH_MAX];
+        int init_fd; /* the programs, O_PATH */
+        int frontend_fd;
         struct driver *driver;
         struct uid_pool uids;
         struct template template;
@@ -57,6 +59,9 @@ struct monitor {
         struct outgoing **outgoing_end;
         int result; /* what run() returns */
 };
+
+/* What ends the daemon. main() blocks them before anything is made; the loop takes them. */
+static const int monitor_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* start.c: makes everything that is made once. On error the sentence says what is wrong. */
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error);

@@ -16,6 +16,8 @@
 #include "common/log.h"
 #include "daemon/monitor/launch.h"
 
+/* How long the making of a sandbox may take; seconds, on a host that is short of everything. */
+#define SETUP_TIMEOUT_USEC (30 * USEC_PER_SEC)
 /* Deadlines are met to a millisecond. */
 #define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
 /* How long init may take to report after its payload was killed, before it is killed too. */
@@ -100,6 +102,11 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
         add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
+static uint64_t span(uint64_t from, uint64_t to)
+{
+        return from > 0 && to > from ? to - from : 0;
+}
+
 static int on_wall_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
         sandbox_kill(userdata, JOB_STATUS_TIMEOUT);
@@ -120,6 +127,28 @@ static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
         wait = (limit - used) * 100 / s->limits.value[LIMIT_CPU_QUOTA];
         add_timer(s, &s->cpu_source, MAX(wait, CPU_CHECK_LEAST_USEC), on_cpu_check);
         return 0;
+}
+
+static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        fail(s, SETUP_STEP_LOST, -ETIMEDOUT);
+        kill_processes(s, LEAF_SANDBOX);
+        return 0;
+}
+
+/* The payload's time begins. */
+static void start_clocks(struct sandbox *s, uint64_t exec_usec)
+{
+        uint64_t late = span(exec_usec, io_now_usec()), wall = s->limits.value[LIMIT_WALL_TIME];
+
+        s->exec_usec = exec_usec;
+        add_timer(s, &s->wall_source, wall - MIN(late, wall), on_wall_limit);
+        if (s->limits.value[LIMIT_CPU_TIME] > 0)
+                add_timer(s, &s->cpu_source,
+                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
+                        on_cpu_check);
 }
 
 /* v1 kills one process and leaves the rest of the job running on its limit. */
@@ -143,11 +172,6 @@ static void drop_sources(struct sandbox *s)
         s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
         s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
-}
-
-static uint64_t span(uint64_t from, uint64_t to)
-{
-        return from > 0 && to > from ? to - from : 0;
 }
 
 static void report(struct sandbox *s, const struct leaf_usage *usage, const struct verdict *v)
@@ -237,14 +261,19 @@ static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
         switch (e->kind) {
+        case LAUNCH_STARTED:
+                if (s->exec_usec > 0)
+                        break;
+                start_clocks(s, e->usec);
+                return;
         case LAUNCH_FAILED:
+                s->exec_usec = 0;
                 fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST, -e->error);
                 return;
         case LAUNCH_EXITED:
                 s->ending.code = e->code;
                 s->ending.status = e->status;
-                s->exec_usec = e->exec_usec;
-                s->end_usec = e->end_usec;
+                s->end_usec = e->usec;
                 end(s);
                 return;
         }
@@ -382,11 +411,7 @@ int sandbox_start(struct sandbox_host *host, const struct channel_start *m, cons
                         add_timer(s, &s->remove_source, 0, on_remove);
                 return 0;
         }
-        add_timer(s, &s->wall_source, s->limits.value[LIMIT_WALL_TIME], on_wall_limit);
-        if (s->limits.value[LIMIT_CPU_TIME] > 0)
-                add_timer(s, &s->cpu_source,
-                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
-                        on_cpu_check);
+        add_timer(s, &s->wall_source, SETUP_TIMEOUT_USEC, on_setup_timeout);
         return 0;
 }
 

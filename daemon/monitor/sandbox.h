@@ -54,7 +54,7 @@ struct sandbox {
         sd_event_source *control_source;
         sd_event_source *pidfd_source;
         sd_event_source *oom_source;
-        sd_event_source *wall_source;
+        sd_event_source *wall_source; /* of the set-up, then of the payload */
         sd_event_source *cpu_source;
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */

@@ -85,29 +85,36 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
         return 0;
 }
 
-/* The other programs are in libexec where sandboxd is installed, and beside it in a build tree. */
+static int open_program(const char *dir, const char *name, int *ret_fd, struct error *ret_error)
+{
+        char path[POLICY_PATH_MAX];
+
+        if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int) sizeof(path))
+                return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path", dir);
+        *ret_fd = open(path, O_PATH | O_CLOEXEC);
+        if (*ret_fd < 0)
+                return error_set(ret_error, -errno, "%s cannot be opened (%s): install it again",
+                        path, strerror(errno));
+        return 0;
+}
+
+/* The other programs are in libexec where sandboxd is installed, and beside it in a build tree.
+ * They are opened once and run by fd: what they are cannot change under us, and the frontend's user
+ * need not be able to reach the directory. */
 static int find_programs(struct monitor *m, struct error *ret_error)
 {
-        char dir[POLICY_PATH_MAX], init[POLICY_PATH_MAX];
+        char dir[POLICY_PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
-        char *slash;
+        int r;
 
         if (n < 0)
                 return error_set(ret_error, -errno, "/proc/self/exe cannot be read");
         dir[n] = '\0';
-        slash = strrchr(dir, '/');
-        *slash = '\0';
+        *strrchr(dir, '/') = '\0';
         if (streq(dir, SBINDIR))
                 (void) str_copy(dir, sizeof(dir), PKGLIBEXECDIR);
-        if (snprintf(m->frontend_path, sizeof(m->frontend_path), "%s/sandboxd-frontend", dir) >=
-                        (int) sizeof(m->frontend_path) ||
-                snprintf(init, sizeof(init), "%s/sandboxd-init", dir) >= (int) sizeof(init))
-                return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path", dir);
-        m->init_fd = open(init, O_PATH | O_CLOEXEC);
-        if (m->init_fd < 0)
-                return error_set(ret_error, -errno, "%s cannot be opened (%s): install it again",
-                        init, strerror(errno));
-        return 0;
+        r = open_program(dir, "sandboxd-frontend", &m->frontend_fd, ret_error);
+        return r < 0 ? r : open_program(dir, "sandboxd-init", &m->init_fd, ret_error);
 }
 
 /* Policy folders in rising priority; NULL where there are fewer. */
@@ -287,7 +294,7 @@ static int plan_supervisor(struct monitor *m, struct error *ret_error)
 
         m->supervisor = (struct supervisor) {
                 .event = m->event,
-                .program = m->frontend_path,
+                .program_fd = m->frontend_fd,
                 .listen_fd = m->listen_fd,
                 .filter_fd = m->frontend_filter_fd,
                 .pidfd = -EBADF,
@@ -347,6 +354,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .uid_lock_fd = -EBADF,
                 .listen_fd = -EBADF,
                 .init_fd = -EBADF,
+                .frontend_fd = -EBADF,
                 .template = { .mntns_fd = -EBADF },
                 .channel_fd = -EBADF,
                 .supervisor = { .pidfd = -EBADF },
@@ -389,6 +397,7 @@ void monitor_done(struct monitor *m)
         (void) safe_close(m->frontend_filter_fd);
         (void) safe_close(m->policy_fd);
         (void) safe_close(m->init_fd);
+        (void) safe_close(m->frontend_fd);
         (void) safe_close(m->listen_fd);
         (void) safe_close(m->channel_fd);
         (void) safe_close(m->uid_lock_fd);

@@ -42,10 +42,15 @@ int supervisor_find_user(uid_t *ret_uid, gid_t *ret_gid, const char **ret_name,
                 "'useradd --system sandboxd'");
 }
 
-/* Moves the fds out of the way of the numbers they shall have, then to those numbers. */
-static int place_fds(const int *fds, size_t n)
+/* Moves the fds out of the way of the numbers they shall have, then to those numbers. The one that
+ * exec needs follows them, and is closed by it. */
+static int place_fds(const int *fds, size_t n, int *program)
 {
         int high[_FRONTEND_FD_END];
+
+        *program = fcntl(*program, F_DUPFD_CLOEXEC, 64);
+        if (*program < 0)
+                return -errno;
 
         for (size_t i = 0; i < n; i++) {
                 high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
@@ -55,7 +60,10 @@ static int place_fds(const int *fds, size_t n)
         for (size_t i = 0; i < n; i++)
                 if (dup2(high[i], (int) i) < 0)
                         return -errno;
-        return io_close_from((int) n);
+        if (dup3(*program, (int) n, O_CLOEXEC) < 0)
+                return -errno;
+        *program = (int) n;
+        return io_close_from((int) n + 1);
 }
 
 static char *environment_of(const char *name)
@@ -81,7 +89,7 @@ static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
         };
         char *const argv[] = { (char *) "sandboxd-frontend", NULL };
         char *envp[ELEMENTSOF(passed) + 1] = {};
-        int null = open("/dev/null", O_RDONLY | O_CLOEXEC), r;
+        int null = open("/dev/null", O_RDONLY | O_CLOEXEC), program = s->program_fd, r;
         const int fds[_FRONTEND_FD_END] = {
                 null,
                 STDERR_FILENO,
@@ -101,14 +109,14 @@ static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
         (void) signal(SIGPIPE, SIG_DFL);
         r = null < 0 || chdir("/") < 0 || setsid() < 0 ? -errno : 0;
         if (r == 0)
-                r = place_fds(fds, ELEMENTSOF(fds));
+                r = place_fds(fds, ELEMENTSOF(fds), &program);
         if (r == 0)
                 r = privilege_drop_all(s->uid, s->gid);
         if (r == 0) {
-                (void) execve(s->program, argv, envp);
+                (void) syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
                 r = -errno;
         }
-        log_error("frontend: %s cannot be started (%s)", s->program, strerror(-r));
+        log_error("frontend: sandboxd-frontend cannot be started (%s)", strerror(-r));
         _exit(127);
 }
 

@@ -13,7 +13,7 @@
 
 struct supervisor {
         sd_event *event;
-        const char *program; /* path of sandboxd-frontend */
+        int program_fd; /* sandboxd-frontend, O_PATH; borrowed */
         uid_t uid;
         gid_t gid;
         int listen_fd; /* borrowed */

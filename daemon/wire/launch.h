@@ -8,6 +8,7 @@
  *
  *      monitor                     init
  *      PREPARE, RUN  ------------>
+ *                    <------------ STARTED  (the payload's process is about to exec)
  *                    <------------ FAILED   (a step went wrong; may come from the payload's
  * process)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
@@ -27,8 +28,9 @@
 enum launch_kind {
         LAUNCH_PREPARE = 1, /* struct launch_prepare */
         LAUNCH_RUN = 2,     /* struct launch_run */
-        LAUNCH_FAILED = 3,  /* struct launch_event: step, error */
-        LAUNCH_EXITED = 4,  /* struct launch_event: the rest */
+        LAUNCH_STARTED = 3, /* struct launch_event: usec */
+        LAUNCH_FAILED = 4,  /* struct launch_event: step, error */
+        LAUNCH_EXITED = 5,  /* struct launch_event: the rest */
 };
 
 enum launch_prepare_fd {
@@ -83,8 +85,7 @@ struct launch_event {
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
         uint32_t pad;
-        uint64_t exec_usec; /* CLOCK_MONOTONIC just before the payload's exec; 0: not reached */
-        uint64_t end_usec;  /* CLOCK_MONOTONIC when it was reaped */
+        uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
 
 /* In the template: the tree that becomes the root, and an empty directory beside it. */

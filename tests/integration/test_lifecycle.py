@@ -2,6 +2,7 @@
 """Start, stop, and what is left of daemon and jobs afterwards, seen from outside."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import time
 
 from lib import host, wire
+from lib.daemon import Daemon
 
 
 def test_stop_ends_jobs(make_daemon):
@@ -43,6 +45,22 @@ def test_stop_while_starting(make_daemon):
         d.process.terminate()
         assert d.process.wait(20) in (0, -signal.SIGTERM)
         assert d.leftovers() == [], f"after {delay} s"
+
+
+def test_programs_in_a_private_folder(build, tmp_path):
+    """A clone in a home folder of mode 0700: the frontend's user cannot walk to its program there."""
+    private = tmp_path / "home"
+    private.mkdir(mode=0o700)
+    for name in ("sandboxd", "sandboxd-frontend", "sandboxd-init", "sandboxctl"):
+        shutil.copy(build / name, private)
+    d = Daemon(private)
+    try:
+        d.start()
+        assert d.run("--", "echo", "x").stdout == "x\n"
+        d.stop()
+    finally:
+        d.kill()
+        shutil.rmtree(d.home, ignore_errors=True)
 
 
 def test_restart_on_the_same_socket(make_daemon):

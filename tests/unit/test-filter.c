@@ -115,8 +115,8 @@ static const struct {
         { "default", SYS_socket, 0, 1, ALLOW },
         { "default", SYS_socket, 0, 2, ALLOW },
         { "default", SYS_socket, 0, 10, ALLOW },
-        { "default", SYS_socket, 0, 16, ERRNO(ENOSYS) }, /* AF_NETLINK */
-        { "default", SYS_socket, 0, 40, ERRNO(ENOSYS) }, /* AF_VSOCK */
+        { "default", SYS_socket, 0, 16, ERRNO(EPERM) }, /* AF_NETLINK */
+        { "default", SYS_socket, 0, 40, ERRNO(EPERM) }, /* AF_VSOCK */
         { "default", SYS_personality, 0, 0, ALLOW },
         { "default", SYS_personality, 0, 0xffffffff, ALLOW },
         { "default", SYS_personality, 0, 0x400000, ERRNO(EPERM) }, /* READ_IMPLIES_EXEC */
