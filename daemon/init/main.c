@@ -97,7 +97,8 @@ static void join_init_leaf(struct init *i)
 }
 
 /* Forks the payload's process, on cgroup2 straight into the job's leaf: joining later by writing
- * cgroup.procs would wait for an RCU grace period. */
+ * cgroup.procs would wait for an RCU grace period. Safe because the fd is the monitor's, of the
+ * leaf it made for us. */
 static pid_t fork_payload(struct init *i)
 {
         struct clone_args args = { .exit_signal = SIGCHLD };

@@ -65,16 +65,17 @@ static int make_overlay(const char *layers, unsigned attributes, enum setup_step
         return mount;
 }
 
-/* Puts the job's root over the template's and makes it "/". What is covered stays out of reach
- * without CAP_SYS_CHROOT, and holds nothing but the read-only template. pivot_root() and an unmount
- * would do the same and wait for an RCU grace period. */
+/* Puts the job's root over the template's and makes it "/". Safe because what is covered stays out
+ * of reach without CAP_SYS_CHROOT, and holds nothing but the read-only template. pivot_root() and
+ * an unmount would do the same and wait for an RCU grace period. */
 static void enter_root(int root)
 {
         if (sys_move_mount(root, "/") < 0 || fchdir(root) < 0 || chroot(".") < 0)
                 init_fail(SETUP_STEP_ROOT, -errno);
 }
 
-/* The root is nodev; its /dev, which has the five harmless nodes, is not. */
+/* Safe because the root stays nodev, and its /dev, read-only like the rest, has five harmless
+ * nodes. */
 static void allow_devices(void)
 {
         struct mount_attr attr = { .attr_clr = MOUNT_ATTR_NODEV };
@@ -87,7 +88,8 @@ static void allow_devices(void)
                 init_fail(SETUP_STEP_ROOT, -errno);
 }
 
-/* hidepid keeps pid 1, which has another uid, out of the payload's sight altogether. */
+/* Safe because it is the /proc of this sandbox's own pid namespace. hidepid keeps pid 1, which has
+ * another uid, out of the payload's sight altogether. */
 static void mount_proc(void)
 {
         _cleanup_close_ int fs = sys_fsopen("proc");
@@ -176,6 +178,7 @@ static void show_cpus(const struct launch_prepare *p)
         }
 }
 
+/* Safe because a bind covers and reveals nothing: the sources are the template's empty ones. */
 static void mask_proc(const struct launch_prepare *p)
 {
         const char *end = p->masks + p->masks_size;

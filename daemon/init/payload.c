@@ -23,7 +23,8 @@ static void join_job_leaf(struct init *i)
                 /* Safe because the fd was opened by the monitor, for the leaf it made for us. */
                 if (write(i->join_job_fds[k], "0", 1) != 1)
                         init_fail(SETUP_STEP_JOIN, -errno);
-        /* Now, so that the job's leaf is what the payload sees as "/". */
+        /* Now, so that the job's leaf is what the payload sees as "/". Safe because a cgroup
+         * namespace only narrows what is seen. */
         if (unshare(CLONE_NEWCGROUP) < 0)
                 init_fail(SETUP_STEP_CGROUPNS, -errno);
 }

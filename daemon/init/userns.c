@@ -51,6 +51,7 @@ static _noreturn_ void hold(bool loopback, int socket)
         char end;
         int r = 0;
 
+        /* Safe because a new network namespace has no way out but the loopback in it. */
         if (fds[HOLDER_PROC] < 0 || fds[HOLDER_USERNS] < 0 || unshare(CLONE_NEWNET) < 0)
                 r = -errno;
         if (r == 0 && loopback)
@@ -84,6 +85,7 @@ void userns_prepare(struct init *i)
                 (void) close(pair[0]);
                 hold(i->prepare.loopback, pair[1]);
         }
+        /* Safe because it is what we came with; the mounts that follow take it. */
         if (syscall(SYS_setresuid, -1, 0, -1) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
         (void) close(pair[1]);
@@ -134,7 +136,8 @@ void userns_enter(struct init *i)
                 init_fail(SETUP_STEP_NETWORK, -errno);
         io_close_all(fds, _HOLDER_FDS);
         i->holder_fd = safe_close(i->holder_fd);
-        /* The payload could otherwise make itself a user namespace with every capability in it. The
+        /* Safe because it takes a right away, and from this namespace alone: the payload could
+         * otherwise make itself a user namespace with every capability in it. The
          * file is looked up only now, since the kernel gives the opener its own namespace's. */
         r = io_write_file(i->sys_fd, "user/max_user_namespaces", "0");
         if (r < 0)

@@ -309,5 +309,6 @@ int leaves_kill(const struct leaves *l, enum leaf_which which)
 
         if (!d)
                 return -EOPNOTSUPP;
+        /* Safe because the directory is one that the driver made for this sandbox. */
         return io_write_file(which == LEAF_JOB ? d->job_fd : d->sandbox_fd, "cgroup.kill", "1");
 }

@@ -6,6 +6,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/filter.c daemon/monitor/filter.h \
 	daemon/monitor/launch.c daemon/monitor/launch.h \
 	daemon/monitor/leaf.c daemon/monitor/leaf.h \
+	daemon/monitor/listen.c daemon/monitor/listen.h \
 	daemon/monitor/monitor.c daemon/monitor/monitor.h \
 	daemon/monitor/operation.c \
 	daemon/monitor/policy-file.c daemon/monitor/policy-file.h \

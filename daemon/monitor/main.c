@@ -81,6 +81,7 @@ static int parse_options(int argc, char **argv, struct monitor_options *o)
                         fputs(help, stdout);
                         return 0;
                 default:
+                        log_error("see sandboxd --help for the options there are");
                         return -EINVAL;
                 }
         }

@@ -73,10 +73,11 @@ static void drop_outgoing(struct monitor *m)
         m->outgoing_end = &m->outgoing;
 }
 
+/* Its death is seen on the pidfd, and handled there. One that was told to stop goes by itself. */
 static void lose_frontend(struct monitor *m)
 {
-        /* Its death is seen on the pidfd, and handled there. */
-        supervisor_kill(&m->supervisor);
+        if (m->state != MONITOR_STOPPING)
+                supervisor_kill(&m->supervisor);
         m->channel_source = sd_event_source_disable_unref(m->channel_source);
         m->channel_fd = safe_close(m->channel_fd);
         drop_outgoing(m);
@@ -113,7 +114,9 @@ void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
         if (r == -EAGAIN)
                 r = enqueue(m, message, size, fd);
         if (r < 0) {
-                log_error("frontend: message not sent (%s), starting it again", strerror(-r));
+                if (m->state != MONITOR_STOPPING)
+                        log_error("frontend: message not sent (%s), starting it again",
+                                strerror(-r));
                 lose_frontend(m);
         }
 }
@@ -193,6 +196,7 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
         struct monitor *m = userdata;
 
         log_warning("the frontend did not stop in time, killing it");
+        supervisor_kill(&m->supervisor);
         lose_frontend(m);
         return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "daemon/monitor/listen.h"
 #include "daemon/monitor/policy-load.h"
 #include "daemon/monitor/sandbox.h"
 #include "daemon/monitor/supervisor.h"
@@ -42,7 +43,7 @@ struct monitor {
         int frontend_filter_fd;
         int lock_fd;     /* of the runtime directory */
         int uid_lock_fd; /* of the uid range */
-        int listen_fd;
+        struct listen_socket listener;
         int init_fd; /* the programs, O_PATH */
         int frontend_fd;
         struct driver *driver;

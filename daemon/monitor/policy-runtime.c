@@ -177,6 +177,8 @@ static int check_keys(const struct runtime_load *l, const struct policy_source *
                 missing = "Package=python3";
         else if (rt->interpreter[0] && !runtime_uses(rt, "%f") && !rt->launcher[0])
                 missing = "Arguments=%f";
+        else if (rt->launcher[0] && !runtime_uses(rt, "%l"))
+                missing = "Arguments=%l %f";
         else if (!rt->launcher[0] && runtime_uses(rt, "%l"))
                 missing = "Launcher=python.py";
         if (!missing)

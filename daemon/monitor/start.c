@@ -9,9 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/io.h"
 #include "common/log.h"
@@ -20,12 +18,12 @@
 
 /* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. */
 #define UID_LOCK_FILE "/run/sandboxd-uids.lock"
-#define LISTEN_BACKLOG 1024
 
 static int make_dir(const char *path, struct error *ret_error)
 {
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
-                return error_set(ret_error, -errno, "%s cannot be made (%s)", path,
+                return error_set(ret_error, -errno,
+                        "%s cannot be made (%s): name another --runtime-dir", path,
                         strerror(errno));
         return 0;
 }
@@ -132,6 +130,35 @@ static int load_policy(struct monitor *m, struct error *ret_error)
         return policy_load(&paths, &m->policy, &m->config, ret_error);
 }
 
+static int check_launcher(const struct monitor *m, const struct policy_runtime *rt,
+        struct error *ret_error)
+{
+        const char *dirs[POLICY_DIRS_MAX];
+        char path[POLICY_PATH_MAX];
+
+        policy_dirs(m, dirs);
+        for (size_t i = 0; i < POLICY_DIRS_MAX; i++)
+                if (dirs[i] &&
+                        snprintf(path, sizeof(path), "%s/launchers/%s", dirs[i], rt->launcher) <
+                                (int) sizeof(path) &&
+                        access(path, R_OK) == 0)
+                        return 0;
+        return error_set(ret_error, -ENOENT,
+                "runtimes/%s.runtime: Launcher=%s is not in %s/launchers: put it there, or correct "
+                "the name",
+                rt->name, rt->launcher, dirs[1] ?: dirs[0]);
+}
+
+static int check_launchers(struct monitor *m, struct error *ret_error)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; i < m->policy->n_runtimes && r == 0; i++)
+                if (m->policy->runtimes[i].launcher[0])
+                        r = check_launcher(m, &m->policy->runtimes[i], ret_error);
+        return r;
+}
+
 static int compile_filter(const struct monitor *m, const char *name, int *ret_fd,
         struct error *ret_error)
 {
@@ -159,8 +186,9 @@ static int compile_filters(struct monitor *m, struct error *ret_error)
         for (uint32_t i = 0; i < m->policy->n_profiles; i++) {
                 r = compile_filter(m, m->policy->profiles[i].filter, &m->filter_fds[i], ret_error);
                 if (r < 0)
-                        return error_prefix(ret_error, r, "profile %s",
-                                m->policy->profiles[i].name);
+                        return error_prefix(ret_error, r,
+                                "profiles/%s.profile: SystemCallFilter=%s",
+                                m->policy->profiles[i].name, m->policy->profiles[i].filter);
         }
 #ifdef WITH_SANITIZERS
         /* The sanitizers' run-time calls what the product does not. */
@@ -268,23 +296,7 @@ static int publish_policy(struct monitor *m, struct error *ret_error)
 
 static int make_socket(struct monitor *m, struct error *ret_error)
 {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        const char *path = m->options.socket_path;
-
-        if (str_copy(address.sun_path, sizeof(address.sun_path), path) < 0)
-                return error_set(ret_error, -ENAMETOOLONG,
-                        "--socket %s is too long: a socket's path has at most %zu bytes", path,
-                        sizeof(address.sun_path) - 1);
-        /* What an earlier life left; a live daemon would hold the runtime directory's lock. */
-        (void) unlink(path);
-        m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (m->listen_fd < 0 ||
-                bind(m->listen_fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-                chmod(path, 0666) < 0 || listen(m->listen_fd, LISTEN_BACKLOG) < 0)
-                return error_set(ret_error, -errno,
-                        "the socket %s cannot be made (%s): see that its directory exists", path,
-                        strerror(errno));
-        return 0;
+        return listen_open(&m->listener, m->options.socket_path, ret_error);
 }
 
 static int plan_supervisor(struct monitor *m, struct error *ret_error)
@@ -295,7 +307,7 @@ static int plan_supervisor(struct monitor *m, struct error *ret_error)
         m->supervisor = (struct supervisor) {
                 .event = m->event,
                 .program_fd = m->frontend_fd,
-                .listen_fd = m->listen_fd,
+                .listen_fd = m->listener.fd,
                 .filter_fd = m->frontend_filter_fd,
                 .pidfd = -EBADF,
         };
@@ -334,6 +346,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 make_loop,
                 find_programs,
                 load_policy,
+                check_launchers,
                 lock_runtime_dir,
                 lock_uid_range,
                 compile_filters,
@@ -352,7 +365,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .frontend_filter_fd = -EBADF,
                 .lock_fd = -EBADF,
                 .uid_lock_fd = -EBADF,
-                .listen_fd = -EBADF,
+                .listener = { .fd = -EBADF },
                 .init_fd = -EBADF,
                 .frontend_fd = -EBADF,
                 .template = { .mntns_fd = -EBADF },
@@ -375,8 +388,6 @@ static void remove_runtime_files(struct monitor *m)
         } files[] = { { "root", AT_REMOVEDIR }, { "empty", AT_REMOVEDIR }, { "lock", 0 } };
         char path[POLICY_PATH_MAX];
 
-        if (m->listen_fd >= 0)
-                (void) unlink(m->options.socket_path);
         for (size_t i = 0; m->lock_fd >= 0 && i < ELEMENTSOF(files); i++)
                 if (runtime_path(m, files[i].name, path, NULL) == 0)
                         (void) unlinkat(AT_FDCWD, path, files[i].flags);
@@ -391,6 +402,7 @@ void monitor_done(struct monitor *m)
                 driver_free(m->driver);
         template_done(&m->template);
         uid_pool_done(&m->uids);
+        listen_close(&m->listener);
         remove_runtime_files(m);
         for (size_t i = 0; i < POLICY_PROFILES_MAX; i++)
                 (void) safe_close(m->filter_fds[i]);
@@ -398,7 +410,6 @@ void monitor_done(struct monitor *m)
         (void) safe_close(m->policy_fd);
         (void) safe_close(m->init_fd);
         (void) safe_close(m->frontend_fd);
-        (void) safe_close(m->listen_fd);
         (void) safe_close(m->channel_fd);
         (void) safe_close(m->uid_lock_fd);
         (void) safe_close(m->lock_fd);

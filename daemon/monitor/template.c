@@ -108,6 +108,8 @@ static int enter_root(const struct template_options *o, struct error *ret_error)
 
 static int leave_host(struct error *ret_error)
 {
+        /* Safe because it happens in the builder's own mount namespace; from here on the host's
+         * file system is out of this namespace for good. */
         if (chdir("..") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
                 umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return fail(ret_error, "pivot_root");
