@@ -183,9 +183,10 @@ ssize_t io_receive_message(int fd, void *data, size_t size, int *ret_fds, size_t
                 for (size_t i = 0; i < count && n_fds < IO_FDS_MAX; i++)
                         memcpy(&fds[n_fds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
         }
-        if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n_fds > max_fds) {
+        if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n_fds > max_fds ||
+                (n == 0 && n_fds > 0)) {
                 io_close_all(fds, n_fds);
-                return -EBADMSG;
+                return message.msg_flags & MSG_CTRUNC ? -EMFILE : -EBADMSG;
         }
         if (n_fds > 0)
                 memcpy(ret_fds, fds, n_fds * sizeof(int));

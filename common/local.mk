@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What every process shares. No include goes upwards from here.
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \

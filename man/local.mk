@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Manual pages, written in scdoc(5).
 MANUALS = \
 	man/sandboxctl.1 \

@@ -2,6 +2,7 @@
 """Fixtures of the integration and attack tests. They need root, and SANDBOXD_BUILD_DIR set to the
 folder that holds the built programs (the source folder itself when it is not set)."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,39 +33,63 @@ def sanitized(build):
     return b"__asan_init" in (build / "sandboxd").read_bytes()
 
 
+def dispose(d):
+    """Stops a daemon that still runs, which must end clean; whatever comes of it, nothing is left."""
+    try:
+        if d.process and d.process.poll() is None:
+            d.stop()
+    finally:
+        d.kill()
+        shutil.rmtree(d.home, ignore_errors=True)
+
+
+def warm_up(d):
+    """A first job, which shows where the daemon's cgroups are."""
+    with d.command("run", "--", "sleep", "60") as warm:
+        try:
+            assert host.wait_until(d.payload_pids, 10), d.log()
+            d.note_cgroups()
+        finally:
+            warm.terminate()
+            warm.communicate()
+    assert host.wait_until(lambda: not d.job_pids(), 5), "a cancelled job is still there"
+
+
 @pytest.fixture(scope="session")
 def daemon(build):
     """The daemon that most tests share. It must end clean."""
-    d = Daemon(build).start()
-    with d.command("run", "--", "sleep", "60") as warm:  # shows where its cgroups are
-        assert host.wait_until(d.payload_pids, 10), d.log()
-        d.note_cgroups()
-        warm.terminate()
-        warm.communicate()
-    assert host.wait_until(lambda: not d.job_pids(), 5), "a cancelled job is still there"
-    yield d
-    d.stop()
+    with contextlib.ExitStack() as cleanup:
+        d = Daemon(build)
+        cleanup.callback(dispose, d)
+        d.start()
+        warm_up(d)
+        yield d
 
 
 @pytest.fixture
 def make_daemon(build):
     """Makes further daemons: make_daemon(settings={section: {key: value}}, policy_dir=...). Each must
     end clean, unless the test stopped or killed it itself."""
-    made = []
+    with contextlib.ExitStack() as cleanup:
+        def make(start=True, **options):
+            d = Daemon(build, **options)
+            cleanup.callback(dispose, d)
+            if start:
+                d.start()
+            return d
+        yield make
 
-    def make(start=True, **options):
-        d = Daemon(build, **options)
-        made.append(d)
-        if start:
-            d.start()
-        return d
-    yield make
-    for d in made:
-        if d.process and d.process.poll() is None:
-            d.stop()
-        else:
-            d.remove_cgroups()
-        shutil.rmtree(d.home, ignore_errors=True)
+
+@pytest.fixture(scope="session")
+def counts_pids(daemon):
+    """Whether the kernel keeps pids.peak (since 6.1): where it does not, usage says 0."""
+    with daemon.command("run", "--", "sleep", "60") as process:
+        try:
+            assert host.wait_until(daemon.payload_pids, 10), daemon.log()
+            return host.Cgroup(daemon.payload_pids()[0]).has("pids", "pids.peak")
+        finally:
+            process.terminate()
+            process.communicate()
 
 
 @pytest.fixture

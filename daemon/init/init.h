@@ -10,6 +10,7 @@
  */
 
 #include <linux/filter.h>
+#include <sys/types.h>
 
 #include "common/macro.h"
 #include "common/status.h"
@@ -37,6 +38,12 @@ _noreturn_ void init_fail(enum setup_step step, int error);
 
 /* mounts.c: the file system, in the initial user namespace; all fail by init_fail(). */
 void init_mounts(struct init *i);
+
+/* Puts a file of this sandbox alone over target. Returns the fd to write it through. */
+int mounts_bind_private(const char *name, const char *target, mode_t mode, unsigned attributes);
+
+/* proc.c: /proc, once the places for it and for private files are there. */
+void init_proc(struct init *i);
 
 /* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to
  * make them, beside what follows; the second waits for them and enters. */

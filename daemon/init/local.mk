@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 # sandboxd-init: pid 1 of every sandbox; static, since it runs where no library is.
 pkglibexec_PROGRAMS += sandboxd-init
 sandboxd_init_SOURCES = \
 	daemon/init/main.c daemon/init/init.h \
-	daemon/init/mounts.c \
+	daemon/init/mount-api.h daemon/init/mounts.c \
 	daemon/init/payload.c \
+	daemon/init/proc.c \
 	daemon/init/credentials.c \
 	daemon/init/files.c \
 	daemon/init/userns.c \

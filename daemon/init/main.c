@@ -59,7 +59,7 @@ static void receive_prepare(struct init *i)
                 init_fail(SETUP_STEP_RECEIVE, (int) n);
         if (n != sizeof(*p) || p->kind != LAUNCH_PREPARE || p->version != LAUNCH_VERSION ||
                 p->job_dir > 1 || p->n_join_init > LAUNCH_JOIN_MAX ||
-                p->n_join_job > LAUNCH_JOIN_MAX || p->masks_size > sizeof(p->masks) ||
+                p->n_join_job > LAUNCH_JOIN_MAX ||
                 n_fds != _LAUNCH_FD_FIXED + p->job_dir + p->n_join_init + p->n_join_job)
                 init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
         i->mntns_fd = fds[LAUNCH_FD_MNTNS];

@@ -49,9 +49,17 @@ static void set_rlimits(const struct init *i)
                 { RLIMIT_RTPRIO, { 0, 0 } },
         };
 
-        for (size_t k = 0; k < ELEMENTSOF(table); k++)
-                if (setrlimit(table[k].resource, &table[k].limit) < 0)
+        for (size_t k = 0; k < ELEMENTSOF(table); k++) {
+                struct rlimit limit;
+
+                /* Where the daemon's own hard limit is lower, that one holds. */
+                if (getrlimit(table[k].resource, &limit) < 0)
                         init_fail(SETUP_STEP_RLIMITS, -errno);
+                limit.rlim_max = MIN(limit.rlim_max, table[k].limit.rlim_max);
+                limit.rlim_cur = MIN(limit.rlim_max, table[k].limit.rlim_cur);
+                if (setrlimit(table[k].resource, &limit) < 0)
+                        init_fail(SETUP_STEP_RLIMITS, -errno);
+        }
 }
 
 /* Leaves fds 0 to 2, the control socket and the spec; all else is closed. */

@@ -356,14 +356,20 @@ int cgroupfs_driver_new(const char *instance, struct driver **ret, struct error 
                 return error_set(ret_error, -ENOMEM, "out of memory");
         c->driver.ops = &cgroupfs_ops;
         driver = &c->driver;
-        for (size_t i = 0; i < layout.n; i++) {
-                plan_tree(&c->trees[i], &layout.hierarchies[i]);
-                c->n = i + 1;
-                r = make_tree(&c->trees[i], instance, ret_error);
-                if (r < 0)
-                        return r;
-                found |= c->trees[i].controllers;
-        }
+        /* cgroup2 first: its cgroup.kill ends what an earlier life left in all of them. */
+        for (size_t pass = 0; pass < 2; pass++)
+                for (size_t i = 0; i < layout.n; i++) {
+                        struct tree *t = &c->trees[c->n];
+
+                        if (layout.hierarchies[i].v2 != (pass == 0))
+                                continue;
+                        plan_tree(t, &layout.hierarchies[i]);
+                        c->n++;
+                        r = make_tree(t, instance, ret_error);
+                        if (r < 0)
+                                return r;
+                        found |= t->controllers;
+                }
         c->driver.missing = CGROUP_NEEDED & ~found;
         (void) snprintf(c->driver.description, sizeof(c->driver.description), "cgroupfs (%s)",
                 cgroup_layout_kind(&layout));

@@ -43,92 +43,161 @@ static int add_rule(struct parser *p, int call, unsigned n, const struct scmp_ar
         return 0;
 }
 
-static int add_masked(struct parser *p, int call, unsigned arg, uint64_t mask, uint64_t value)
+/* One comparison of an argument as 32 bits. */
+static struct scmp_arg_cmp compare(unsigned arg, uint64_t mask, uint64_t value)
 {
-        struct scmp_arg_cmp compare = { .arg = arg,
+        return (struct scmp_arg_cmp) { .arg = arg,
                 .op = SCMP_CMP_MASKED_EQ,
                 .datum_a = mask,
                 .datum_b = value };
-
-        return add_rule(p, call, 1, &compare);
 }
 
-static int add_in(struct parser *p, int call, unsigned arg, uint64_t value)
+/* What a line has said so far: the call, and at most one comparison before an "and". */
+struct rule {
+        int call;
+        struct scmp_arg_cmp compares[2];
+        unsigned n_compares;
+};
+
+static int add_compared(struct parser *p, const struct rule *rule, struct scmp_arg_cmp last)
 {
-        return add_masked(p, call, arg, UINT32_MAX, value);
+        struct rule whole = *rule;
+
+        whole.compares[whole.n_compares++] = last;
+        return add_rule(p, whole.call, whole.n_compares, whole.compares);
 }
 
-static int add_without(struct parser *p, int call, unsigned arg, uint64_t mask)
+/* A number of a condition: "V", or "V/MASK". */
+struct value {
+        uint64_t bits;
+        uint64_t mask;
+};
+
+static int add_in(struct parser *p, const struct rule *rule, unsigned arg, struct value v)
 {
-        return add_masked(p, call, arg, mask, 0);
+        return add_compared(p, rule, compare(arg, v.mask, v.bits));
 }
 
-static int add_with(struct parser *p, int call, unsigned arg, uint64_t mask)
+static int add_without(struct parser *p, const struct rule *rule, unsigned arg, struct value v)
+{
+        return add_compared(p, rule, compare(arg, v.bits, 0));
+}
+
+static int add_with(struct parser *p, const struct rule *rule, unsigned arg, struct value v)
 {
         int r = 0;
 
-        for (unsigned bit = 0; bit < 32 && r == 0; bit++)
-                if (mask & UINT64_C(1) << bit)
-                        r = add_masked(p, call, arg, UINT64_C(1) << bit, UINT64_C(1) << bit);
+        for (uint64_t bit = 1; bit <= UINT32_MAX && r == 0; bit <<= 1)
+                if (v.bits & bit)
+                        r = add_compared(p, rule, compare(arg, bit, bit));
         return r;
 }
 
-static const struct {
+struct condition {
         const char *word;
-        int (*add)(struct parser *p, int call, unsigned arg, uint64_t value);
-} operators[] = {
+        int (*add)(struct parser *p, const struct rule *rule, unsigned arg, struct value v);
+};
+
+static const struct condition conditions[] = {
         { "in", add_in },
         { "without", add_without },
         { "with", add_with },
 };
 
-/* "argN OPERATOR VALUE..." */
-static int parse_condition(struct parser *p, int call, const char *arg, char **rest)
+static int parse_arg(struct parser *p, const char *word, unsigned *ret)
 {
-        const char *word = strtok_r(NULL, BLANKS, rest);
-        size_t op = 0;
+        if (!word || strncmp(word, "arg", 3) != 0 || word[3] < '0' || word[3] > '5' || word[4])
+                return fail(p, "is not arg0 to arg5", word ?: "");
+        *ret = (unsigned) (word[3] - '0');
+        return 0;
+}
+
+static int parse_kind(struct parser *p, const char *word, const struct condition **ret)
+{
+        for (size_t i = 0; word && i < ELEMENTSOF(conditions); i++)
+                if (streq(word, conditions[i].word)) {
+                        *ret = &conditions[i];
+                        return 0;
+                }
+        return fail(p, "is not one of in, with, without", word ?: "");
+}
+
+static int parse_value(struct parser *p, char *word, struct value *ret)
+{
+        struct value v = { .mask = UINT32_MAX };
+        char *slash = strchr(word, '/');
+
+        if (slash)
+                *slash++ = '\0';
+        if (parse_u64_hex(word, &v.bits) < 0 || v.bits > UINT32_MAX)
+                return fail(p, "is not a number of 32 bits", word);
+        if (slash && (parse_u64_hex(slash, &v.mask) < 0 || v.mask > UINT32_MAX))
+                return fail(p, "is not a mask of 32 bits", slash);
+        *ret = v;
+        return 0;
+}
+
+/* "argN in V and argM ...": the first comparison waits in the rule for the second condition. */
+static int take_first(struct parser *p, const struct condition *kind, struct rule *rule,
+        unsigned arg, struct value v)
+{
+        if (kind->add != add_in || rule->n_compares > 0)
+                return fail(p, "may join two conditions, the first of them with in", "and");
+        rule->compares[rule->n_compares++] = compare(arg, v.mask, v.bits);
+        return 0;
+}
+
+/* "argN KIND VALUE...". 1 when an "and" follows. */
+static int parse_condition(struct parser *p, struct rule *rule, char *word, char **rest)
+{
+        const struct condition *kind = NULL;
+        struct value value;
+        unsigned arg = 0;
         int r;
 
-        if (strncmp(arg, "arg", 3) != 0 || arg[3] < '0' || arg[3] > '5' || arg[4])
-                return fail(p, "is not arg0 to arg5", arg);
-        while (word && op < ELEMENTSOF(operators) && !streq(word, operators[op].word))
-                op++;
-        if (!word || op == ELEMENTSOF(operators))
-                return fail(p, "is not one of in, with, without", word ?: "");
+        r = parse_arg(p, word, &arg);
+        if (r == 0)
+                r = parse_kind(p, strtok_r(NULL, BLANKS, rest), &kind);
+        if (r < 0)
+                return r;
         word = strtok_r(NULL, BLANKS, rest);
         if (!word)
-                return fail(p, "needs a value behind it", operators[op].word);
-        for (; word; word = strtok_r(NULL, BLANKS, rest)) {
-                uint64_t value;
-
-                if (parse_u64_hex(word, &value) < 0 || value > UINT32_MAX)
-                        return fail(p, "is not a number of 32 bits", word);
-                r = operators[op].add(p, call, (unsigned) (arg[3] - '0'), value);
+                return fail(p, "needs a value behind it", kind->word);
+        while (word && r == 0) {
+                r = parse_value(p, word, &value);
                 if (r < 0)
                         return r;
+                word = strtok_r(NULL, BLANKS, rest);
+                if (word && streq(word, "and")) {
+                        r = take_first(p, kind, rule, arg, value);
+                        return r < 0 ? r : 1;
+                }
+                r = kind->add(p, rule, arg, value);
         }
-        return 0;
+        return r;
 }
 
 static int parse_call(struct parser *p, char *line)
 {
         char *rest = NULL, *name = strtok_r(line, BLANKS, &rest), *arg;
         bool optional = name[0] == '?';
-        int call;
+        struct rule rule = {};
+        int r;
 
         if (p->action == 0)
                 return fail(p, "stands before [allow] or [deny]", name);
-        call = seccomp_syscall_resolve_name(name + optional);
-        if (call == __NR_SCMP_ERROR)
+        rule.call = seccomp_syscall_resolve_name(name + optional);
+        if (rule.call == __NR_SCMP_ERROR)
                 return optional ? 0
                                 : fail(p,
                                           "is no system call that libseccomp knows; write ?NAME "
                                           "where that is no mistake",
                                           name);
         arg = strtok_r(NULL, BLANKS, &rest);
-        if (arg)
-                return parse_condition(p, call, arg, &rest);
-        return add_rule(p, call, 0, NULL);
+        if (!arg)
+                return add_rule(p, rule.call, 0, NULL);
+        r = parse_condition(p, &rule, arg, &rest);
+        return r > 0 ? parse_condition(p, &rule, strtok_r(NULL, BLANKS, &rest), &rest) : r;
 }
 
 static int parse_line(struct parser *p, char *line)

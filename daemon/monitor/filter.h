@@ -5,13 +5,15 @@
  * System-call filters: policy/seccomp/NAME.seccomp compiled to BPF once, at start.
  *
  *      # comment
- *      [allow]                        call goes through
- *      [deny]                         call fails with EPERM
- *      NAME                           the call, whatever its arguments
- *      ?NAME                          the same, and no error where libseccomp does not know the
- * name NAME argN in V V ...           ... when argument N, as 32 bits, is one of the values NAME
- * argN without MASK         ... when it has no bit of MASK NAME argN with MASK            ... when
- * it has any bit of MASK
+ *      [allow]                   the call goes through
+ *      [deny]                    the call fails with EPERM
+ *      NAME                      the call, whatever its arguments
+ *      ?NAME                     the same; no error where libseccomp does not know the name
+ *      NAME argN in V V ...      when argument N, as 32 bits, is one of the values
+ *      NAME argN in V/MASK ...   the same, of the bits of MASK alone
+ *      NAME argN without MASK    when it has no bit of MASK
+ *      NAME argN with MASK       when it has any bit of MASK
+ *      NAME argN in V and ...    when argument N is V, and a second such condition holds
  *
  * What no line names fails with ENOSYS, so that libc falls back to an older call; a call of a
  * foreign ABI kills the process. Arguments are compared as 32 bits because the kernel takes them

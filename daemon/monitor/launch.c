@@ -60,13 +60,11 @@ static int send_prepare(const struct sandbox *s, const struct policy_profile *pr
                 .loopback = profile->loopback,
                 .tmp_size = s->limits.value[LIMIT_TMP_SIZE],
                 .tmp_inodes = profile->tmp_inodes,
-                .masks_size = s->host->template->masks_size,
         };
         int fds[IO_FDS_MAX] = { s->host->template->mntns_fd, s->host->filter_fds[profile_index] };
         size_t n_fds = _LAUNCH_FD_FIXED, borrowed;
         int r;
 
-        memcpy(m.masks, s->host->template->masks, m.masks_size);
         if (v2)
                 fds[n_fds++] = v2->job_fd;
         borrowed = n_fds;

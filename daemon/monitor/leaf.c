@@ -142,6 +142,18 @@ static int set_memory(const struct leaf_dir *d, const struct limits *limits)
         return r;
 }
 
+/* v1 counts the buffers of internet sockets by themselves, and not at all without this limit: over
+ * its own loopback a job would fill the host's. A fraction, since it adds to the memory limit. */
+#define SOCKET_MEMORY_FRACTION 4
+
+static int set_socket_memory(const struct leaf_dir *d, const struct limits *limits)
+{
+        if (d->v2)
+                return 0;
+        return write_number(d->job_fd, "memory.kmem.tcp.limit_in_bytes",
+                limits->value[LIMIT_MEMORY] / SOCKET_MEMORY_FRACTION);
+}
+
 static int set_cpu(const struct leaf_dir *d, const struct limits *limits)
 {
         uint64_t quota = limits->value[LIMIT_CPU_QUOTA] * (CPU_PERIOD_USEC / 100);
@@ -166,6 +178,7 @@ static const struct {
         int (*set)(const struct leaf_dir *d, const struct limits *limits);
 } limit_setters[] = {
         { "memory", CGROUP_MEMORY, CGROUP_MEMORY, set_memory },
+        { "socket memory", CGROUP_MEMORY, CGROUP_MEMORY, set_socket_memory },
         { "swap", CGROUP_MEMORY, CGROUP_MEMORY | CGROUP_SWAP, set_swap },
         { "cpu", CGROUP_CPU, CGROUP_CPU, set_cpu },
         { "pids", CGROUP_PIDS, CGROUP_PIDS, set_pids },

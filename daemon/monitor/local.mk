@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # sandboxd: the monitor. Holds privilege, reads no byte that a client wrote; links no protobuf.
 noinst_LIBRARIES += daemon/monitor/libmonitor.a
 daemon_monitor_libmonitor_a_SOURCES = \
@@ -15,7 +16,6 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/policy-profile.c \
 	daemon/monitor/policy-runtime.c \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
-	daemon/monitor/proc-masks.c \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
 	daemon/monitor/spawn.c daemon/monitor/spawn.h \
 	daemon/monitor/start.c \

@@ -23,7 +23,7 @@ struct outgoing {
 
 static const bool transitions[][MONITOR_STOPPED + 1] = {
         [MONITOR_STARTING] = { [MONITOR_SERVING] = true, [MONITOR_STOPPED] = true },
-        [MONITOR_SERVING] = { [MONITOR_STOPPING] = true },
+        [MONITOR_SERVING] = { [MONITOR_STOPPING] = true, [MONITOR_STOPPED] = true },
         [MONITOR_STOPPING] = { [MONITOR_STOPPED] = true },
         [MONITOR_STOPPED] = {},
 };
@@ -269,6 +269,18 @@ static int watch_signals(struct monitor *m)
         for (size_t i = 0; i < ELEMENTSOF(monitor_signals) && r >= 0; i++)
                 r = sd_event_add_signal(m->event, NULL, monitor_signals[i], on_signal, m);
         return MIN(r, 0);
+}
+
+void monitor_abandon_sandboxes(struct monitor *m)
+{
+        for (size_t i = 0; i < MONITOR_BUCKETS; i++)
+                while (m->buckets[i]) {
+                        struct sandbox *s = m->buckets[i];
+
+                        m->buckets[i] = s->next;
+                        sandbox_abandon(s);
+                }
+        m->n_sandboxes = 0;
 }
 
 int monitor_run(struct monitor *m, struct error *ret_error)

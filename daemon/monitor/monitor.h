@@ -71,8 +71,16 @@ void monitor_done(struct monitor *m);
 /* monitor.c */
 void monitor_set_state(struct monitor *m, enum monitor_state state);
 int monitor_run(struct monitor *m, struct error *ret_error);
+/* The frontend may have MaxJobs= running; besides, some are on their way out. */
+static inline uint32_t monitor_max_sandboxes(const struct monitor *m)
+{
+        return m->policy->server.max_jobs + 256;
+}
+
 struct sandbox *monitor_find(struct monitor *m, uint64_t job);
 void monitor_add(struct monitor *m, struct sandbox *s);
+/* Ends and frees all of them without a loop, for when that has failed. */
+void monitor_abandon_sandboxes(struct monitor *m);
 /* Sends to the frontend, or queues; without a frontend the message is dropped. fd is borrowed. */
 void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
 

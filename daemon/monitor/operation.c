@@ -58,6 +58,23 @@ static bool limits_are_allowed(const struct monitor *m, const struct channel_sta
         return true;
 }
 
+/* What keeps a job from starting and is nobody's misconduct ends that job alone. */
+static int refuse_start(struct monitor *m, uint64_t job, int error)
+{
+        struct channel_ended ended = {
+                .status = JOB_STATUS_SETUP_ERROR,
+                .step = SETUP_STEP_RECEIVE,
+                .error = error,
+        };
+        struct channel_header gone;
+
+        channel_header_init(&ended.header, CHANNEL_OP_ENDED, sizeof(ended), job);
+        channel_header_init(&gone, CHANNEL_OP_GONE, sizeof(gone), job);
+        monitor_send(m, &ended, sizeof(ended), -EBADF);
+        monitor_send(m, &gone, sizeof(gone), -EBADF);
+        return 0;
+}
+
 static int handle_start(struct monitor *m, struct request *q)
 {
         const struct channel_start *start = &q->start;
@@ -68,9 +85,9 @@ static int handle_start(struct monitor *m, struct request *q)
                 start->profile >= m->policy->n_profiles || start->flags & ~_CHANNEL_START_FLAGS ||
                 !limits_are_allowed(m, start) || !fds_are_valid(q))
                 return -EBADMSG;
-        /* The frontend counts too; this holds when it is captured. */
-        if (m->n_sandboxes >= 2 * m->policy->server.max_jobs)
-                return -EDQUOT;
+        /* The frontend counts too; this holds when it is captured, or many are on their way out. */
+        if (m->n_sandboxes >= monitor_max_sandboxes(m))
+                return refuse_start(m, start->header.job, EAGAIN);
         r = sandbox_start(&m->host, start, q->fds, &s);
         if (r < 0)
                 return r;
@@ -130,8 +147,13 @@ int operation_receive(struct monitor *m)
 
         n = io_receive_message(m->channel_fd, &q.start, sizeof(q.start), q.fds, _CHANNEL_FD_COUNT,
                 &q.n_fds);
-        if (n == -EAGAIN)
+        if (n == -EAGAIN || n == -ENOMEM || n == -ENOBUFS)
                 return 0;
+        if (n == -EMFILE && q.header.op == CHANNEL_OP_START &&
+                channel_header_valid(&q.header, sizeof(q.start))) {
+                (void) refuse_start(m, q.header.job, EMFILE);
+                return 1;
+        }
         if (n <= 0)
                 return n == 0 ? -EPIPE : (int) n;
         o = channel_header_valid(&q.header, (size_t) n) ? find_operation(m, &q, (size_t) n) : NULL;

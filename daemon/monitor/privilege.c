@@ -25,8 +25,9 @@ static const cap_value_t needed[] = {
  * program we start has it. */
 static const cap_value_t kept_aside = CAP_DAC_OVERRIDE;
 
-/* Open files: some twenty for each live sandbox. */
-#define OPEN_FILES_WANTED 65536
+/* Open files: each live sandbox takes some. Tried in turn, since fs.nr_open bounds what can be had;
+ * whether it is enough for MaxJobs= is checked when that is known. */
+static const rlim_t open_files_wanted[] = { 1048576, 524288, 262144, 131072, 65536 };
 
 static void free_caps(cap_t *c)
 {
@@ -103,11 +104,12 @@ static void raise_open_files(void)
 {
         struct rlimit limit;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= OPEN_FILES_WANTED)
-                return;
-        limit.rlim_cur = OPEN_FILES_WANTED;
-        limit.rlim_max = MAX(limit.rlim_max, limit.rlim_cur);
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        for (size_t i = 0; i < ELEMENTSOF(open_files_wanted); i++) {
+                limit.rlim_cur = limit.rlim_max = open_files_wanted[i];
+                if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+                        return;
+        }
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }

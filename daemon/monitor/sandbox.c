@@ -98,7 +98,9 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
         set_cause(s, cause);
         if (s->escalate_source)
                 return;
-        kill_processes(s, LEAF_JOB);
+        /* Before its exec the payload may not have been forked, and would be born after the kill.
+         */
+        kill_processes(s, s->exec_usec > 0 ? LEAF_JOB : LEAF_SANDBOX);
         add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
@@ -118,9 +120,17 @@ static int on_wall_limit(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct sandbox *s = userdata;
-        uint64_t limit = s->limits.value[LIMIT_CPU_TIME], used = 0, wait;
+        uint64_t limit = s->limits.value[LIMIT_CPU_TIME], used, wait;
+        int r;
 
-        if (leaves_read_cpu(&s->leaves, &used) < 0 || used >= limit) {
+        r = leaves_read_cpu(&s->leaves, &used);
+        if (r < 0) {
+                /* A limit that cannot be watched is not one. */
+                fail(s, SETUP_STEP_LIMITS, r);
+                kill_processes(s, LEAF_SANDBOX);
+                return 0;
+        }
+        if (used >= limit) {
                 sandbox_kill(s, JOB_STATUS_CPU_LIMIT);
                 return 0;
         }
@@ -413,6 +423,19 @@ int sandbox_start(struct sandbox_host *host, const struct channel_start *m, cons
         }
         add_timer(s, &s->wall_source, SETUP_TIMEOUT_USEC, on_setup_timeout);
         return 0;
+}
+
+void sandbox_abandon(struct sandbox *s)
+{
+        siginfo_t info = {};
+
+        if (s->pid > 0) {
+                kill_processes(s, LEAF_SANDBOX);
+                (void) syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+                (void) waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED);
+        }
+        s->state = SANDBOX_GONE;
+        sandbox_free(s);
 }
 
 void sandbox_free(struct sandbox *s)

@@ -73,5 +73,7 @@ int sandbox_start(struct sandbox_host *host, const struct channel_start *m, cons
         struct sandbox **ret);
 /* Ends it for a reason, unless it has ended already. The first reason stays. */
 void sandbox_kill(struct sandbox *s, enum job_status cause);
+/* Kills it, waits for its init, and frees it; its cgroups are the driver's to sweep. */
+void sandbox_abandon(struct sandbox *s);
 /* Frees a sandbox that is GONE. */
 void sandbox_free(struct sandbox *s);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/io.h"
@@ -41,6 +42,7 @@ static int runtime_path(const struct monitor *m, const char *name, char buf[stat
 static int lock_runtime_dir(struct monitor *m, struct error *ret_error)
 {
         char path[POLICY_PATH_MAX];
+        struct stat st;
         int r;
 
         r = make_dir(m->options.runtime_dir, ret_error);
@@ -48,15 +50,37 @@ static int lock_runtime_dir(struct monitor *m, struct error *ret_error)
                 r = runtime_path(m, "lock", path, ret_error);
         if (r < 0)
                 return r;
-        m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (m->lock_fd < 0)
-                return error_set(ret_error, -errno, "%s cannot be opened (%s)", path,
-                        strerror(errno));
-        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return error_set(ret_error, -errno,
-                        "another sandboxd runs in %s: stop it, or name another --runtime-dir",
-                        m->options.runtime_dir);
+        do {
+                m->lock_fd = safe_close(m->lock_fd);
+                m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                if (m->lock_fd < 0)
+                        return error_set(ret_error, -errno, "%s cannot be opened (%s)", path,
+                                strerror(errno));
+                if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                        return error_set(ret_error, -errno,
+                                "another sandboxd runs in %s: stop it, or name another "
+                                "--runtime-dir",
+                                m->options.runtime_dir);
+                /* One that just stopped may have removed the file that we locked. */
+        } while (fstat(m->lock_fd, &st) == 0 && st.st_nlink == 0);
         return 0;
+}
+
+/* Each sandbox holds some fds of ours. To run out of them would end jobs that run already. */
+#define FDS_PER_SANDBOX 12
+#define FDS_OWN 256
+
+static int check_open_files(struct monitor *m, struct error *ret_error)
+{
+        uint64_t needed = (uint64_t) monitor_max_sandboxes(m) * FDS_PER_SANDBOX + FDS_OWN;
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+                return 0;
+        return error_set(ret_error, -EMFILE,
+                "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32 " needs %" PRIu64
+                ": lower MaxJobs= in sandboxd.conf, or raise the limit (ulimit -n)",
+                (uint64_t) limit.rlim_cur, m->policy->server.max_jobs, needed);
 }
 
 static int lock_uid_range(struct monitor *m, struct error *ret_error)
@@ -254,6 +278,9 @@ static int make_template(struct monitor *m, struct error *ret_error)
         const char *dirs[POLICY_DIRS_MAX];
         int r;
 
+        for (uint32_t i = 0; i < m->policy->n_profiles; i++)
+                o.max_quota =
+                        MAX(o.max_quota, m->policy->profiles[i].maximums.value[LIMIT_CPU_QUOTA]);
         policy_dirs(m, dirs);
         for (size_t i = 0; i < POLICY_DIRS_MAX; i++) {
                 if (!dirs[i])
@@ -347,6 +374,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 find_programs,
                 load_policy,
                 check_launchers,
+                check_open_files,
                 lock_runtime_dir,
                 lock_uid_range,
                 compile_filters,
@@ -395,6 +423,7 @@ static void remove_runtime_files(struct monitor *m)
 
 void monitor_done(struct monitor *m)
 {
+        monitor_abandon_sandboxes(m);
         supervisor_done(&m->supervisor);
         m->channel_source = sd_event_source_disable_unref(m->channel_source);
         m->stop_source = sd_event_source_disable_unref(m->stop_source);

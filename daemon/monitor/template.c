@@ -158,16 +158,25 @@ static int receive_namespace(int socket, int *ret_fd, struct error *ret_error)
         return error_set(ret_error, -EIO, "the sandbox template cannot be built: its builder died");
 }
 
+/* There is a text for each number of processors that a job can be shown; beyond some, more of them
+ * tell a program nothing, and the texts would fill the tmpfs. */
+#define VISIBLE_CPUS_MAX UINT64_C(64)
+
+static uint32_t visible_cpus(uint64_t max_quota)
+{
+        uint64_t host = (uint64_t) MAX(sysconf(_SC_NPROCESSORS_CONF), 1L);
+        uint64_t wanted = ROUND_UP(max_quota, UINT64_C(100));
+
+        return (uint32_t) MAX(MIN(MIN(host, wanted), VISIBLE_CPUS_MAX), UINT64_C(1));
+}
+
 int template_build(const struct template_options *o, struct template *ret, struct error *ret_error)
 {
         struct template t = { .mntns_fd = -EBADF };
         int pair[2], r;
         pid_t pid;
 
-        t.n_cpus = (uint32_t) MAX(sysconf(_SC_NPROCESSORS_CONF), 1L);
-        r = proc_masks_collect(t.masks, &t.masks_size, ret_error);
-        if (r < 0)
-                return r;
+        t.n_cpus = visible_cpus(o->max_quota);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return fail(ret_error, "socketpair");
         pid = fork();

@@ -13,14 +13,13 @@
 struct template_options {
         const char *work_dir;         /* an empty directory to build on; nothing stays in it */
         const char *launcher_dirs[2]; /* sources of the launchers, later wins; NULL: none */
+        uint64_t max_quota;           /* percent of one CPU, the largest that a job can have */
 };
 
 struct template
 {
         int mntns_fd;
-        uint32_t n_cpus;              /* cpuinfo.N and stat.N exist for 1..n_cpus */
-        char masks[LAUNCH_MASKS_MAX]; /* as in struct launch_prepare */
-        uint32_t masks_size;
+        uint32_t n_cpus; /* cpuinfo.N and stat.N exist for 1..n_cpus */
 };
 
 int template_build(const struct template_options *o, struct template *ret, struct error *ret_error);
@@ -29,8 +28,3 @@ void template_done(struct template *t);
 /* template-files.c, run in the builder's process with the new root as its working directory: writes
  * everything that does not depend on a job. 0 or a negative errno with the sentence. */
 int template_populate(const struct template_options *o, uint32_t n_cpus, struct error *ret_error);
-
-/* proc-masks.c: which entries of the host's /proc a job must not see, as "f" or "d" and the path.
- */
-int proc_masks_collect(char masks[static LAUNCH_MASKS_MAX], uint32_t *ret_size,
-        struct error *ret_error);

@@ -9,8 +9,7 @@
  *      monitor                     init
  *      PREPARE, RUN  ------------>
  *                    <------------ STARTED  (the payload's process is about to exec)
- *                    <------------ FAILED   (a step went wrong; may come from the payload's
- * process)
+ *                    <------------ FAILED   (a step of init's or of the payload's went wrong)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
  */
 
@@ -18,7 +17,6 @@
 
 #define LAUNCH_VERSION 1
 #define LAUNCH_CONTROL_FD 3
-#define LAUNCH_MASKS_MAX 4096
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
 /* Ids inside the sandbox's user namespace. */
@@ -46,19 +44,14 @@ struct launch_prepare {
         uint32_t version;
         uint32_t n_join_init;
         uint32_t n_join_job;
-        uint32_t job_dir;    /* whether its fd is there */
-        uint32_t init_id;    /* kernel uid and gid of init, owner of the user namespace */
-        uint32_t payload_id; /* kernel uid and gid of the payload, owner of /box */
-        uint32_t pad;
-        uint64_t memory_bytes; /* what meminfo shows */
+        uint32_t job_dir;      /* whether its fd is there */
+        uint32_t init_id;      /* kernel uid and gid of init, owner of the user namespace */
+        uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
         uint32_t cpus;         /* what cpuinfo and stat show */
-        uint32_t loopback;
-        uint64_t tmp_size; /* bytes of each tmpfs */
-        uint32_t tmp_inodes;
-        uint32_t masks_size; /* bytes used of masks */
-        /* Paths beneath /proc, each ended by NUL: "f" + path for a file, "d" + path for a
-         * directory. */
-        char masks[LAUNCH_MASKS_MAX];
+        uint32_t loopback;     /* whether lo is up */
+        uint32_t tmp_inodes;   /* files in each tmpfs */
+        uint64_t tmp_size;     /* bytes of each tmpfs */
+        uint64_t memory_bytes; /* what meminfo shows */
 };
 
 enum launch_run_fd {

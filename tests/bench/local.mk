@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Benchmarks: `make bench` as root prints tables and asserts nothing.
 noinst_PROGRAMS += tests/bench/bench-cold
 tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Fuzz targets. `make check` replays their corpora; with --enable-fuzzers, `make fuzz` searches on.
 FUZZ_SECONDS = 60
 FUZZ_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(SYSTEMD_CFLAGS)

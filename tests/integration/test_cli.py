@@ -72,6 +72,38 @@ def test_json_of_a_refusal(daemon):
     assert "cobol" in json.dumps(json.loads(r.stdout)) and r.stderr.startswith(b"sandboxctl: ")
 
 
+@pytest.mark.parametrize("args, exit_code", [
+    (["runtimes", "--frob", "--json"], 2), (["doctor", "extra", "--json"], 2),
+    (["profiles", "--json", "--color=red"], 2), (["--json", "dance"], 2), (["run", "--frob", "--json", "true"], 125),
+])
+def test_json_of_a_wrong_command_line(daemon, args, exit_code):
+    r = daemon.ctl_run(*args)
+    error = json.loads(r.stdout)["error"]
+    assert (r.returncode, error["code"]) == (exit_code, "INVALID_ARGUMENT"), r
+    assert r.stderr == f"sandboxctl: {error['message']}\n".encode()
+
+
+def test_empty_language(daemon):
+    r = daemon.ctl_run("run", "-l", "", "-c", "1")
+    assert r.returncode == 125 and b"--language is empty" in r.stderr, r
+
+
+@pytest.mark.parametrize("frame", ["4K", "16K"])
+def test_small_frames(make_daemon, tmp_path, frame):
+    """Input is cut to what the daemon takes in one request; what cannot be cut is refused by its name."""
+    daemon = make_daemon(settings={"Server": {"MaxFrameSize": frame}})
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 1_000_000)
+    small = tmp_path / "small"
+    small.write_bytes(b"y" * 3900)
+    r = daemon.run("-f", big, "-f", small, "-f", f"{small}:again", "--", "wc", "-c", "big", "small", "again")
+    assert re.findall(r"\d+", r.stdout) == ["1000000", "3900", "3900", "1007800"], r
+    r = daemon.run("--", "wc", "-c", stdin=b"z" * 1_000_000)
+    assert r.stdout.strip() == "1000000", r
+    r = daemon.run("--", "true", "a" * 20000)
+    assert r.rc == 125 and "larger than" in r.errors and "MaxFrameSize=" in r.errors, r
+
+
 def test_options_after_the_command_are_its_own(daemon):
     r = daemon.run("sh", "-c", "echo $0 $1", "-t", "--json")
     assert r.stdout == "-t --json\n", r
@@ -90,6 +122,16 @@ def test_profiles(daemon):
     r = daemon.ctl_run("profiles")
     assert r.returncode == 0 and b"default" in r.stdout and b"strict" in r.stdout
     assert b"256M" in r.stdout and b"2G" in r.stdout
+    # The profile has no default for the CPU time, so its maximum holds.
+    assert re.search(rb"cpu_time_usec +--cpu-time +10min +10min", r.stdout), r.stdout
+    listing = {p["name"]: p["limits"] for p in json.loads(daemon.ctl_run("profiles", "--json").stdout)}
+    assert listing["default"]["cpu_time_usec"] == {"default": 600_000_000, "maximum": 600_000_000}
+
+
+def test_cpus_as_profiles_show_them(daemon):
+    assert daemon.run("--cpus", "150%", "--", "true").rc == 0
+    r = daemon.ctl_run("run", "--cpus", "300%", "--", "true")
+    assert r.returncode == 125 and b"ask for at most 200%" in r.stderr, r
 
 
 def test_doctor(daemon):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every claim about the sandbox, seen from inside it and compared with the host."""
 
+import itertools
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import time
@@ -51,6 +53,7 @@ def outside(daemon):
                 "fds": sorted(os.listdir(f"/proc/{pid}/fd"), key=int),
                 "cmdline": host.read(f"/proc/{pid}/cmdline"),
                 "environ": host.read(f"/proc/{pid}/environ"),
+                "owner": (os.stat(f"/proc/{pid}/environ").st_uid, os.stat(f"/proc/{pid}/environ").st_gid),
                 "pid": pid,
             }
         process.terminate()
@@ -102,6 +105,21 @@ def test_ids_outside(daemon, outside):
     assert outside["init"]["Uid"] != outside["payload"]["Uid"], "init and payload share a kernel uid"
 
 
+def test_groups_of_the_start_are_shed(make_daemon):
+    """A daemon that was started with supplementary groups passes none of them on."""
+    d = make_daemon(wrapper=["setpriv", "--groups", "4,27"])
+    assert host.status(d.monitor)["Groups"].split() == ["4", "27"]
+    assert host.status(d.frontend)["Groups"].split() == []
+    with d.command("run", "-l", "bash", "-c", "id -G; sleep 60") as process:
+        try:
+            assert process.stdout.readline() == b"1000\n"
+            groups = {p: host.status(p)["Groups"].split() for p in d.job_pids()}
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert len(groups) >= 2 and not any(groups.values()), groups
+
+
 def test_maps(daemon, inside):
     _, seen = inside
     for name in ("uid_map", "gid_map"):
@@ -118,8 +136,39 @@ def test_init_ends_with_nothing(outside):
     assert caps == dict.fromkeys(caps, 0)
     assert init["NoNewPrivs"].strip() == "1" and init["Seccomp"].strip() == "2"
     # /proc/1/cmdline and environ would show the host's paths and environment.
-    assert "/work" not in init["cmdline"] and "/" not in init["cmdline"].strip("\0")[:1]
+    assert str(SOURCE) not in init["cmdline"] and "/" not in init["cmdline"]
     assert init["environ"].strip("\0") == ""
+
+
+def test_init_is_not_dumpable(outside):
+    """The kernel then gives its files in /proc to root, so that nobody of its id can open them."""
+    assert outside["init"]["owner"] == (0, 0)
+    uid, gid = (int(outside["payload"][k].split()[0]) for k in ("Uid", "Gid"))
+    assert outside["payload"]["owner"] == (uid, gid), "the payload's own are its own"
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_nobody_is_dumpable_before_exec(make_daemon, tmp_path):
+    """Init and the payload's process forbid it after their last change of ids, which resets it to the
+    host's fs.suid_dumpable; the payload's exec allows it again."""
+    trace = tmp_path / "trace"
+    d = make_daemon(wrapper=["strace", "-D", "-f", "-qq", "-o", trace, "-e",
+                             "trace=prctl,setresuid,execve,execveat"])
+    assert d.run("--", "true").status == "OK"
+    d.stop()
+    calls = {}
+    for line in trace.read_text(errors="replace").splitlines():
+        pid, call = line.split(None, 1)
+        calls.setdefault(pid, []).append(call)
+    dumpable = {}
+    for id_ in (1, 1000):
+        for of_process in calls.values():
+            before_exec = itertools.dropwhile(lambda c: f"setresuid({id_}, {id_}, {id_}" not in c, of_process)
+            before_exec = itertools.takewhile(lambda c: not c.startswith("exec"), before_exec)
+            values = [c.split()[1].strip(",)") for c in before_exec if "PR_SET_DUMPABLE" in c]
+            if values:
+                dumpable[id_] = values
+    assert dumpable == {1: ["SUID_DUMP_DISABLE"], 1000: ["SUID_DUMP_DISABLE"]}
 
 
 def test_securebits(inside):

@@ -40,7 +40,7 @@ def test_readme_example(daemon):
     assert r.return_value["text"] == "42"
 
 
-def test_result_fields(daemon):
+def test_result_fields(daemon, counts_pids):
     """The object has every field of the contract, with sane numbers."""
     r = daemon.python("x = sum(range(10**6))\nx", "--label", "seen")
     wanted = {"job_id", "status", "exit_code", "signal", "message", "step", "stdout", "stderr",
@@ -53,7 +53,7 @@ def test_result_fields(daemon):
                           "pids_peak"}
     assert 0 < usage["cpu_user_usec"] + usage["cpu_system_usec"] <= 3 * usage["wall_usec"]
     assert usage["memory_peak_bytes"] > 1 << 20
-    assert usage["pids_peak"] >= 1
+    assert usage["pids_peak"] >= (1 if counts_pids else 0)
     assert r.runtime == "python" and r.profile == "default" and r.setup_usec > 0
     assert r.started_at_usec > 1_600_000_000_000_000
     assert [r.stdout_truncated, r.stderr_truncated, r.pids_limit_hit] == [False] * 3

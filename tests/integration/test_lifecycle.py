@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start, stop, and what is left of daemon and jobs afterwards, seen from outside."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -8,6 +9,8 @@ import socket
 import stat
 import subprocess
 import time
+
+import pytest
 
 from lib import host, wire
 from lib.daemon import Daemon
@@ -80,6 +83,68 @@ def test_second_daemon_on_a_live_socket(make_daemon):
                              d.runtime_dir], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
     assert second.returncode != 0 and second.stderr
     assert d.run("--", "true").status == "OK"
+
+
+def refuses_the_socket(d):
+    """Exit 1, a sentence that names option and path, and nothing left of the try."""
+    d.spawn()
+    assert d.process.wait(30) == 1, d.log()
+    assert f"--socket {d.socket}" in d.log(), d.log()
+    assert d.leftovers() == []
+
+
+def test_live_socket_of_another_daemon(make_daemon):
+    """Also from another runtime directory and uid range: refused, and the first one goes on."""
+    first, second = make_daemon(), make_daemon(start=False)
+    second.socket = first.socket
+    inode = os.stat(first.socket).st_ino
+    refuses_the_socket(second)
+    assert os.stat(first.socket).st_ino == inode
+    assert first.run("--", "echo", "x").stdout == "x\n"
+
+
+@pytest.mark.parametrize("make", [
+    lambda path: path.write_text("not yours"),
+    lambda path: path.symlink_to("elsewhere"),
+    os.mkfifo,
+    lambda path: path.mkdir(),
+], ids=["file", "symlink", "fifo", "folder"])
+def test_socket_path_that_is_no_socket(make_daemon, make):
+    """Whatever it is, it is not the daemon's to delete."""
+    d = make_daemon(start=False)
+    d.socket = d.home / "taken"
+    make(d.socket)
+    before = os.lstat(d.socket)
+    refuses_the_socket(d)
+    after = os.lstat(d.socket)
+    assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, before.st_size)
+
+
+def test_stale_socket_is_replaced(make_daemon):
+    d = make_daemon(start=False)
+    d.socket = d.home / "stale"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(d.socket))
+        s.listen()
+    d.start()
+    assert d.run("--", "echo", "x").stdout == "x\n"
+    d.process.terminate()
+    assert d.process.wait(30) == 0 and not d.socket.exists()
+
+
+def test_only_the_own_socket_is_unlinked(make_daemon):
+    """Somebody put another one at the path while the daemon ran: that one stays."""
+    d = make_daemon(start=False)
+    d.socket = d.home / "swapped"
+    d.start()
+    d.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(d.socket))
+        other.listen()
+        d.process.terminate()
+        assert d.process.wait(30) == 0
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(d.socket))
 
 
 def test_socket_is_for_all_users(daemon):
@@ -184,3 +249,53 @@ def test_too_many_jobs_of_a_user(make_daemon):
         assert len(d.payload_pids()) == 2
         assert d.run("--", "echo", "other", uid=65534).stdout == "other\n"
     assert host.wait_until(lambda: not d.job_pids(), 5)
+
+
+def test_too_many_jobs_of_all_users(make_daemon):
+    """MaxJobs= counts every user's; who is over it is told so, and served once there is room."""
+    d = make_daemon(settings={"Server": {"MaxJobs": "2", "MaxJobsPerUser": "2"}})
+    sleeper = wire.run(1, argv=[b"sleep", b"600"])
+    with d.session(uid=65534) as one, d.session(uid=65533) as two, d.session(uid=65532) as three:
+        for c in (one, two):
+            c.send(sleeper)
+            c.expect("started")
+        for number, c in enumerate((three, one), start=2):
+            c.send(wire.run(number, argv=[b"true"]))
+            error = c.expect("error")
+            assert error["code"] == "BUSY" and "MaxJobs=" in error["message"], error
+        two.send(wire.cancel(1))
+        assert two.finish(1)[0]["result"]["status"] == "CANCELLED"
+
+        def served():
+            r, _, _ = three.run(next(ids), argv=[b"true"])
+            return r.get("result", {}).get("status") == "OK"
+        ids = itertools.count(10)
+        assert host.wait_until(served, 5)
+
+
+def test_too_many_connections_of_all_users(make_daemon):
+    d = make_daemon(settings={"Server": {"MaxConnections": "3", "MaxConnectionsPerUser": "3"}})
+
+    def connects(uid):
+        """None, or the Error that ended it."""
+        c = d.connect(uid)
+        try:
+            c.send(wire.hello())
+        except BrokenPipeError:
+            pass  # turned away at once; the reason is there to be read
+        response = c.receive()
+        held.append(c)
+        return response.get("error")
+    held = []
+    try:
+        # The connection that asked whether the daemon is up may not be closed yet.
+        assert host.wait_until(lambda: connects(65534) is None, 5)
+        for uid in (65534, 65533):
+            assert connects(uid) is None
+        for uid in (65532, 65534):
+            error = connects(uid)
+            assert error and error["code"] == "BUSY" and "MaxConnections=" in error["message"], error
+    finally:
+        for c in held:
+            c.close()
+    assert host.wait_until(lambda: d.run("--", "true").rc == 0, 5)

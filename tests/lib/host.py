@@ -131,6 +131,18 @@ class Cgroup:
             period = read(self.dirs["cpu"] / "cpu.cfs_period_us")
         return 100 * int(quota) / int(period)
 
+    def swap_max(self):
+        """The bytes that may be swapped out; None where the kernel does not account swap."""
+        if "memory" in self.v2:
+            value = read(self.v2["memory"] / "memory.swap.max")
+            return value and (float("inf") if value.strip() == "max" else int(value))
+        value = read(self.dirs["memory"] / "memory.memsw.limit_in_bytes")
+        return value and int(value) - self.memory_max()
+
+    def has(self, controller, name):
+        """Whether the kernel gives the controller a file of this name."""
+        return self._file(controller, name, name).exists()
+
     def directories(self):
         return sorted(set(self.dirs.values()))
 

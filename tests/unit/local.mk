@@ -29,6 +29,7 @@ check_PROGRAMS += \
 	tests/unit/test-io \
 	tests/unit/test-job \
 	tests/unit/test-limit \
+	tests/unit/test-operation \
 	tests/unit/test-output \
 	tests/unit/test-parse \
 	tests/unit/test-plan \
@@ -68,6 +69,8 @@ tests_unit_test_job_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_job_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_limit_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_operation_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_operation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_output_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_output_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
@@ -93,7 +96,8 @@ tests_unit_test_uid_pool_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_verdict_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_verdict_LDADD = $(UNIT_MONITOR_LIBS)
 
-TESTS += $(check_PROGRAMS) tests/unit/test-layers.sh
-check_SCRIPTS += tests/unit/test-layers.sh
-EXTRA_DIST += tests/unit/test-layers.sh
+UNIT_SH = tests/unit/test-layers.sh tests/unit/test-style.sh
+TESTS += $(check_PROGRAMS) $(UNIT_SH)
+check_SCRIPTS += $(UNIT_SH)
+EXTRA_DIST += $(UNIT_SH)
 noinst_HEADERS += tests/unit/fixture-policy.h

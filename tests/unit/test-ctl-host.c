@@ -170,6 +170,9 @@ START_TEST(test_v1_alone)
         expect("cgroups", "v1 alone", FINDING_WARNING);
         expect("controller", "cpu is missing", FINDING_MISSING);
         expect("controller", "pids is missing", FINDING_WARNING);
+        /* What is set already is no advice; that it can go again is. */
+        ck_assert_ptr_nonnull(strstr(find("controller", "cpu")->advice, "put AllowMissing=cpu"));
+        ck_assert_ptr_nonnull(strstr(find("controller", "pids")->advice, "take pids out of"));
 }
 END_TEST
 

@@ -93,6 +93,9 @@ START_TEST(test_limits)
         ck_assert_uint_eq(options.limits[LIMIT_PIDS], 7);
         ck_assert_uint_eq(options.limits[LIMIT_OUTPUT], KIB);
         ck_assert_uint_eq(options.limits[LIMIT_TMP_SIZE], 64 * MIB);
+        /* The form of a profile, and of what is said about it. */
+        ck_assert_int_eq(parse("--cpus", "150%", "true", NULL), 0);
+        ck_assert_uint_eq(options.limits[LIMIT_CPU_QUOTA], 150);
 }
 END_TEST
 
@@ -123,7 +126,14 @@ START_TEST(test_bad_limits)
                         "--timeout 'none' is not a time: use a number with us, ms, s, min "
                         "or h, "
                         "such as 5s" },
-                { "--cpus", "50%", "--cpus '50%' is not a number of CPUs: use one such as 0.5" },
+                { "--cpus", "5%0",
+                        "--cpus '5%0' is not a number of CPUs: use one such as 0.5, or 50%" },
+                { "--cpus", "0%", "--cpus '0%' is out of range: use 0.01 to 1024" },
+                { "--cpu-time", "0s",
+                        "--cpu-time '0s' is out of range: use 1ms to 8760h, or none" },
+                { "--cpu-time", "never",
+                        "--cpu-time 'never' is not a time: use a number with us, ms, s, min "
+                        "or h, such as 5s, or none" },
                 { "--cpus", "0", "--cpus '0' is out of range: use 0.01 to 1024" },
                 { "--pids", "1.5", "--pids '1.5' is not a whole number: use one such as 64" },
         };
@@ -189,6 +199,14 @@ START_TEST(test_misuse)
         ck_assert_str_eq(field, "argv");
         ck_assert_int_eq(parse("-l", "python", NULL), -EINVAL);
         ck_assert_str_eq(field, "code");
+        ck_assert_int_eq(parse("-l", "", "-c", "1", NULL), -EINVAL);
+        ck_assert_str_eq(field, "runtime");
+        ck_assert_str_eq(error.text,
+                "--language is empty: name one that 'sandboxctl runtimes' lists");
+        /* Of two mistakes the first is told; --json is known also when it comes after them. */
+        ck_assert_int_eq(parse("--frob", "--brof", "--json", "true", NULL), -EINVAL);
+        ck_assert_str_eq(error.text, "there is no option '--frob': see 'sandboxctl run --help'");
+        ck_assert(ctl.json);
         ck_assert_int_eq(parse("-c", "1", NULL), -EINVAL);
         ck_assert_str_eq(field, "runtime");
         ck_assert_int_eq(parse("--frob", "true", NULL), -EINVAL);

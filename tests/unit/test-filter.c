@@ -117,6 +117,20 @@ static const struct {
         { "default", SYS_socket, 0, 10, ALLOW },
         { "default", SYS_socket, 0, 16, ERRNO(EPERM) }, /* AF_NETLINK */
         { "default", SYS_socket, 0, 40, ERRNO(EPERM) }, /* AF_VSOCK */
+        { "default", SYS_mmap, 3, 0x22, ALLOW },
+        { "default", SYS_mmap, 3, 0x22 | 0x40000, ERRNO(EPERM) }, /* MAP_HUGETLB */
+        { "default", SYS_memfd_create, 1, 4, ERRNO(EPERM) },      /* MFD_HUGETLB */
+        { "default", SYS_fcntl, 1, 3, ALLOW },                    /* F_GETFL */
+        { "default", SYS_fcntl, 1, 1030, ALLOW },                 /* F_DUPFD_CLOEXEC */
+        { "default", SYS_fcntl, 1, 1033, ALLOW },                 /* F_ADD_SEALS */
+        { "default", SYS_fcntl, 1, 1031, ERRNO(EPERM) },          /* F_SETPIPE_SZ */
+        { "default", SYS_fadvise64, 3, 4, ERRNO(EPERM) },
+        { "default", SYS_prctl, 0, 15, ALLOW },        /* PR_SET_NAME */
+        { "default", SYS_prctl, 0, 23, ALLOW },        /* PR_CAPBSET_READ */
+        { "default", SYS_prctl, 0, 38, ALLOW },        /* PR_SET_NO_NEW_PRIVS */
+        { "default", SYS_prctl, 0, 22, ERRNO(EPERM) }, /* PR_SET_SECCOMP */
+        { "default", SYS_seccomp, 0, 1, ERRNO(EPERM) },
+        { "default", SYS_setsockopt, 1, 6, ALLOW }, /* IPPROTO_TCP */
         { "default", SYS_personality, 0, 0, ALLOW },
         { "default", SYS_personality, 0, 0xffffffff, ALLOW },
         { "default", SYS_personality, 0, 0x400000, ERRNO(EPERM) }, /* READ_IMPLIES_EXEC */
@@ -157,6 +171,35 @@ START_TEST(test_answers)
 }
 END_TEST
 
+/* Calls that are told apart by two arguments. */
+static const struct {
+        int call;
+        uint64_t args[3];
+        uint32_t answer;
+} pairs[] = {
+        { SYS_socket, { 2, 1, 0 }, ALLOW }, { SYS_socket, { 2, 1, 6 }, ALLOW },
+        { SYS_socket, { 10, 2, 17 }, ALLOW },
+        { SYS_socket, { 2, 1, 132 }, ERRNO(ENOSYS) },   /* SCTP */
+        { SYS_socket, { 2, 1, 262 }, ERRNO(ENOSYS) },   /* MPTCP */
+        { SYS_setsockopt, { 3, 1, 2 }, ALLOW },         /* SO_REUSEADDR */
+        { SYS_setsockopt, { 3, 1, 26 }, ERRNO(EPERM) }, /* SO_ATTACH_FILTER */
+        { SYS_setsockopt, { 3, 1, 51 }, ERRNO(EPERM) },
+        { SYS_setsockopt, { 3, 41, 26 }, ALLOW }, /* IPV6_V6ONLY */
+};
+
+START_TEST(test_pairs)
+{
+        struct seccomp_data data = { .nr = pairs[_i].call, .arch = AUDIT_ARCH_X86_64 };
+        uint32_t answer;
+
+        load("default");
+        for (size_t i = 0; i < ELEMENTSOF(pairs[_i].args); i++)
+                data.args[i] = pairs[_i].args[i];
+        answer = run(&data);
+        ck_assert_msg(answer == pairs[_i].answer, "row %d: 0x%x", _i, answer);
+}
+END_TEST
+
 START_TEST(test_foreign_abis_are_killed)
 {
         static const char *const names[] = { "default", "strict", "frontend" };
@@ -179,6 +222,8 @@ static const struct {
         { "[allow]\nioctl arg9 in 1\n", ":2: 'arg9' is not arg0" },
         { "[allow]\nioctl arg1 like 1\n", ":2: 'like' is not one of" },
         { "[allow]\nioctl arg1 in\n", ":2: 'in' needs a value" },
+        { "[allow]\nioctl arg1 with 1 and arg2 in 1\n", ":2: 'and' may join" },
+        { "[allow]\nioctl arg1 in 1/x\n", ":2: 'x' is not a mask" },
         { "[allow]\nioctl arg1 in 0x1ffffffff\n", ":2: '0x1ffffffff' is not a number" },
 };
 
@@ -223,6 +268,7 @@ int main(void)
         int failed;
 
         tcase_add_loop_test(tc, test_answers, 0, ELEMENTSOF(table));
+        tcase_add_loop_test(tc, test_pairs, 0, ELEMENTSOF(pairs));
         tcase_add_loop_test(tc, test_foreign_abis_are_killed, 0, 3);
         tcase_add_loop_test(tc, test_broken_files, 0, ELEMENTSOF(broken));
         tcase_add_test(tc, test_unknown_but_optional);

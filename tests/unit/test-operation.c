@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sources: daemon/monitor/libmonitor.a daemon/wire/libwire.a common/libcommon.a
+ * libraries: systemd libcap libseccomp inih */
+/*
+ * A captured frontend: this test holds its end of the channel and sends what no honest one would.
+ * Each such message must end the channel, start nothing, and leave no fd open in the monitor. What
+ * the policy allows starts a sandbox, whose making fails here before anything of the host is used.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "common/io.h"
+#include "daemon/monitor/monitor.h"
+#include "tests/unit/fixture-policy.h"
+
+#define JOB UINT64_C(0x1234)
+#define FDS_MAX 8
+
+/* A message as it goes out; everything about it can be spoilt. */
+struct message {
+        union {
+                struct channel_header header;
+                struct channel_start start;
+                struct channel_kill kill;
+                uint8_t bytes[2 * sizeof(struct channel_start)];
+        };
+        size_t size;
+        int fds[FDS_MAX];
+        size_t n_fds;
+};
+
+static struct policy policy;
+static struct monitor monitor;
+static int frontend = -EBADF; /* its end of the channel */
+static unsigned n_made, n_gone;
+static struct channel_ended last_ended;
+
+/* --- a host that makes no sandbox */
+
+static int stub_make(struct driver *d, uint64_t job, struct leaves *ret_leaves,
+        struct error *ret_error)
+{
+        n_made++;
+        return error_set(ret_error, -ENOSPC, "stub");
+}
+
+static int stub_remove(struct driver *d, struct leaves *leaves)
+{
+        return 0;
+}
+
+static void stub_free(struct driver *d)
+{
+}
+
+static const struct driver_ops stub_ops = { "stub", stub_make, stub_remove, stub_free };
+static struct driver stub = { .ops = &stub_ops };
+
+static void on_ended(void *userdata, const struct channel_ended *message, int value_fd)
+{
+        last_ended = *message;
+}
+
+static void on_gone(void *userdata, uint64_t job)
+{
+        struct monitor *m = userdata;
+
+        for (size_t i = 0; i < MONITOR_BUCKETS; i++)
+                for (struct sandbox **at = &m->buckets[i]; *at; at = &(*at)->next) {
+                        struct sandbox *s = *at;
+
+                        if (s->job != job)
+                                continue;
+                        *at = s->next;
+                        m->n_sandboxes--;
+                        n_gone++;
+                        sandbox_free(s);
+                        return;
+                }
+        ck_abort_msg("an unknown sandbox is gone");
+}
+
+/* Lets the loop work until no sandbox is left. */
+static void drain(void)
+{
+        while (monitor.n_sandboxes > 0)
+                ck_assert_int_ge(sd_event_run(monitor.event, 5 * USEC_PER_SEC), 0);
+}
+
+static void setup(void)
+{
+        int pair[2];
+
+        fixture_policy(&policy);
+        n_made = n_gone = 0;
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                 pair),
+                0);
+        frontend = pair[0];
+        monitor = (struct monitor) {
+                .state = MONITOR_SERVING,
+                .policy = &policy,
+                .channel_fd = pair[1],
+        };
+        ck_assert_int_eq(uid_pool_init(&monitor.uids, 0x70000000, 64), 0);
+        ck_assert_int_ge(sd_event_new(&monitor.event), 0);
+        monitor.host = (struct sandbox_host) {
+                .event = monitor.event,
+                .policy = &policy,
+                .driver = &stub,
+                .uids = &monitor.uids,
+                .init_fd = -EBADF,
+                .ended = on_ended,
+                .gone = on_gone,
+                .userdata = &monitor,
+        };
+}
+
+static void teardown(void)
+{
+        drain();
+        ck_assert_uint_eq(uid_pool_used(&monitor.uids), 0);
+        uid_pool_done(&monitor.uids);
+        monitor.event = sd_event_unref(monitor.event);
+        monitor.channel_fd = safe_close(monitor.channel_fd);
+        frontend = safe_close(frontend);
+}
+
+/* --- fds, and messages that carry them */
+
+static size_t count_fds(void)
+{
+        DIR *d = opendir("/proc/self/fd");
+        size_t n = 0;
+
+        ck_assert_ptr_nonnull(d);
+        while (readdir(d))
+                n++;
+        (void) closedir(d);
+        return n;
+}
+
+static int new_memfd(unsigned seals)
+{
+        int fd = io_memfd_new("spec");
+
+        ck_assert_int_ge(fd, 0);
+        if (seals > 0)
+                ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
+        return fd;
+}
+
+static int new_spec(void)
+{
+        int fd = new_memfd(0);
+
+        ck_assert_int_eq(io_memfd_seal(fd), 0);
+        return fd;
+}
+
+/* One end of a pipe: 0 reads, 1 writes. */
+static int new_pipe_end(int which)
+{
+        int ends[2];
+
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+        (void) close(ends[!which]);
+        return ends[which];
+}
+
+static int new_file(int flags)
+{
+        char path[] = "/tmp/test-operation-XXXXXX";
+        int fd = mkstemp(path), again;
+
+        ck_assert_int_ge(fd, 0);
+        again = open(path, flags | O_CLOEXEC);
+        ck_assert_int_ge(again, 0);
+        (void) unlink(path);
+        (void) close(fd);
+        return again;
+}
+
+static int new_socket(void)
+{
+        int pair[2];
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        (void) close(pair[1]);
+        return pair[0];
+}
+
+/* A pipe's end opened again in another way. */
+static int reopen_pipe(int which, int flags)
+{
+        int end = new_pipe_end(which), again;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", end);
+        again = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+        ck_assert_int_ge(again, 0);
+        (void) close(end);
+        return again;
+}
+
+static void set_fd(struct message *q, enum channel_start_fd which, int fd)
+{
+        (void) close(q->fds[which]);
+        q->fds[which] = fd;
+}
+
+static void good_start(struct message *q)
+{
+        *q = (struct message) { .size = sizeof(q->start) };
+        channel_header_init(&q->header, CHANNEL_OP_START, q->size, JOB);
+        q->start.limits = policy.profiles[0].maximums;
+        q->fds[CHANNEL_FD_SPEC] = new_spec();
+        q->fds[CHANNEL_FD_STDOUT] = new_pipe_end(1);
+        q->fds[CHANNEL_FD_STDERR] = new_pipe_end(1);
+        q->fds[CHANNEL_FD_STDIN] = new_pipe_end(0);
+        q->n_fds = _CHANNEL_FD_COUNT;
+}
+
+static void good_kill(struct message *q)
+{
+        *q = (struct message) { .size = sizeof(q->kill) };
+        channel_header_init(&q->header, CHANNEL_OP_KILL, q->size, JOB);
+        q->kill.cause = JOB_STATUS_CANCELLED;
+}
+
+static void resize(struct message *q, size_t size)
+{
+        q->size = size;
+        q->header.size = (uint32_t) size;
+}
+
+static void close_fds(struct message *q)
+{
+        io_close_all(q->fds, q->n_fds);
+        q->n_fds = 0;
+}
+
+/* Sends a message, lets the monitor take it, and sees that it kept none of the fds. */
+static int deliver(struct message *q)
+{
+        size_t before = count_fds();
+        int r;
+
+        ck_assert_int_eq(io_send_message(frontend, q->bytes, q->size, q->fds, q->n_fds), 0);
+        r = operation_receive(&monitor);
+        ck_assert_uint_eq(count_fds(), before);
+        close_fds(q);
+        return r;
+}
+
+static int deliver_start(uint64_t job)
+{
+        struct message q;
+
+        good_start(&q);
+        q.header.job = job;
+        return deliver(&q);
+}
+
+static int deliver_kill(uint64_t job, uint32_t cause)
+{
+        struct message q;
+
+        good_kill(&q);
+        q.header.job = job;
+        q.kill.cause = cause;
+        return deliver(&q);
+}
+
+/* --- what is taken */
+
+/* One sandbox from START to its end, so that the loop has its own fds before any are counted. */
+static void warm_up(void)
+{
+        struct message q;
+
+        good_start(&q);
+        ck_assert_int_eq(io_send_message(frontend, q.bytes, q.size, q.fds, q.n_fds), 0);
+        ck_assert_int_eq(operation_receive(&monitor), 1);
+        close_fds(&q);
+        drain();
+        n_made = n_gone = 0;
+}
+
+START_TEST(test_start_is_taken)
+{
+        struct message q;
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_ptr_nonnull(monitor_find(&monitor, JOB));
+        ck_assert_uint_eq(monitor.n_sandboxes, 1);
+        drain();
+        ck_assert_uint_eq(n_made, 1);
+        ck_assert_uint_eq(n_gone, 1);
+        ck_assert_uint_eq(last_ended.header.job, JOB);
+        ck_assert_uint_eq(last_ended.step, SETUP_STEP_CGROUP);
+        ck_assert_int_eq(last_ended.error, ENOSPC);
+
+        /* Without stdin, with the flag there is, with other limits. */
+        good_start(&q);
+        set_fd(&q, CHANNEL_FD_STDIN, -EBADF);
+        q.n_fds = CHANNEL_FD_STDIN;
+        q.start.flags = CHANNEL_START_RETURN_VALUE;
+        q.start.limits = policy.profiles[0].defaults;
+        q.start.limits.value[LIMIT_CPU_TIME] = limit_table[LIMIT_CPU_TIME].least;
+        ck_assert_int_eq(deliver(&q), 1);
+}
+END_TEST
+
+START_TEST(test_limit_without_maximum)
+{
+        struct message q;
+
+        warm_up();
+        good_start(&q);
+        q.start.profile = 1;
+        q.start.limits.value[LIMIT_CPU_TIME] = 0;
+        ck_assert_int_eq(deliver(&q), 1);
+        good_start(&q);
+        q.header.job = JOB + 1;
+        q.start.profile = 1;
+        q.start.limits.value[LIMIT_CPU_TIME] = limit_table[LIMIT_CPU_TIME].most;
+        ck_assert_int_eq(deliver(&q), 1);
+        /* It is bounded all the same by what the limit can be at all. */
+        good_start(&q);
+        q.header.job = JOB + 2;
+        q.start.profile = 1;
+        q.start.limits.value[LIMIT_CPU_TIME] = limit_table[LIMIT_CPU_TIME].most + 1;
+        ck_assert_int_lt(deliver(&q), 0);
+        ck_assert_uint_eq(n_made, 2);
+}
+END_TEST
+
+START_TEST(test_kill_is_taken)
+{
+        static const uint32_t causes[] = { JOB_STATUS_CANCELLED, JOB_STATUS_OUTPUT_LIMIT };
+
+        warm_up();
+        for (size_t i = 0; i < ELEMENTSOF(causes); i++) {
+                ck_assert_int_eq(deliver_start(JOB), 1);
+                ck_assert_int_eq(deliver_kill(JOB, causes[i]), 1);
+                drain();
+                ck_assert_uint_eq(last_ended.status, causes[i]);
+        }
+        /* Of a job that ended while the order was on its way. */
+        ck_assert_int_eq(deliver_kill(JOB, JOB_STATUS_CANCELLED), 1);
+}
+END_TEST
+
+START_TEST(test_start_while_stopping)
+{
+        warm_up();
+        monitor.state = MONITOR_STOPPING;
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        drain();
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+}
+END_TEST
+
+START_TEST(test_nothing_to_receive)
+{
+        ck_assert_int_eq(operation_receive(&monitor), 0);
+        frontend = safe_close(frontend);
+        ck_assert_int_lt(operation_receive(&monitor), 0);
+}
+END_TEST
+
+/* --- what is not */
+
+static void spoil_magic(struct message *q)
+{
+        q->header.magic ^= 1;
+}
+
+static void spoil_version(struct message *q)
+{
+        q->header.version++;
+}
+
+static void spoil_stated_size(struct message *q)
+{
+        q->header.size++;
+}
+
+static void spoil_short(struct message *q)
+{
+        resize(q, q->size - 8);
+}
+
+static void spoil_long(struct message *q)
+{
+        resize(q, q->size + 8);
+}
+
+static void spoil_header_alone(struct message *q)
+{
+        resize(q, sizeof(q->header));
+}
+
+static void spoil_one_byte(struct message *q)
+{
+        resize(q, 1);
+}
+
+static void spoil_size_of_kill(struct message *q)
+{
+        resize(q, sizeof(q->kill));
+}
+
+static void spoil_no_job(struct message *q)
+{
+        q->header.job = 0;
+}
+
+static void spoil_profile(struct message *q)
+{
+        q->start.profile = policy.n_profiles;
+}
+
+static void spoil_profile_large(struct message *q)
+{
+        q->start.profile = UINT32_MAX;
+}
+
+static void spoil_flags(struct message *q)
+{
+        q->start.flags = CHANNEL_START_RETURN_VALUE << 1;
+}
+
+static void spoil_flags_high(struct message *q)
+{
+        q->start.flags = CHANNEL_START_RETURN_VALUE | 1U << 31;
+}
+
+static void spoil_unsealed_spec(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_SPEC, new_memfd(0));
+}
+
+static void spoil_writable_spec(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_SPEC, new_memfd(F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK));
+}
+
+static void spoil_shrinkable_spec(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_SPEC, new_memfd(F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_WRITE));
+}
+
+static void spoil_file_spec(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_SPEC, new_file(O_RDONLY));
+}
+
+static void spoil_pipe_spec(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_SPEC, new_pipe_end(0));
+}
+
+static void spoil_file_stdout(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDOUT, new_file(O_WRONLY));
+}
+
+static void spoil_read_end_stdout(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDOUT, new_pipe_end(0));
+}
+
+static void spoil_both_ends_stdout(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDOUT, reopen_pipe(1, O_RDWR));
+}
+
+static void spoil_socket_stdout(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDOUT, new_socket());
+}
+
+static void spoil_memfd_stdout(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDOUT, new_spec());
+}
+
+static void spoil_file_stderr(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDERR, new_file(O_WRONLY));
+}
+
+static void spoil_read_end_stderr(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDERR, new_pipe_end(0));
+}
+
+static void spoil_socket_stderr(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDERR, new_socket());
+}
+
+static void spoil_file_stdin(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDIN, new_file(O_RDONLY));
+}
+
+static void spoil_write_end_stdin(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDIN, new_pipe_end(1));
+}
+
+static void spoil_path_stdin(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDIN, reopen_pipe(0, O_PATH));
+}
+
+static void spoil_socket_stdin(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_STDIN, new_socket());
+}
+
+static void spoil_no_fds(struct message *q)
+{
+        close_fds(q);
+}
+
+static void spoil_two_fds(struct message *q)
+{
+        while (q->n_fds > CHANNEL_FD_STDERR)
+                (void) close(q->fds[--q->n_fds]);
+}
+
+static void spoil_five_fds(struct message *q)
+{
+        q->fds[q->n_fds++] = new_pipe_end(0);
+}
+
+static const struct {
+        const char *name;
+        void (*spoil)(struct message *q);
+} bad_starts[] = {
+        { "magic", spoil_magic },
+        { "version", spoil_version },
+        { "another size in the header", spoil_stated_size },
+        { "too short", spoil_short },
+        { "too long", spoil_long },
+        { "the header alone", spoil_header_alone },
+        { "one byte", spoil_one_byte },
+        { "the size of KILL", spoil_size_of_kill },
+        { "job 0", spoil_no_job },
+        { "the profile after the last", spoil_profile },
+        { "a profile far off", spoil_profile_large },
+        { "an unknown flag", spoil_flags },
+        { "an unknown flag beside a known one", spoil_flags_high },
+        { "spec: not sealed", spoil_unsealed_spec },
+        { "spec: sealed against all but writes", spoil_writable_spec },
+        { "spec: sealed against all but shrinking", spoil_shrinkable_spec },
+        { "spec: a regular file", spoil_file_spec },
+        { "spec: a pipe", spoil_pipe_spec },
+        { "stdout: a regular file", spoil_file_stdout },
+        { "stdout: a read end", spoil_read_end_stdout },
+        { "stdout: both ends", spoil_both_ends_stdout },
+        { "stdout: a socket", spoil_socket_stdout },
+        { "stdout: a memfd", spoil_memfd_stdout },
+        { "stderr: a regular file", spoil_file_stderr },
+        { "stderr: a read end", spoil_read_end_stderr },
+        { "stderr: a socket", spoil_socket_stderr },
+        { "stdin: a regular file", spoil_file_stdin },
+        { "stdin: a write end", spoil_write_end_stdin },
+        { "stdin: O_PATH", spoil_path_stdin },
+        { "stdin: a socket", spoil_socket_stdin },
+        { "no fds", spoil_no_fds },
+        { "two fds", spoil_two_fds },
+        { "five fds", spoil_five_fds },
+};
+
+START_TEST(test_bad_start)
+{
+        struct message q;
+
+        warm_up();
+        good_start(&q);
+        bad_starts[_i].spoil(&q);
+        ck_assert_msg(deliver(&q) < 0, "START was taken: %s", bad_starts[_i].name);
+        ck_assert_msg(n_made == 0 && monitor.n_sandboxes == 0, "a sandbox was started: %s",
+                bad_starts[_i].name);
+}
+END_TEST
+
+/* A limit of the table, with a value that the policy does not allow. */
+static void expect_limit_refused(enum limit_id id, uint64_t value)
+{
+        struct message q;
+
+        good_start(&q);
+        q.start.limits.value[id] = value;
+        ck_assert_msg(deliver(&q) < 0, "%s=%llu was taken", limit_table[id].key,
+                (unsigned long long) value);
+        ck_assert_uint_eq(n_made, 0);
+}
+
+START_TEST(test_limits)
+{
+        const struct limit_info *info = &limit_table[_i];
+        enum limit_id id = (enum limit_id) _i;
+
+        warm_up();
+        expect_limit_refused(id, policy.profiles[0].maximums.value[id] + 1);
+        expect_limit_refused(id, UINT64_MAX);
+        if (info->least > 0)
+                expect_limit_refused(id, info->least - 1);
+        /* 0 stands for "none": refused where there is a maximum, and where it means nothing. */
+        if (info->least > 0)
+                expect_limit_refused(id, 0);
+        /* What the limit can be at all holds where the policy has a larger maximum, too. */
+        policy.profiles[0].maximums.value[id] = UINT64_MAX;
+        expect_limit_refused(id, info->most + 1);
+}
+END_TEST
+
+START_TEST(test_job_twice)
+{
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_int_lt(deliver_start(JOB), 0);
+        ck_assert_uint_eq(n_made, 1);
+        ck_assert_uint_eq(monitor.n_sandboxes, 1);
+        /* Once the first one is gone, the number is free. */
+        drain();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+}
+END_TEST
+
+/* The frontend counts jobs too; a captured one does not. */
+START_TEST(test_too_many_jobs)
+{
+        uint32_t most = 2 * policy.server.max_jobs;
+
+        warm_up();
+        for (uint64_t job = 1; job <= most; job++)
+                ck_assert_int_eq(deliver_start(job), 1);
+        ck_assert_int_lt(deliver_start(most + 1), 0);
+        ck_assert_uint_eq(n_made, most);
+}
+END_TEST
+
+START_TEST(test_bad_kill)
+{
+        /* Every cause that is the monitor's to find, and numbers that are none. */
+        static const uint32_t causes[] = {
+                JOB_STATUS_NONE,
+                JOB_STATUS_OK,
+                JOB_STATUS_EXITED,
+                JOB_STATUS_SIGNALED,
+                JOB_STATUS_TIMEOUT,
+                JOB_STATUS_CPU_LIMIT,
+                JOB_STATUS_MEMORY_LIMIT,
+                JOB_STATUS_VIOLATION,
+                JOB_STATUS_SETUP_ERROR,
+                _JOB_STATUS_COUNT,
+                UINT32_MAX,
+        };
+        struct message q;
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        for (size_t i = 0; i < ELEMENTSOF(causes); i++)
+                ck_assert_msg(deliver_kill(JOB, causes[i]) < 0, "cause %u was taken", causes[i]);
+        good_kill(&q);
+        q.fds[q.n_fds++] = new_pipe_end(1);
+        ck_assert_int_lt(deliver(&q), 0);
+        good_kill(&q);
+        resize(&q, sizeof(q.start));
+        ck_assert_int_lt(deliver(&q), 0);
+        good_kill(&q);
+        resize(&q, sizeof(q.header));
+        ck_assert_int_lt(deliver(&q), 0);
+        drain();
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_SETUP_ERROR);
+}
+END_TEST
+
+/* Whatever a message of another operation looks like, also one of the monitor's own. */
+START_TEST(test_unknown_operations)
+{
+        for (uint32_t op = 0; op <= UINT16_MAX; op += op < 64 ? 1 : 251) {
+                struct message q;
+
+                if (op == CHANNEL_OP_START || op == CHANNEL_OP_KILL)
+                        continue;
+                good_start(&q);
+                q.header.op = (uint16_t) op;
+                ck_assert_msg(deliver(&q) < 0, "operation %u was taken", op);
+                good_kill(&q);
+                q.header.op = (uint16_t) op;
+                ck_assert_msg(deliver(&q) < 0, "operation %u was taken", op);
+        }
+        ck_assert_uint_eq(n_made, 0);
+}
+END_TEST
+
+START_TEST(test_wrong_state)
+{
+        static const enum monitor_state states[] = { MONITOR_STARTING, MONITOR_STOPPED };
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                monitor.state = states[i];
+                ck_assert_int_lt(deliver_start(JOB), 0);
+                ck_assert_int_lt(deliver_kill(JOB, JOB_STATUS_CANCELLED), 0);
+        }
+        ck_assert_uint_eq(n_made, 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("operation");
+        TCase *tc = tcase_create("operation");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(tc, setup, teardown);
+        tcase_add_test(tc, test_start_is_taken);
+        tcase_add_test(tc, test_limit_without_maximum);
+        tcase_add_test(tc, test_kill_is_taken);
+        tcase_add_test(tc, test_start_while_stopping);
+        tcase_add_test(tc, test_nothing_to_receive);
+        tcase_add_loop_test(tc, test_bad_start, 0, (int) ELEMENTSOF(bad_starts));
+        tcase_add_loop_test(tc, test_limits, 0, _LIMIT_COUNT);
+        tcase_add_test(tc, test_job_twice);
+        tcase_add_test(tc, test_too_many_jobs);
+        tcase_add_test(tc, test_bad_kill);
+        tcase_add_test(tc, test_unknown_operations);
+        tcase_add_test(tc, test_wrong_state);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
