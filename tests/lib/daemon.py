@@ -201,9 +201,11 @@ class Daemon:
         return [p for p in host.pids() if self.owns(p)]
 
     def payload_pids(self):
-        """The processes of jobs without the init of each sandbox."""
+        """The processes of jobs; not a sandbox's pid 1, nor the child that makes its user namespace,
+        whose real uid is still root's."""
         return [p for p in self.job_pids()
-                if host.status(p).get("NSpid", "").split()[-1:] != ["1"]]
+                if host.status(p).get("NSpid", "").split()[-1:] != ["1"]
+                and host.status(p).get("Uid", "0").split()[0] != "0"]
 
     def note_cgroups(self):
         """Remembers where this daemon's cgroups are, so that their absence can be asserted."""
