@@ -101,9 +101,11 @@ def test_60_init_of_a_sandbox_killed(own):
         c.send(wire.run(1, argv=[b"sleep", b"600"]))
         c.expect("started")
         assert host.wait_until(own.payload_pids, 10)
-        init = [p for p in own.job_pids() if p not in own.payload_pids()]
-        assert len(init) == 1
-        os.kill(init[0], signal.SIGKILL)
+
+        def init():
+            others = [p for p in own.job_pids() if p not in own.payload_pids()]
+            return others if len(others) == 1 else None  # the child for the user namespace is gone
+        os.kill(host.wait_until(init, 5)[0], signal.SIGKILL)
         r, _, _ = c.finish(1)
         assert r["result"]["status"] in ("SETUP_ERROR", "SIGNALED", "CANCELLED"), r
         r, out, _ = c.run(2, argv=[b"echo", b"next"])

@@ -135,9 +135,13 @@ def test_24_posture(daemon, language, profile):
         try:
             assert p.stdout.readline() == b"ready\n", p.stderr.read()
             time.sleep(0.2)
-            pids = [x for x in daemon.job_pids() if x not in others]
-            payload = [x for x in pids if x in daemon.payload_pids()]
-            assert payload and len(pids) == len(payload) + 1
+
+            def look():
+                """(all processes, the payload's) once the child that made the user namespace is gone."""
+                pids = [x for x in daemon.job_pids() if x not in others]
+                payload = [x for x in pids if x in daemon.payload_pids()]
+                return payload and len(pids) == len(payload) + 1 and (pids, payload)
+            pids, payload = host.wait_until(look, 5)
             table, wanted = {}, {}
             uid = {host.status(x)["Uid"].split()[0] for x in payload}
             assert len(uid) == 1, "the job's processes have several kernel uids"

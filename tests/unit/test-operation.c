@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
@@ -106,7 +107,7 @@ static void setup(void)
                 .policy = &policy,
                 .channel_fd = pair[1],
         };
-        ck_assert_int_eq(uid_pool_init(&monitor.uids, 0x70000000, 64), 0);
+        ck_assert_int_eq(uid_pool_init(&monitor.uids, 0x70000000, 1024), 0);
         ck_assert_int_ge(sd_event_new(&monitor.event), 0);
         monitor.host = (struct sandbox_host) {
                 .event = monitor.event,
@@ -639,16 +640,62 @@ START_TEST(test_job_twice)
 }
 END_TEST
 
+/* The job, and it alone, ended before anything was made: the frontend is told so. */
+static void expect_refusal(uint64_t job, int error)
+{
+        struct channel_ended ended = {};
+        struct channel_header gone = {};
+
+        ck_assert_int_eq(io_receive_message(frontend, &ended, sizeof(ended), NULL, 0, NULL),
+                sizeof(ended));
+        ck_assert_uint_eq(ended.header.op, CHANNEL_OP_ENDED);
+        ck_assert_uint_eq(ended.header.job, job);
+        ck_assert_uint_eq(ended.status, JOB_STATUS_SETUP_ERROR);
+        ck_assert_int_eq(ended.error, error);
+        ck_assert_int_eq(io_receive_message(frontend, &gone, sizeof(gone), NULL, 0, NULL),
+                sizeof(gone));
+        ck_assert_uint_eq(gone.op, CHANNEL_OP_GONE);
+        ck_assert_uint_eq(gone.job, job);
+}
+
 /* The frontend counts jobs too; a captured one does not. */
 START_TEST(test_too_many_jobs)
 {
-        uint32_t most = 2 * policy.server.max_jobs;
+        uint32_t most = monitor_max_sandboxes(&monitor);
 
         warm_up();
         for (uint64_t job = 1; job <= most; job++)
                 ck_assert_int_eq(deliver_start(job), 1);
-        ck_assert_int_lt(deliver_start(most + 1), 0);
+        ck_assert_int_eq(deliver_start(most + 1), 1);
+        expect_refusal(most + 1, EAGAIN);
         ck_assert_uint_eq(n_made, most);
+        ck_assert_uint_eq(monitor.n_sandboxes, most);
+}
+END_TEST
+
+/* No room for the fds: that is not the frontend's misconduct. */
+START_TEST(test_full_fd_table)
+{
+        struct rlimit kept, full;
+        struct message q;
+        int next, r;
+
+        warm_up();
+        good_start(&q);
+        ck_assert_int_eq(io_send_message(frontend, q.bytes, q.size, q.fds, q.n_fds), 0);
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &kept), 0);
+        next = dup(frontend);
+        ck_assert_int_ge(next, 0);
+        (void) close(next);
+        full = (struct rlimit) { (rlim_t) next, kept.rlim_max };
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+        r = operation_receive(&monitor);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &kept), 0);
+        close_fds(&q);
+        ck_assert_int_eq(r, 1);
+        expect_refusal(JOB, EMFILE);
+        ck_assert_uint_eq(n_made, 0);
+        ck_assert_int_eq(deliver_start(JOB), 1);
 }
 END_TEST
 
@@ -737,6 +784,7 @@ int main(void)
         tcase_add_loop_test(tc, test_limits, 0, _LIMIT_COUNT);
         tcase_add_test(tc, test_job_twice);
         tcase_add_test(tc, test_too_many_jobs);
+        tcase_add_test(tc, test_full_fd_table);
         tcase_add_test(tc, test_bad_kill);
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_wrong_state);
