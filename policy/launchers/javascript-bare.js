@@ -7,7 +7,8 @@
 // the bareness here is hygiene. What the script can reach is made inside its context, by setUp().
 // Between there and here go primitives alone, and the host's errors never get in. Node is started
 // with --disallow-code-generation-from-strings, which leaves eval to the context and takes it from
-// the host: not even a host object that got in would give its Function constructor.
+// the host: not even a host object that got in would give its Function constructor. And with
+// --experimental-vm-modules, for without it import() rejects with an error of the host's.
 
 'use strict';
 
@@ -16,7 +17,7 @@ const path = require('path');
 const vm = require('vm');
 
 const RETURN_FILE = path.join(path.dirname(__dirname), 'return');
-const RETURN_MAX = 1 << 20;
+const RETURN_MAX = (1 << 20) - 64;  // of a file of 1 MiB, what is left to all but its first line
 
 // Its text is run in the context. The functions of the object that it gives are the launcher's.
 function setUp(write, ourFiles) {
@@ -309,6 +310,8 @@ function setUp(write, ourFiles) {
             stringify(result, checkJson);
             return json;
         },
+        importError: name =>
+            new TypeError(`Cannot import ${quote(name)}: there are no modules here`),
         describe(error) {
             const isObject = typeof error === 'object' && error !== null;
             const hasStack = isObject && typeof error.stack === 'string';
@@ -316,6 +319,8 @@ function setUp(write, ourFiles) {
         },
     };
 }
+
+Error.stackTraceLimit = 0;  // the host's errors show nothing of the launcher and of node
 
 const [, launcher, filename] = process.argv;
 const context = vm.createContext(Object.create(null));
@@ -368,10 +373,15 @@ process.once('exit', code => {
 
 let script;
 try {
-    script = new vm.Script(fs.readFileSync(filename, 'utf8'), { filename });
+    script = new vm.Script(fs.readFileSync(filename, 'utf8'), {
+        filename,
+        importModuleDynamically(name) {
+            throw inside.importError(name);
+        },
+    });
 } catch (error) {
-    // The host's error, with the line and the place of the mistake in front of its stack.
-    fs.writeFileSync(2, `${error.stack.replace(/(?:\n +at .*)+$/, '')}\n`);
+    // The host's error. Its stack is the line and the place of the mistake, and the message.
+    fs.writeFileSync(2, `${error.stack}\n`);
     process.exit(1);
 }
 try {

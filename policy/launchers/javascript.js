@@ -5,7 +5,12 @@
 // the return file, and stdout and stderr block, so that process.exit() loses no output.
 //
 // It is the payload's first code, so it has no privilege and guards nothing. It has to be unseen:
-// no name in the globals, no frame below the script's.
+// no name in the globals, no frame below the script's. The script may change all that it can reach,
+// so what is needed once it has run is taken before.
+//
+// Where main.js differs from a module of node's: as in every script, its top-level var become
+// properties of globalThis, which is also its top-level this. They replace nothing of node's: a
+// main.js with a var of such a name runs in node's function, without a value.
 
 'use strict';
 
@@ -13,22 +18,36 @@ const Module = require('module');
 const fs = require('fs');
 const path = require('path');
 const vm = require('vm');
+const { inspect, types: { isPromise } } = require('util');
+
+const { Buffer, process } = globalThis;
+const { isArray } = Array;
+const { stringify } = JSON;
+const { isFinite } = Number;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, keys } = Object;
+const { apply } = Reflect;
+const { openSync, readFileSync, writeSync } = fs;
+const objectPrototype = Object.prototype;
+const promiseThen = Promise.prototype.then;
+const listen = process.addListener.bind(process);
 
 const RETURN_FILE = path.join(path.dirname(__dirname), 'return');
-const RETURN_MAX = 1 << 20;
+const RETURN_FLAGS = fs.constants.O_WRONLY | fs.constants.O_TRUNC;
+const RETURN_MAX = (1 << 20) - 64;  // of a file of 1 MiB, what is left to all but its first line
 const SCOPE = '__sandbox_scope__';  // a global for as long as the script's first line takes
 const NODE_NAMES = ['exports', 'require', 'module', '__filename', '__dirname'];
-const COMMENT = /\/\/.*|\/\*(?:[^*]|\*(?!\/))*\*\//.source;
-const USE_STRICT =
-    RegExp(`^(?:\\s|${COMMENT})*(['"])use strict\\1[ \\t]*(?:;|\\/\\/|[\\r\\n]|$)`);
+const ASCII_IDENTIFIER = /^[A-Za-z$_][\w$]*$/;
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;  // takes 0.5 ms when first used
+const RESERVED = (
+    'break case catch class const continue debugger default delete do else enum export extends ' +
+    'false finally for function if import in instanceof new null return super switch this throw ' +
+    'true try typeof var void while with').split(' ');
+const FUNCTION = /\bfunction\s+([\w$\x80-\uffff]+)/g;
 const USE_MAIN_LOADER = vm.constants && vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
 
 const DETECTS_MODULES = process.features.require_module;  // node 20.19 and later
 const MODULE_SYNTAX =
     /^Cannot use (?:import statement|'import\.meta') outside a module|^Unexpected token 'export'/;
-
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
-const promiseThen = Promise.prototype.then;
 
 function hide() {
     delete require.cache[__filename];
@@ -63,40 +82,82 @@ function useUpWarning() {
     const { emitWarning } = process;
 
     process.emitWarning = () => {};
-    new vm.Script("import('')", { importModuleDynamically: USE_MAIN_LOADER })
-        .runInThisContext().catch(() => {});
-    process.emitWarning = emitWarning;
+    try {
+        new vm.Script("import('')", { importModuleDynamically: USE_MAIN_LOADER })
+            .runInThisContext().catch(() => {});
+    } finally {
+        process.emitWarning = emitWarning;
+    }
 }
 
-// The names of functions, as far as they are not those of globals too. As variables of a block
-// around the script's they keep the script's functions from becoming properties of the globals.
-function functionNames(source) {
+function compiles(source) {
+    try {
+        return Boolean(new vm.Script(source));
+    } catch {
+        return false;
+    }
+}
+
+function candidates(source) {
     const names = new Set();
 
-    for (const [, name] of source.matchAll(/\bfunction\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)/gu))
-        if (!(name in globalThis) && !NODE_NAMES.includes(name))
+    for (const [, name] of source.matchAll(FUNCTION))
+        names.add(name);
+    for (const name of Object.getOwnPropertyNames(globalThis))
+        if (source.includes(name))
             names.add(name);
-    return [...NODE_NAMES, ...names];
+    return [...names].filter(name =>
+        (ASCII_IDENTIFIER.test(name) || IDENTIFIER.test(name)) && !RESERVED.includes(name));
+}
+
+// The names of the top-level functions, or null where a var would replace a global. The source is
+// compiled as what follows a return: none of it runs, and yet its functions are there, and its var
+// are undefined. So are the functions of its blocks, which to JavaScript are such too.
+function findFunctions(source) {
+    const names = candidates(source);
+    const absent = {};
+    // No parameters of compileFunction() itself: node crashes on names with surrogates in them.
+    const getters = vm.compileFunction(
+        `return (${names}) => (function () { return [${names.map(name => `() => ${name}`)}];\n` +
+        `${source}\n})()`)()(...names.map(() => absent));
+    const functions = [];
+
+    for (const [i, name] of names.entries()) {
+        try {
+            const value = getters[i]();
+            if (value === undefined && name in globalThis)
+                return null;
+            if (value !== undefined && value !== absent)
+                functions.push(name);
+        } catch {
+            // A let, const or class.
+        }
+    }
+    return functions;
+}
+
+// For a source that compiles. No with statement does in strict code.
+function isStrict(source) {
+    return source.includes('use strict') && !compiles(`${source}\n; with ({});`);
 }
 
 // Compiles the source as a script, for only scripts have a completion value. In a block its let,
-// const and class are as local and as fast as in node's function. Returns null when it has to be
-// node's function: for a top-level return, await or import, for what does not compile at all, and
-// for names that a script cannot have as its own.
+// const and class are as local and as fast as in node's function, and so are functions whose names
+// are variables of a block around it. Returns null when it has to be node's function: for a
+// top-level return, await or import, for what does not compile at all, and for names that a script
+// cannot have as its own.
 function compile(source, filename) {
-    const options = { filename, importModuleDynamically: USE_MAIN_LOADER };
-
     source = source.replace(/^#!/, '//');
-    if (/\bvar\b[^;]*\bcrypto\b/.test(source))  // a global without a setter
-        return null;
     if (!USE_MAIN_LOADER && /\bimport\b/.test(source))
         return null;
+    if (!compiles(source))  // one that closes our block does not compile alone
+        return null;
     try {
-        new vm.Script(source, options);  // one that closes our block does not compile alone
-        return new vm.Script(
-            `${USE_STRICT.test(source) ? "'use strict'; " : ''}{ ` +
-            `let { ${functionNames(source).join()} } = ${SCOPE}; {\n${source}\n}}`,
-            { ...options, lineOffset: -1 });
+        const functions = /\b(?:var|function)\b/.test(source) ? findFunctions(source) : [];
+        return functions && new vm.Script(
+            `${isStrict(source) ? "'use strict'; " : ''}{ ` +
+            `let { ${[...NODE_NAMES, ...functions]} } = ${SCOPE}; {\n${source}\n}}`,
+            { filename, importModuleDynamically: USE_MAIN_LOADER, lineOffset: -1 });
     } catch {
         return null;
     }
@@ -136,21 +197,21 @@ function checkJson(key, value) {
     const type = typeof value;
 
     if (type === 'function' || type === 'symbol' || (type === 'number' && !isFinite(value)) ||
-        (type === 'undefined' && Array.isArray(this)))
-        throw new TypeError();
-    if (type === 'object' && value !== null && !Array.isArray(value) &&
-        Object.keys(value).length === 0 &&
-        getPrototypeOf(value) !== null && getPrototypeOf(value) !== Object.prototype)
-        throw new TypeError();
+        (type === 'undefined' && isArray(this)))
+        throw null;
+    if (type === 'object' && value !== null && !isArray(value) &&
+        keys(value).length === 0 &&
+        getPrototypeOf(value) !== null && getPrototypeOf(value) !== objectPrototype)
+        throw null;
     return value;
 }
 
 function toJson(value) {
     try {
-        const json = JSON.stringify(value);
+        const json = stringify(value);
         if (json === undefined || json.length > RETURN_MAX)
             return '';
-        JSON.stringify(value, checkJson);
+        stringify(value, checkJson);
         return json;
     } catch {
         return '';
@@ -164,52 +225,84 @@ function cut(text) {
 // This runs the user's code (inspect and toJSON do), and nothing it does may fail the job.
 function report(value) {
     try {
-        let text = Buffer.from(require('util').inspect(value));
+        let text = Buffer.from(inspect(value));
         let json = Buffer.from(toJson(value));
 
         if (text.length + json.length > RETURN_MAX)
             json = Buffer.alloc(0);
         if (text.length > RETURN_MAX)
             text = cut(text);
-        fs.writeFileSync(RETURN_FILE,
-            Buffer.concat([Buffer.from(`${text.length} ${json.length}\n`), text, json]),
-            { flag: fs.constants.O_WRONLY | fs.constants.O_TRUNC });
+        const data = Buffer.concat([Buffer.from(`${text.length} ${json.length}\n`), text, json]);
+        const fd = openSync(RETURN_FILE, RETURN_FLAGS);
+        for (let written = 0; written < data.length;)
+            written += writeSync(fd, data, written);
     } catch {}
 }
 
 // When the main script is done: its value is what it is when the event loop is done too, and that
 // of a promise what it has resolved to by then.
 function reportAtExit(value) {
-    const { inspect, types } = require('util');
     let result = value;
-    const keep = resolved => { result = resolved; };
+    let waits = false;
+    const settle = () => {
+        try {
+            // A rejected one stays as unhandled as it is.
+            if (waits && !/^Promise \{\s+<rejected>/.test(inspect(value)))
+                apply(promiseThen, value, [resolved => { result = resolved; }, () => {}]);
+        } catch {}
+        waits = false;
+    };
 
     if (value === undefined || value === 'use strict')
         return;
-    if (types.isPromise(value)) {
-        result = undefined;
-        process.once('beforeExit', () => {
-            try {
-                // A rejected one stays as unhandled as it is.
-                if (!/^Promise \{\s+<rejected>/.test(inspect(value)))
-                    Reflect.apply(promiseThen, value, [keep, () => {}]);
-            } catch {}
+    try {
+        if (isPromise(value)) {
+            result = undefined;
+            waits = true;
+            listen('beforeExit', settle);
+        }
+        listen('exit', code => {
+            if (code === 0 && result !== undefined)
+                report(result);
         });
-    }
-    process.once('exit', code => {
-        if (code === 0 && result !== undefined)
-            report(result);
-    });
+    } catch {}
 }
 
-// Gives a function to call in place of module._compile(). It is Object.defineProperty(): in reading
-// "value" off its descriptor it runs the script, and it keeps the completion value.
+// Gives the native function below script.runInThisContext(), bound to the arguments that vm calls
+// it with: node aborts on others, and they differ between its versions. Stack traces show the frame
+// of vm, but none for a native function. It is nothing that node documents: where vm does not call
+// it in this way, the script stops at SCOPE, which is not there yet, and undefined is returned.
+function bindNativeRun(script) {
+    const prototype = getPrototypeOf(vm.Script.prototype);
+    const native = getOwnPropertyDescriptor(prototype, 'runInContext');
+    let run;
+
+    if (!native)
+        return undefined;
+    try {
+        prototype.runInContext = (...args) => { run = native.value.bind(script, ...args); };
+        script.runInThisContext({ displayErrors: false });
+    } catch {
+    } finally {
+        defineProperty(prototype, 'runInContext', native);
+    }
+    return run;
+}
+
+// The same with a frame of vm's in the script's stack traces. Throws where not even that works.
+function bindRun(script) {
+    vm.runInThisContext('');
+    return () => script.runInThisContext({ displayErrors: false });
+}
+
+// Gives a function to call in place of module._compile(). It is Reflect.apply(): in reading what to
+// call reportAtExit() with it runs the script, and it too has no frame in a stack trace.
 function makeRunner(module, compileModule) {
     const filename = module.filename;
     const scope = compileModule.call(module,
         `return { __proto__: null, ${NODE_NAMES}, load: url => import(url) }`, filename);
     const { load } = scope;
-    const source = fs.readFileSync(filename, 'utf8');
+    const source = readFileSync(filename, 'utf8');
     const script = compile(source, filename);
 
     if (!script && !DETECTS_MODULES && hasModuleSyntax(source))
@@ -219,9 +312,7 @@ function makeRunner(module, compileModule) {
     if (USE_MAIN_LOADER && /\bimport\b/.test(source))
         useUpWarning();
 
-    const run = script.runInThisContext.bind(script, { displayErrors: false });
-    const result = { value: undefined };
-
+    const run = bindNativeRun(script) ?? bindRun(script);
     delete scope.load;
     defineProperty(globalThis, SCOPE, {
         configurable: true,
@@ -230,8 +321,7 @@ function makeRunner(module, compileModule) {
             return scope;
         },
     });
-    process.nextTick(() => reportAtExit(result.value));
-    return defineProperty.bind(null, result, 'value', defineProperty({}, 'value', { get: run }));
+    return apply.bind(null, reportAtExit, null, defineProperty({ length: 1 }, 0, { get: run }));
 }
 
 // Waits for node to compile the main module, and is gone by the time that its code runs.
@@ -245,7 +335,11 @@ function hookMain() {
             if (this.id !== '.')
                 return native.value;
             defineProperty(Module.prototype, '_compile', native);
-            return makeRunner(this, native.value);
+            try {
+                return makeRunner(this, native.value);
+            } catch {
+                return native.value;
+            }
         },
     });
 }

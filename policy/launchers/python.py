@@ -15,8 +15,11 @@ import io
 import os
 import sys
 
+# The functions below keep to these when the script replaces some.
+builtins, __builtins__ = __builtins__, vars(__builtins__).copy()
+
 RETURN_FILE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/return"
-RETURN_MAX = 1 << 20
+RETURN_MAX = (1 << 20) - 64  # of a file of 1 MiB, what is left to all but its first line
 FUTURE_FLAGS = 0x1FE0000  # every CO_FUTURE_* of code objects
 RESUME, NOP = 151, 9  # opcodes of python 3.11 and 3.12
 
@@ -24,12 +27,15 @@ RESUME, NOP = 151, 9  # opcodes of python 3.11 and 3.12
 def hide(function):
     """Keep the function's frames out of tracebacks and of f_back.
 
+    Where a frame cannot be hidden, as from faulthandler and profilers, its file is "<sandbox>".
+
     A frame counts as begun once it is past RESUME, so one without RESUME never does. Other pythons
     number their opcodes in other ways: there the frames of run() stay visible.
     """
-    code = function.__code__
+    code = function.__code__.replace(co_filename="<sandbox>")
     if sys.version_info[:2] in ((3, 11), (3, 12)) and code.co_code[0] == RESUME:
-        function.__code__ = code.replace(co_code=bytes((NOP, 0)) + code.co_code[2:])
+        code = code.replace(co_code=bytes((NOP, 0)) + code.co_code[2:])
+    function.__code__ = code
     return function
 
 
@@ -68,7 +74,7 @@ def load(path):
 def new_main(path):
     main = type(sys)("__main__")
     main.__annotations__ = {}
-    main.__builtins__ = __builtins__
+    main.__builtins__ = builtins
     main.__cached__ = None
     main.__file__ = path
     main.__loader__ = type(__loader__)("__main__", path)
@@ -95,10 +101,12 @@ def show(error):
         sys.__excepthook__(type(error), error, traceback)
 
 
+@hide
 def refuse(value):
     raise TypeError
 
 
+@hide
 def to_json(value):
     """json.dumps() without importing json, which takes as long as the whole of python's start."""
     if value is True or value is False:
@@ -118,9 +126,9 @@ def to_json(value):
 @hide
 def report(value, pid):
     """Write the value. Its repr is the user's code, and nothing that does may fail the job."""
-    if os.getpid() != pid:
-        return
     try:
+        if os.getpid() != pid:
+            return
         text = repr(value).encode("utf-8", "backslashreplace")
         try:
             json = to_json(value).encode()
@@ -162,8 +170,11 @@ def run(*_):
         raise SystemExit(1)
     if value is not None:
         # After the threads have ended and before the handlers that the script registered.
-        import atexit
-        atexit.register(report, value, pid)
+        try:
+            import atexit
+            atexit.register(report, value, pid)
+        except Exception:
+            pass
     raise SystemExit(0)
 
 

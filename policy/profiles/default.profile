@@ -13,7 +13,7 @@ Loopback=yes
 WallTimeSec=30s
 MaxWallTimeSec=10min
 
-# CPU time of all processes together; empty for no limit but the wall time.
+# CPU time of all processes together; empty for the maximum.
 CPUTimeSec=
 MaxCPUTimeSec=10min
 

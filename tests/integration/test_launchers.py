@@ -79,7 +79,7 @@ def parse_return(data):
     header, rest = data.split(b"\n", 1)
     assert re.fullmatch(rb"\d+ \d+", header)
     n_text, n_json = map(int, header.split())
-    assert len(rest) == n_text + n_json <= RETURN_MAX
+    assert len(rest) == n_text + n_json and len(data) <= RETURN_MAX
     return rest[:n_text].decode(), rest[n_text:].decode() or None
 
 
@@ -288,6 +288,27 @@ def test_python_without_value(box, code):
     assert (result.stderr, result.code, result.value) == ("", 0, None)
 
 
+@pytest.mark.parametrize("code", [
+    "import faulthandler, os\nfaulthandler.enable(all_threads=False)\nos.kill(os.getpid(), 11)",
+    "import sys\nsys.setprofile(lambda frame, *_: sys.__stderr__.write(frame.f_code.co_filename + '\\n'))\n{'a': 1}",
+    "import sys\nsys.settrace(lambda frame, *_: sys.__stderr__.write(frame.f_code.co_filename + '\\n'))\n{'a': 1}",
+])
+def test_python_names_no_file_of_the_launcher(box, code):
+    result = box.run("python", code)
+    assert "main.py" in result.stderr or result.value
+    assert "launchers" not in result.stderr
+
+
+@pytest.mark.parametrize("code", [
+    "import builtins\nfor name in ('eval', 'repr', 'open', 'type', 'vars', 'len'): delattr(builtins, name)\n5",
+    "import os\nos.getpid = os.open = lambda *a: 1 / 0\n5",
+    "import sys\nsys.modules['atexit'] = None\n5",
+    "import builtins\nbuiltins.__import__ = lambda *a: 1 / 0\n5",
+])
+def test_python_survives_spoilt_modules(box, code):
+    assert box.run("python", code).output() == ("", "", 0)
+
+
 def test_python_value_is_that_of_one_process(box):
     result = box.run("python", "import os\npid = os.fork()\nif pid: os.wait()\n'parent' if pid else 'child'")
     assert result.value == ("'parent'", '"parent"')
@@ -311,6 +332,18 @@ def test_large_value(box, runtime, code):
     assert len(text.encode()) > 800000
 
 
+@pytest.mark.parametrize("size", range((1 << 20) - 68, (1 << 20) + 2, 6))
+@pytest.mark.parametrize("runtime, code", [
+    ("python", "class C:\n    def __repr__(self): return 'x' * {}\nC()"),
+    pytest.param("javascript", "({{ [Symbol.for('nodejs.util.inspect.custom')]: () => 'x'.repeat({}), a() {{}} }})",
+                 marks=needs_node),
+    pytest.param("javascript-bare", "'x'.repeat({} - 2)", marks=needs_node),
+])
+def test_return_file_fits(box, runtime, code, size):
+    text, _ = box.run(runtime, code.format(size)).value  # which looks at the size of the file
+    assert len(text.encode()) > RETURN_MAX - 80
+
+
 @pytest.mark.parametrize("runtime, code", [
     ("python", "print(1)\n2"),
     pytest.param("javascript", "console.log(1); 2", marks=needs_node),
@@ -326,11 +359,17 @@ def test_return_file_that_cannot_be_written(box, runtime, code):
 
 # JavaScript: as node itself
 
-def without_frames(text):
-    """What node prints, without node's own frames and with one name for the script's outermost one."""
-    text = re.sub(r"\.\.\. \d+ lines matching", "... lines matching", text)
-    lines = [re.sub(r"Object\.<anonymous> \((.*)\)$", r"\1", line) for line in text.splitlines()]
-    return [line for line in lines if not re.match(r" +at .*(\(node:|node:internal|\(<anonymous>\))", line)]
+# So long that a stack is whole: node's has the one more frame that without_compile() leaves out.
+NODE_STACKS = {"NODE_OPTIONS": "--stack-trace-limit=40"}
+
+
+def without_compile(text):
+    """What node prints, without its compiling of the script and with one name for the script's outermost frame."""
+    text = re.sub(r".*\n( +\.\.\.) \d+ (lines matching)", r"\1 \2", text)  # the first of those lines is that frame
+    text = re.sub(r" +at Module\._compile \(node:internal/modules/cjs/loader:.*\)\n", "", text)
+    # import() has a branch for scripts in node's function.
+    text = re.sub(r"(importModuleDynamicallyCallback \(node:internal/modules/esm/utils):\d+:\d+", r"\1", text)
+    return re.sub(r"(?m)( at )Object\.<anonymous> \((.*)\)$", r"\1\2", text)
 
 
 JAVASCRIPT_AS_NATIVE = {
@@ -359,6 +398,11 @@ module.exports = 5;
     "uncaughtException": "process.on('uncaughtException', e => console.log('seen', e.message)); throw Error('x')",
     "async function": "(async () => { await null; throw new Error('in async') })()",
     "strict": "'use strict'; undeclared = 4",
+    "strict after slashes": "/" * 60 + "\n'use strict'; undeclared = 4",
+    "strict after another directive": "'use asm'; /**/ 'use strict'\nundeclared = 4",
+    "strict without a semicolon": "'use strict'\nconsole.log((function () { return this })())  // end",
+    "not a directive": "'use strict'.length; undeclared = 4; console.log(undeclared)",
+    "strict in a function": "(function () { 'use strict' })(); undeclared = 4; console.log(undeclared)",
     "strict after a comment": "/* c */ // d\n'use strict'\nconsole.log((function () { return this })())",
     "not strict": "/* */ 1; 'use strict'; x = 4; console.log(x)",
     "hashbang": "#!/usr/bin/node\nthrow new Error('line 2')",
@@ -374,6 +418,15 @@ module.exports = 5;
     "await in a function": "function f() { await g() }",
     "var module": "var module = module; function require() {} console.log(typeof module)",
     "var crypto": "var crypto = require('crypto'); console.log(typeof crypto.createHash)",
+    "var process": "var process = { env: {} }; console.log(typeof globalThis.process.exit); 1",
+    "var of a global in a pattern": "for (var i = 0, { a: URL } = { a: 1 }; i < 2; i++);\n"
+                                    "console.log(URL, globalThis.URL)",
+    "function of a global in a block": "if (process) { function fetch() {} }\nconsole.log(fetch, globalThis.fetch)",
+    "function in a block": "if (process) { function f() { return 1 } }\nconsole.log(f())",
+    "functions that are variables": "const f = function f() {}, g = class { h() { function i() {} } };\n"
+                                    "console.log(f, typeof i)",
+    "const process": "const process = require('process'), { URL } = require('url'); console.log(typeof process.exit)",
+    "process replaced": "process = { env: {} }; console.log('a'); 1",
     "const crypto": "const crypto = require('crypto'); console.log(typeof crypto.createHash)",
     "order": "setImmediate(() => console.log(4)); process.nextTick(() => console.log(2)); "
              "Promise.resolve().then(() => console.log(3)); console.log(1)",
@@ -398,11 +451,124 @@ def test_javascript_does_as_native(box, name):
     (box.box / "lib.js").write_text("exports.x = 1\n")
     (box.box / "lib.mjs").write_text("export default typeof require\n")
     code = JAVASCRIPT_AS_NATIVE[name]
-    expected = box.run("javascript", code, "a b", "-c", native=True)
-    result = box.run("javascript", code, "a b", "-c")
+    expected = box.run("javascript", code, "a b", "-c", native=True, env=NODE_STACKS)
+    result = box.run("javascript", code, "a b", "-c", env=NODE_STACKS)
     assert (result.stdout, result.code) == (expected.stdout, expected.code)
-    assert without_frames(result.stderr) == without_frames(expected.stderr)
+    assert without_compile(result.stderr) == without_compile(expected.stderr)
     assert "launchers" not in result.stderr and "__sandbox" not in result.stderr
+
+
+# The files of the frames, all of them node's, that may be below those of a script.
+FILES_BELOW = {
+    "node:internal/modules/cjs/loader", "node:internal/modules/run_main", "node:internal/main/run_main_module",
+}
+
+
+@needs_node
+@pytest.mark.parametrize("code, stdout, stderr", [
+    ("throw new Error('x')", "", "{0}:1\nthrow new Error('x')\n^\n\nError: x\n    at {0}:1:7\n{1}"),
+    ("function f() {\n  throw new Error('x')\n}\nf()", "",
+     "{0}:2\n  throw new Error('x')\n  ^\n\nError: x\n    at f ({0}:2:9)\n    at {0}:4:1\n{1}"),
+    ("Promise.reject(new Error('x'))", "",
+     "{0}:1\nPromise.reject(new Error('x'))\n               ^\n\nError: x\n    at {0}:1:16\n{1}"),
+    ("console.log(new Error('x').stack)", "Error: x\n    at {0}:1:13\n{1}", ""),
+    ("const f = () => new Error('x').stack\nconsole.log(f())",
+     "Error: x\n    at f ({0}:1:17)\n    at {0}:2:13\n{1}", ""),
+    ("Promise.reject(new Error('x')).catch(e => console.log(e.stack))", "Error: x\n    at {0}:1:16\n{1}", ""),
+    ("process.on('uncaughtException', e => console.log(e.stack)); throw new Error('x')",
+     "Error: x\n    at {0}:1:67\n{1}", ""),
+    ("Error.prepareStackTrace = (e, sites) => [e, ...sites].join('\\n    at ')\nconsole.log(new Error('x').stack)",
+     "Error: x\n    at {0}:2:13\n{1}", ""),
+])
+def test_javascript_stacks(box, code, stdout, stderr):
+    native = box.run("javascript", "console.log(new Error().stack)", native=True).stdout
+    below = re.search(r" at Module\._compile .*\n((?s:.*))", native)[1]
+    assert set(re.findall(r"node:[^:]+", below)) <= FILES_BELOW
+    result = box.run("javascript", code)
+    printed = re.sub(r"\nNode\.js v[\d.]+\n$", "", result.stderr)
+    main = box.box / "main.js"
+    assert (result.stdout, printed) == (stdout.format(main, below), stderr.format(main, below))
+
+
+@needs_node
+@pytest.mark.parametrize("code", [
+    "/" * 100 + "\n1", "//\n" * 200000 + "1", "/*" + "*" * 1000000 + "*/ 1", "/*\n" * 100000 + "*/ 1",
+    "\n" * 1000000 + "1",
+    "'" + "var " * 200000 + "'; 1", "'" + "function " * 200000 + "'; 1", "'" + "function" + " " * 1000000 + "'; 1",
+    "//" * 500000 + "\n'use strict'; 1", "'use strict'; /* " + "with " * 200000 + "*/ 1",
+])
+def test_javascript_source_takes_no_time_to_look_at(box, code):
+    start = time.monotonic()
+    assert box.run("javascript", code).value == ("1", "1")
+    assert time.monotonic() - start < 5
+
+
+SPOILERS = [
+    "process = { env: {} };", "process.once = process.on = () => { console.log('mine') };",
+    "process.emit = () => { throw 1 };", "require('util').types.isPromise = () => { throw 1 };",
+    "require('util').inspect = () => { throw 1 };", "JSON.stringify = Array.isArray = Object.keys = () => { throw 1 };",
+    "require('fs').openSync = require('fs').writeFileSync = () => { throw 1 };", "Buffer.from = () => { throw 1 };",
+    "Reflect.apply = Function.prototype.call = Function.prototype.bind = () => { throw 1 };",
+    "require('module').prototype.require = require('module')._load = () => { throw 1 };",
+    "RegExp.prototype.exec = RegExp.prototype.test = String.prototype.replace = () => { throw 1 };",
+    "Promise.prototype.then = () => { throw 1 };", "Object.prototype.get = Object.prototype.value = () => { throw 1 };",
+    "Array.prototype[Symbol.iterator] = () => { throw 1 };", "Object = Symbol = Buffer = Reflect = JSON = undefined;",
+]
+
+
+@needs_node
+@pytest.mark.parametrize("value", ["1", "Promise.resolve(1)", "(async () => 1)()"])
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_javascript_survives_spoilt_globals(box, spoiler, value):
+    code = f"{spoiler} {value}"
+    expected = box.run("javascript", code, native=True)
+    assert box.run("javascript", code).output() == expected.output()
+
+
+@needs_node
+@pytest.mark.parametrize("spoiler", SPOILERS[:1] + SPOILERS[3:7])
+def test_javascript_value_in_spite_of_spoilt_globals(box, spoiler):
+    assert box.run("javascript", f"{spoiler} ({{ a: [1] }})").value == ("{ a: [ 1 ] }", '{"a":[1]}')
+
+
+HIDDEN_RUN = """
+const vm = require('vm');
+const prototype = Object.getPrototypeOf(vm.Script.prototype);
+const native = Object.getOwnPropertyDescriptor(prototype, 'runInContext');
+const { runInThisContext } = vm.Script.prototype;
+function restored(...args) {
+    const now = Object.getOwnPropertyDescriptor(prototype, 'runInContext');
+    Object.defineProperty(prototype, 'runInContext', native);
+    try {
+        return runInThisContext.apply(this, args);
+    } finally {
+        delete prototype.runInContext;
+        if (now)
+            Object.defineProperty(prototype, 'runInContext', now);
+    }
+}
+"""
+
+
+@needs_node
+@pytest.mark.parametrize("change, value", [
+    ("vm.Script.prototype.runInThisContext = restored; delete prototype.runInContext;", ("4", "4")),
+    ("vm.Script.prototype.runInThisContext = restored;", ("4", "4")),
+    ("Object.setPrototypeOf(vm.Script.prototype, null);", None),
+    ("delete prototype.runInContext;", None),
+])
+def test_javascript_without_the_hidden_run(box, change, value):
+    preload = box.root / "preload.js"
+    preload.write_text(HIDDEN_RUN + change)
+    code = "console.log(typeof require, __sandbox()); function __sandbox() { return typeof __sandbox_scope__ }; 4"
+    result = box.run("javascript", code, env={"NODE_OPTIONS": f"-r {preload}"})
+    assert result.output() == ("function undefined\n", "", 0)
+    assert result.value == value
+    result = box.run("javascript", "\nthrow new Error('x')", env={"NODE_OPTIONS": f"-r {preload}"})
+    assert "main.js:2:7" in result.stderr and result.code == 1
+    code = "import('fs').then(m => console.log(typeof m.read))"
+    result = box.run("javascript", code, env={"NODE_OPTIONS": f"-r {preload}"})
+    assert result.output() == ("function\n", "", 0)
 
 
 @needs_node
@@ -491,6 +657,19 @@ def test_javascript_without_value(box, runtime, code):
 
 
 @needs_node
+@pytest.mark.parametrize("code", [
+    "f(1); function f(x) { return x }", "f(1)\nfunction f(x) { return g(x) }\nfunction g(x) { return x }",
+    "const { URL } = require('url'), process = require('process'); 1", "fetch(1); function fetch(x) { return x }",
+    "// the function if any, function fetch, function →, var URL\n1",
+    "é𝒳(1); function é𝒳(x) { return x }",
+    "'var process = 5'; (() => { var process = 1; return process })()",
+    "var x = 1; x", "var f = function fetch() { return 1 }; f()", "let g = 1; { function g() {} } g",
+])
+def test_node_value_of_declarations(box, code):
+    assert box.run("javascript", code).value == ("1", "1")
+
+
+@needs_node
 def test_node_value_of_import(box):
     (box.box / "lib.mjs").write_text("export default 6\n")
     value = box.run("javascript", "import('./lib.mjs').then(m => m.default)").value
@@ -541,7 +720,17 @@ def test_bare_has_nothing_of_the_host(box, expression):
 def test_bare_import_rejects(box):
     code = "import('fs').catch(e => { try { return e.constructor.constructor('return process')() } " \
         "catch (e) { return e.name } })"
-    assert box.run("javascript-bare", code).value == ("'EvalError'", '"EvalError"')
+    assert box.run("javascript-bare", code).value == ("'ReferenceError'", '"ReferenceError"')
+
+
+@needs_node
+@pytest.mark.parametrize("expression", [
+    "import('fs')", "eval(\"import('fs')\")", "Function(\"return import('fs')\")()", "import({ toString: () => 'fs' })",
+])
+def test_bare_import_error_is_the_contexts(box, expression):
+    code = f"{expression}.catch(e => [e instanceof TypeError, /launchers|node:/.test(e.stack), e.message])"
+    message = "Cannot import 'fs': there are no modules here"
+    assert box.run("javascript-bare", code).value[1] == json.dumps([True, False, message], separators=(",", ":"))
 
 
 @needs_node
@@ -578,6 +767,7 @@ def test_bare_console_methods_show_nothing(box):
      "{0}:2\n  throw new Error('x')\n  ^\n\nError: x\n    at f ({0}:2:9)\n    at {0}:4:1\n"),
     ("let x = ;\n", "{0}:1\nlet x = ;\n        ^\n\nSyntaxError: Unexpected token ';'\n"),
     ("import 'fs'", "{0}:1\nimport 'fs'\n^^^^^^\n\nSyntaxError: Cannot use import statement outside a module\n"),
+    ("\nimport('fs')", "TypeError: Cannot import 'fs': there are no modules here\n    at {0}:2:1\n"),
     ("throw 5", "Uncaught 5\n"),
     ("throw { a: 1 }", "Uncaught { a: 1 }\n"),
     ("throw new Proxy({}, { get() { throw 1 } })", "Uncaught error\n"),
