@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The client's side of the protocol, and the command line on top of it.
 noinst_LIBRARIES += client/lib/libclient.a client/ctl/libctl.a
 client_lib_libclient_a_SOURCES = client/lib/client.c client/lib/client.h

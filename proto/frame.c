@@ -118,9 +118,14 @@ int frame_reader_next(struct frame_reader *r, const uint8_t **ret_body, size_t *
         return 1;
 }
 
+size_t frame_reader_size(const struct frame_reader *r)
+{
+        return r->end - r->start;
+}
+
 bool frame_reader_partial(const struct frame_reader *r)
 {
-        return r->end > r->start;
+        return frame_reader_size(r) > 0;
 }
 
 void frame_header(uint8_t header[static FRAME_HEADER_SIZE], size_t body_size)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The wire protocol: the generated messages, frames, the budgeted allocator.
 noinst_LIBRARIES += proto/libproto.a
 nodist_proto_libproto_a_SOURCES = proto/sandboxd.pb-c.c proto/sandboxd.pb-c.h

@@ -6,20 +6,23 @@
 
 #include "client/ctl/json.h"
 
-/* The daemon may have to be started first, by its socket. */
+/* A busy host may take its time, a dead daemon closes the connection. */
 #define ANSWER_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
 int ctl_error(const struct ctl *ctl, const char *code, const char *field, const char *message)
 {
+        /* It may quote words of the command line, and names of files. */
+        _cleanup_free_ char *shown = text_untrusted(message);
+
         (void) fflush(stdout);
-        (void) fprintf(stderr, "sandboxctl: %s\n", message);
+        (void) fprintf(stderr, "sandboxctl: %s\n", shown);
         if (ctl->json) {
                 json_auto_t *object = json_new_object();
                 json_t *error = json_new_object();
 
                 json_set_text(error, "code", code);
                 json_set_text(error, "field", field ? field : "");
-                json_set_text(error, "message", message);
+                json_set_text(error, "message", shown);
                 json_set(object, "error", error);
                 json_show(object, stdout);
         }
@@ -76,8 +79,8 @@ static int explain_connect(const char *path, int error, struct error *e)
         case ENOENT:
         case ECONNREFUSED:
                 return error_set(e, error,
-                        "sandboxd is not running at %s: start it with 'systemctl "
-                        "start sandboxd.socket' or 'sandboxd --standalone'",
+                        "sandboxd is not running at %s: start it with "
+                        "'sudo sandboxd --standalone'",
                         path);
         case EACCES:
         case EPERM:

@@ -13,10 +13,11 @@
 
 enum ctl_exit {
         CTL_EXIT_OK = 0,
-        CTL_EXIT_FAILURE = 1,   /* doctor: something required is missing */
-        CTL_EXIT_USAGE = 2,     /* a verb or option that is none; of run: CTL_EXIT_REFUSED */
-        CTL_EXIT_REFUSED = 125, /* a request that was refused, or no daemon to take it */
-        CTL_EXIT_PIPE = 141,    /* nobody reads the output, as a shell shows SIGPIPE */
+        CTL_EXIT_FAILURE = 1,     /* doctor: something required is missing */
+        CTL_EXIT_USAGE = 2,       /* a verb or option that is none; of run: CTL_EXIT_REFUSED */
+        CTL_EXIT_REFUSED = 125,   /* a request that was refused, or no daemon to take it */
+        CTL_EXIT_PIPE = 141,      /* nobody reads the output, as a shell shows SIGPIPE */
+        CTL_EXIT_CANCELLED = 143, /* a signal ended it before the result was there */
 };
 
 struct ctl {

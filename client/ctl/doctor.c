@@ -90,8 +90,7 @@ static int examine(const struct ctl *ctl, struct findings *f)
                 ask_host(ctl, c, f, missing);
         else if (r == -ENOENT || r == -ECONNREFUSED)
                 findings_add(f, FINDING_WARNING, "sandboxd", "no job can run until it is",
-                        "systemctl start sandboxd.socket, or sandboxd --standalone",
-                        "not running at %s", ctl->socket_path);
+                        "sudo sandboxd --standalone", "not running at %s", ctl->socket_path);
         else
                 findings_add(f, FINDING_WARNING, "sandboxd", "you cannot run jobs",
                         "see what was found, and the log of sandboxd", "%s", e.text);

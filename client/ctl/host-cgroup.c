@@ -106,14 +106,18 @@ static bool is_disabled(const struct host *h, const char *name)
 static void check_missing(const struct host *h, enum controller c, struct findings *f)
 {
         const char *name = controllers[c].name;
+        bool allowed = h->allowed_missing && host_has_word(h->allowed_missing, name);
         char advice[96];
 
         if (is_disabled(h, name))
                 (void) snprintf(advice, sizeof(advice), "boot with cgroup_enable=%s", name);
+        else if (allowed)
+                (void) snprintf(advice, sizeof(advice),
+                        "enable it, and take %s out of AllowMissing= in sandboxd.conf", name);
         else
                 (void) snprintf(advice, sizeof(advice),
                         "enable it, or put AllowMissing=%s into sandboxd.conf", name);
-        if (h->allowed_missing && host_has_word(h->allowed_missing, name))
+        if (allowed)
                 findings_add(f, FINDING_WARNING, "controller",
                         "jobs run without this limit, as AllowMissing= allows", advice,
                         "%s is missing", name);

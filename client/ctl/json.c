@@ -1,22 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON output through jansson. Runs in sandboxctl. Never puts bytes into a string that are not
- * UTF-8, and never passes on JSON of a job that it has not parsed.
+ * UTF-8, and never passes on JSON of a job that jansson has not found valid.
  */
 #include "client/ctl/json.h"
 
+#include <ctype.h>
 #include <limits.h>
 
 #include "client/ctl/memory.h"
 
+static size_t show_flags(FILE *f)
+{
+        return JSON_ENCODE_ANY | (isatty(fileno(f)) ? JSON_INDENT(2) : JSON_COMPACT);
+}
+
 void json_show(const json_t *value, FILE *f)
 {
-        size_t flags = JSON_ENCODE_ANY | (isatty(fileno(f)) ? JSON_INDENT(2) : JSON_COMPACT);
-
         /* What stdio failed to write shows when main() flushes. */
-        if (json_dumpf(value, f, flags) < 0 && !ferror(f))
+        if (json_dumpf(value, f, show_flags(f)) < 0 && !ferror(f))
                 must(NULL);
         (void) fputc('\n', f);
+}
+
+void json_show_with(const json_t *value, const char *key, const char *text, FILE *f)
+{
+        _cleanup_free_ char *dump = must(json_dumps(value, show_flags(f)));
+        char mark[64];
+        char *place;
+
+        /* No string can pass for the key: a quote in one has a backslash before it, and the quote
+         * that ends one has no colon after it. */
+        (void) snprintf(mark, sizeof(mark), "\"%s\":", key);
+        place = strstr(dump, mark);
+        ASSERT(place);
+        place += strlen(mark);
+        place += strspn(place, " ");
+        ASSERT(strncmp(place, "null", 4) == 0);
+        *place = '\0';
+        (void) fprintf(f, "%s%s%s\n", dump, text, place + 4);
 }
 
 json_t *json_new_object(void)
@@ -101,12 +123,50 @@ void json_set_bytes(json_t *object, const char *key, const void *data, size_t si
         json_set(object, base64_key, json_string(base64));
 }
 
-json_t *json_parse_untrusted(const void *text, size_t size)
+/* The length of the string that starts at p, with its quotes; size when it does not end. */
+static size_t string_length(const char *p, size_t size)
 {
-        json_t *value;
+        for (size_t i = 1; i < size; i++)
+                if (p[i] == '\\')
+                        i++;
+                else if (p[i] == '"')
+                        return i + 1;
+        return size;
+}
 
-        if (size == 0)
-                return json_null();
-        value = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-        return value ? value : json_null();
+/* Copies text to shown without blanks, and to probe with at most two digits of each run: JSON has
+ * numbers of any size, jansson has not, and for the grammar two digits are as good as all. Both get
+ * room for the whole text. -ELOOP when it nests too deep. */
+static int copy_tokens(const char *text, size_t size, char *shown, char *probe)
+{
+        size_t depth = 0, digits = 0, n;
+
+        for (const char *end = text + size; text < end; text += n) {
+                n = *text == '"' ? string_length(text, (size_t) (end - text)) : 1;
+                digits = isdigit((unsigned char) *text) ? digits + 1 : 0;
+                if (digits <= 2)
+                        probe = mempcpy(probe, text, n);
+                if (!strchr(" \t\r\n", *text))
+                        shown = mempcpy(shown, text, n);
+                if (*text == '[' || *text == '{')
+                        depth++;
+                else if ((*text == ']' || *text == '}') && depth > 0)
+                        depth--;
+                if (depth > JSON_DEPTH_MAX)
+                        return -ELOOP;
+        }
+        *shown = *probe = '\0';
+        return 0;
+}
+
+char *json_minify_untrusted(const void *text, size_t size)
+{
+        _cleanup_free_ char *shown = must(malloc(size + 1)), *probe = must(malloc(size + 1));
+        json_auto_t *value = NULL;
+
+        /* So that the copies are strings. */
+        if (size == 0 || memchr(text, '\0', size) || copy_tokens(text, size, shown, probe) < 0)
+                return NULL;
+        value = json_loads(probe, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        return value ? TAKE_PTR(shown) : NULL;
 }

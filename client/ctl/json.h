@@ -12,6 +12,9 @@
 
 /* Prints one value and a line break on f: indented for a terminal, compact for a program. */
 void json_show(const json_t *value, FILE *f);
+/* The same with text, which is JSON, in place of the null that is the value at key: no other key in
+ * value is named so. */
+void json_show_with(const json_t *value, const char *key, const char *text, FILE *f);
 
 json_t *json_new_object(void);
 json_t *json_new_array(void);
@@ -28,5 +31,9 @@ void json_set_bool(json_t *object, const char *key, bool value);
 /* Bytes: key with a string, which may hold NUL; key + "_base64" when they are not UTF-8. */
 void json_set_bytes(json_t *object, const char *key, const void *data, size_t size);
 
-/* The value that JSON text of a job stands for; null when the text is not one valid value. */
-json_t *json_parse_untrusted(const void *text, size_t size);
+/* Deeper than this a reader of what we print may fail: some end at 256. */
+#define JSON_DEPTH_MAX 128
+
+/* JSON text of a job without its blanks, numbers and strings as they were written; to be freed. NULL
+ * when it is not one valid value in UTF-8, or nested deeper than JSON_DEPTH_MAX. */
+char *json_minify_untrusted(const void *text, size_t size);

@@ -53,45 +53,49 @@ static void print_help(FILE *f)
                 f);
 }
 
-static int usage_error(const char *message)
+static int usage_error(const struct ctl *ctl, const char *message)
 {
-        (void) fprintf(stderr, "sandboxctl: %s\n", message);
+        (void) ctl_error(ctl, "INVALID_ARGUMENT", NULL, message);
         return CTL_EXIT_USAGE;
 }
 
-static int unknown_verb(const char *name)
+static int unknown_verb(const struct ctl *ctl, const char *name)
 {
         struct error e;
 
         (void) error_set(&e, -EINVAL, "there is no verb '%s': see 'sandboxctl help'", name);
-        return usage_error(e.text);
+        return usage_error(ctl, e.text);
 }
 
 int ctl_parse_plain(struct ctl *ctl, const char *help, int argc, char **argv)
 {
         static const struct option options[] = { CTL_LONG_OPTIONS, {} };
-        struct error e;
-        int option, r;
+        struct error e, found;
+        int option, r = 0;
 
-        while ((option = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+        /* Of several mistakes the first is told, with --json also when that comes after it. */
+        while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+                int q;
+
                 if (option == 'h') {
                         (void) fputs(help, stdout);
                         return 1;
                 }
                 if (option == ':' || option == '?')
-                        r = ctl_bad_option(option, argv, argv[0], &e);
+                        q = ctl_bad_option(option, argv, argv[0], &found);
                 else
-                        r = ctl_take_option(ctl, option, optarg, &e);
-                if (r < 0)
-                        goto fail;
+                        q = ctl_take_option(ctl, option, optarg, &found);
+                if (q < 0 && r == 0) {
+                        r = q;
+                        e = found;
+                }
         }
-        if (optind == argc)
-                return 0;
-        (void) error_set(&e, -EINVAL, "%s takes no argument: leave out '%s'", argv[0],
-                argv[optind]);
-fail:
-        (void) usage_error(e.text);
-        return -EINVAL;
+        if (r == 0 && optind < argc)
+                r = error_set(&e, -EINVAL, "%s takes no argument: leave out '%s'", argv[0],
+                        argv[optind]);
+        if (r < 0)
+                (void) usage_error(ctl, e.text);
+        return r;
 }
 
 int verb_help(struct ctl *ctl, int argc, char **argv)
@@ -104,7 +108,7 @@ int verb_help(struct ctl *ctl, int argc, char **argv)
         }
         verb = find_verb(argv[1]);
         if (!verb)
-                return unknown_verb(argv[1]);
+                return unknown_verb(ctl, argv[1]);
         if (verb->help)
                 (void) fputs(verb->help, stdout);
         else
@@ -120,9 +124,12 @@ static int parse_globals(struct ctl *ctl, int argc, char **argv, struct error *e
                 { "version", no_argument, NULL, 'V' },
                 {},
         };
-        int option, r;
+        struct error found;
+        int option, r = 0;
 
         while ((option = getopt_long(argc, argv, "+:hV", options, NULL)) != -1) {
+                int q;
+
                 if (option == 'h') {
                         print_help(stdout);
                         return 1;
@@ -132,13 +139,15 @@ static int parse_globals(struct ctl *ctl, int argc, char **argv, struct error *e
                         return 1;
                 }
                 if (option == ':' || option == '?')
-                        r = ctl_bad_option(option, argv, NULL, e);
+                        q = ctl_bad_option(option, argv, NULL, &found);
                 else
-                        r = ctl_take_option(ctl, option, optarg, e);
-                if (r < 0)
-                        return r;
+                        q = ctl_take_option(ctl, option, optarg, &found);
+                if (q < 0 && r == 0) {
+                        r = q;
+                        *e = found;
+                }
         }
-        return 0;
+        return r;
 }
 
 /* A closed stdin, stdout or stderr must not become the number of some other file. Read-only, so
@@ -176,7 +185,7 @@ int main(int argc, char **argv)
         (void) signal(SIGPIPE, SIG_IGN);
         r = parse_globals(&ctl, argc, argv, &e);
         if (r < 0)
-                return usage_error(e.text);
+                return finish(usage_error(&ctl, e.text));
         if (r > 0)
                 return finish(CTL_EXIT_OK);
         if (optind == argc) {
@@ -185,7 +194,7 @@ int main(int argc, char **argv)
         }
         verb = find_verb(argv[optind]);
         if (!verb)
-                return unknown_verb(argv[optind]);
+                return finish(unknown_verb(&ctl, argv[optind]));
         argc -= optind;
         argv += optind;
         optind = 0; /* getopt_long() starts anew */

@@ -14,6 +14,25 @@ const char profiles_help[] =
         "List the profiles that 'run --profile' takes, and for each limit its default\n"
         "and the most that a job may ask for.\n";
 
+/* A newer daemon may have limits that this sandboxctl has no name for. */
+static int find_limit(const char *field)
+{
+        for (int i = 0; i < _LIMIT_COUNT; i++)
+                if (streq(limit_table[i].field, field))
+                        return i;
+        return -ENOENT;
+}
+
+/* What a job gets: where the profile names no default but a maximum, the maximum. */
+static uint64_t default_in_force(const Sandboxd__V1__LimitInfo *info)
+{
+        int limit = find_limit(info->field);
+
+        if (limit >= 0 && limit_table[limit].optional && info->default_value == 0)
+                return info->maximum;
+        return info->default_value;
+}
+
 static json_t *profile_json(const Sandboxd__V1__ProfileInfo *info)
 {
         json_t *object = json_new_object(), *limits = json_new_object();
@@ -23,7 +42,7 @@ static json_t *profile_json(const Sandboxd__V1__ProfileInfo *info)
         for (size_t i = 0; i < info->n_limits; i++) {
                 json_t *limit = json_new_object();
 
-                json_set_number(limit, "default", info->limits[i]->default_value);
+                json_set_number(limit, "default", default_in_force(info->limits[i]));
                 json_set_number(limit, "maximum", info->limits[i]->maximum);
                 json_set(limits, info->limits[i]->field, limit);
         }
@@ -38,15 +57,6 @@ static void show_json(const Sandboxd__V1__ProfileList *list)
         for (size_t i = 0; i < list->n_profiles; i++)
                 json_append(array, profile_json(list->profiles[i]));
         json_show(array, stdout);
-}
-
-/* A newer daemon may have limits that this sandboxctl has no name for. */
-static int find_limit(const char *field)
-{
-        for (int i = 0; i < _LIMIT_COUNT; i++)
-                if (streq(limit_table[i].field, field))
-                        return i;
-        return -ENOENT;
 }
 
 static void add_value(struct table *t, int limit, uint64_t value)
@@ -66,7 +76,7 @@ static void add_row(struct table *t, const Sandboxd__V1__LimitInfo *info)
 
         table_add_format(t, STYLE_NONE, "  %s", info->field);
         table_add(t, STYLE_NONE, option ? option : "-");
-        add_value(t, limit, info->default_value);
+        add_value(t, limit, default_in_force(info));
         /* 0 stands for "no maximum" here, whatever it stands for as a value. */
         if (info->maximum == 0)
                 table_add(t, STYLE_NONE, "none");

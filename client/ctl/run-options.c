@@ -43,7 +43,7 @@ static const struct option long_options[] = {
 static const char *const unit_forms[] = {
         [LIMIT_UNIT_USEC] = "a time: use a number with us, ms, s, min or h, such as 5s",
         [LIMIT_UNIT_BYTES] = "a size: use a number with K, M or G, such as 256M",
-        [LIMIT_UNIT_PERCENT] = "a number of CPUs: use one such as 0.5",
+        [LIMIT_UNIT_PERCENT] = "a number of CPUs: use one such as 0.5, or 50%",
         [LIMIT_UNIT_COUNT] = "a whole number: use one such as 64",
 };
 
@@ -55,7 +55,7 @@ static char *format_value(enum limit_id id, uint64_t value, char buf[static LIMI
         return buf;
 }
 
-/* A value as the option takes it: --cpus counts CPUs where a profile has percent. */
+/* A value as the option takes it: --cpus counts CPUs, and takes the percent of a profile too. */
 static int parse_value(enum limit_id id, const char *text, uint64_t *ret)
 {
         const struct limit_info *info = &limit_table[id];
@@ -70,7 +70,7 @@ static int parse_value(enum limit_id id, const char *text, uint64_t *ret)
                 return -EINVAL;
         if (info->unit != LIMIT_UNIT_PERCENT)
                 return limit_parse(id, text, ret);
-        r = parse_cpus(text, &v);
+        r = strchr(text, '%') ? parse_percent(text, &v) : parse_cpus(text, &v);
         if (r < 0)
                 return r;
         if (v < info->least || v > info->most)
@@ -84,6 +84,7 @@ static int parse_limits(struct run_options *o, const char **ret_field, struct er
         for (int i = 0; i < _LIMIT_COUNT; i++) {
                 const struct limit_info *info = &limit_table[i];
                 const char *text = o->limit_text[i];
+                const char *none = info->optional ? ", or none" : "";
                 char least[LIMIT_TEXT_MAX], most[LIMIT_TEXT_MAX];
                 int r;
 
@@ -94,12 +95,12 @@ static int parse_limits(struct run_options *o, const char **ret_field, struct er
                         continue;
                 *ret_field = info->field;
                 if (r == -ERANGE)
-                        return error_set(e, -EINVAL, "%s '%s' is out of range: use %s to %s",
+                        return error_set(e, -EINVAL, "%s '%s' is out of range: use %s to %s%s",
                                 info->option, text,
                                 format_value((enum limit_id) i, info->least, least),
-                                format_value((enum limit_id) i, info->most, most));
-                return error_set(e, -EINVAL, "%s '%s' is not %s", info->option, text,
-                        unit_forms[info->unit]);
+                                format_value((enum limit_id) i, info->most, most), none);
+                return error_set(e, -EINVAL, "%s '%s' is not %s%s", info->option, text,
+                        unit_forms[info->unit], none);
         }
         return 0;
 }
@@ -202,6 +203,11 @@ static int take_arguments(struct run_options *o, int argc, char **argv, const ch
 {
         bool command = !o->language || streq(o->language, "command");
 
+        if (o->language && o->language[0] == '\0') {
+                *ret_field = "runtime";
+                return error_set(e, -EINVAL,
+                        "--language is empty: name one that 'sandboxctl runtimes' lists");
+        }
         if (command && o->source == RUN_SOURCE_TEXT) {
                 *ret_field = "runtime";
                 return error_set(e, -EINVAL,
@@ -233,21 +239,29 @@ static int take_arguments(struct run_options *o, int argc, char **argv, const ch
 int run_options_parse(struct run_options *o, struct ctl *ctl, int argc, char **argv,
         const char **ret_field, struct error *e)
 {
-        int option, r;
+        struct error found;
+        int option, r = 0;
 
         *o = (struct run_options) {};
         *ret_field = NULL;
-        /* The first word that is no option ends the options: what follows is the job's. */
+        /* The first word that is no option ends the options: what follows is the job's. Of several
+         * mistakes the first is told, with --json also when that comes after it. */
         while ((option = getopt_long(argc, argv, "+:hl:c:t:m:e:w:f:", long_options, NULL)) != -1) {
+                int q;
+
                 if (option == 'h')
                         return 1;
                 if (option == ':' || option == '?')
-                        r = ctl_bad_option(option, argv, argv[0], e);
+                        q = ctl_bad_option(option, argv, argv[0], &found);
                 else
-                        r = take_option(o, ctl, option, e);
-                if (r < 0)
-                        return r;
+                        q = take_option(o, ctl, option, &found);
+                if (q < 0 && r == 0) {
+                        r = q;
+                        *e = found;
+                }
         }
+        if (r < 0)
+                return r;
         r = parse_limits(o, ret_field, e);
         if (r < 0)
                 return r;

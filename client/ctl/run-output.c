@@ -44,7 +44,7 @@ int run_stream_take(struct run_stream *s, const void *data, size_t size)
 {
         ASSERT(s->pending_size == 0);
         s->received += size;
-        if (size == 0)
+        if (size == 0 || s->closed)
                 return 0;
         if (s->fd < 0)
                 return keep(s, data, size);
@@ -67,4 +67,10 @@ int run_stream_write(struct run_stream *s)
         s->pending += n;
         s->pending_size -= (size_t) n;
         return 0;
+}
+
+void run_stream_close(struct run_stream *s)
+{
+        s->pending_size = 0;
+        s->closed = true;
 }

@@ -11,6 +11,7 @@
 struct run_stream {
         int fd;                 /* where it goes; -EBADF: kept */
         bool small;             /* fd takes only so much without blocking */
+        bool closed;            /* nothing more is written to fd */
         const uint8_t *pending; /* to be written to fd; borrowed */
         size_t pending_size;
         uint8_t *kept;
@@ -24,8 +25,10 @@ void run_stream_init(struct run_stream *s, int fd);
 void run_stream_done(struct run_stream *s);
 
 /* Takes bytes of the job: keeps a copy, or has them pending until run_stream_write() has written
- * them. There must be none pending. -ENOMEM. */
+ * them; of a closed stream they are dropped. There must be none pending. -ENOMEM. */
 int run_stream_take(struct run_stream *s, const void *data, size_t size);
 /* Writes what the fd takes without blocking, after poll() said that it takes something. 0, or a
  * negative errno with nothing pending any more: -EPIPE when nobody reads. */
 int run_stream_write(struct run_stream *s);
+/* Drops what is pending and all that comes after it. */
+void run_stream_close(struct run_stream *s);

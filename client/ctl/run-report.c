@@ -35,7 +35,7 @@ static json_t *return_value_json(const Sandboxd__V1__ReturnValue *value)
                 return json_null();
         object = json_new_object();
         json_set_bytes(object, "text", value->text.data, value->text.len);
-        json_set(object, "json", json_parse_untrusted(value->json.data, value->json.len));
+        json_set(object, "json", json_null()); /* run_report_show_json() puts the value in */
         return object;
 }
 
@@ -67,6 +67,21 @@ json_t *run_report_json(const Sandboxd__V1__Result *result, const struct run_str
         json_set_text(object, "profile", result->profile);
         json_set_number(object, "started_at_usec", result->started_at_usec);
         return object;
+}
+
+void run_report_show_json(const Sandboxd__V1__Result *result, const struct run_stream *out,
+        const struct run_stream *err, FILE *f)
+{
+        const Sandboxd__V1__ReturnValue *value = result->return_value;
+        json_auto_t *object = run_report_json(result, out, err);
+        _cleanup_free_ char *text = NULL;
+
+        if (value)
+                text = json_minify_untrusted(value->json.data, value->json.len);
+        if (text)
+                json_show_with(object, "json", text, f);
+        else
+                json_show(object, f);
 }
 
 int run_report_exit_code(const Sandboxd__V1__Result *result)
@@ -107,7 +122,7 @@ static void print_verdict(const struct ctl *ctl, const Sandboxd__V1__Result *res
                 job_status_name((enum job_status) result->status));
         if (!strnull(result->message)) {
                 (void) fputs(": ", stderr);
-                print_untrusted(stderr, result->message, strlen(result->message), 0);
+                print_untrusted(stderr, result->message, strlen(result->message), ONE_LINE);
         }
         (void) fputc('\n', stderr);
 }

@@ -12,10 +12,14 @@
 #include "common/io.h"
 #include "common/parse.h"
 
-/* Files of up to this size go into the Run message itself, as long as they and the code together do
- * not pass the second number; others are streamed. */
+/* Files of up to this size go into the Run message itself, as long as it stays below the second
+ * number and what sandboxd takes; others are streamed. */
 #define INLINE_FILE_MAX (64 * KIB)
 #define INLINE_TOTAL_MAX MIB
+/* What a file adds beside its name and bytes, and a request around its Run: tags, lengths, numbers,
+ * at their longest. */
+#define FILE_OVERHEAD 64
+#define REQUEST_OVERHEAD 32
 
 static ProtobufCBinaryData text_bytes(const char *text)
 {
@@ -140,7 +144,8 @@ static int read_inline(Sandboxd__V1__File *file, struct run_upload *upload, cons
         return 0;
 }
 
-static int add_file(struct run_request *r, const struct run_file *source, uint64_t *total_inline,
+/* room: bytes that the message can still take. */
+static int add_file(struct run_request *r, const struct run_file *source, size_t *room,
         struct error *e)
 {
         Sandboxd__V1__File *file = must(malloc(sizeof(*file)));
@@ -157,22 +162,33 @@ static int add_file(struct run_request *r, const struct run_file *source, uint64
         file->name = text_bytes(source->name);
         file->mode = st.st_mode & 0777;
         file->size = upload->left;
-        if (upload->left > INLINE_FILE_MAX ||
-                r->message.code.len + *total_inline + upload->left > INLINE_TOTAL_MAX)
+        if (upload->left > MIN(INLINE_FILE_MAX, *room))
                 return 0;
-        *total_inline += upload->left;
+        *room -= (size_t) upload->left;
         return read_inline(file, upload, source->path, e);
 }
 
-static int add_files(struct run_request *r, const struct run_options *o, struct error *e)
+/* What the message leaves for the bytes of files when their names are in it too. */
+static size_t inline_room(const struct run_request *r, const struct run_options *o, size_t max_size)
 {
-        uint64_t total_inline = 0;
+        size_t used = sandboxd__v1__run__get_packed_size(&r->message) + REQUEST_OVERHEAD;
+        size_t most = MIN(max_size, INLINE_TOTAL_MAX);
+
+        for (size_t i = 0; i < o->n_files; i++)
+                used += strlen(o->files[i].name) + FILE_OVERHEAD;
+        return used < most ? most - used : 0;
+}
+
+static int add_files(struct run_request *r, const struct run_options *o, size_t max_size,
+        struct error *e)
+{
+        size_t room = inline_room(r, o, max_size);
         int q;
 
         r->uploads = must(calloc(o->n_files + 1, sizeof(*r->uploads)));
         r->message.files = must(calloc(o->n_files + 1, sizeof(*r->message.files)));
         for (size_t i = 0; i < o->n_files; i++) {
-                q = add_file(r, &o->files[i], &total_inline, e);
+                q = add_file(r, &o->files[i], &room, e);
                 if (q < 0)
                         return q;
         }
@@ -187,9 +203,9 @@ int run_request_init(struct run_request *r, const struct run_options *o, bool wi
 
         *r = (struct run_request) { .message = SANDBOXD__V1__RUN__INIT };
         if (o->language)
-                m->runtime = (char *) o->language;
+                m->runtime = text_bytes(o->language);
         if (o->profile)
-                m->profile = (char *) o->profile;
+                m->profile = text_bytes(o->profile);
         m->argv = text_list(o->argv, o->argc);
         m->n_argv = o->argc;
         m->env = text_list(o->env, o->n_env);
@@ -204,7 +220,7 @@ int run_request_init(struct run_request *r, const struct run_options *o, bool wi
         if (q < 0)
                 return q;
         *ret_field = "files";
-        return add_files(r, o, e);
+        return add_files(r, o, max_size, e);
 }
 
 void run_request_done(struct run_request *r)

@@ -2,7 +2,8 @@
 /*
  * sandboxctl run: one job from its request to its result, in one loop over the socket, stdin,
  * stdout, stderr and signals. Runs in sandboxctl. At any time at most one piece of output waits to
- * be written; until it is, nothing more is read from the daemon, which then holds back the job.
+ * be written; until it is, nothing more is read from the daemon, which then holds back the job. What
+ * a cancelled job wrote is dropped when its reader does not take it.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -10,17 +11,19 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "client/ctl/memory.h"
 #include "client/ctl/run-report.h"
 #include "client/ctl/run-request.h"
 #include "common/io.h"
 #include "common/parse.h"
 
-/* Input is read in pieces of this size, as long as no more than QUEUE_MAX waits to be sent. */
-#define PIECE_MAX (64 * KIB)
-#define QUEUE_MAX (4 * PIECE_MAX)
+/* Input is read as long as no more than this waits to be sent. */
+#define QUEUE_MAX (256 * KIB)
 
 /* How long the result of a cancelled job is waited for; when we leave, the daemon ends it. */
 #define CANCEL_TIMEOUT_SEC 10
+/* How long the output of a cancelled job waits for its reader. */
+#define STALL_TIMEOUT_SEC 1
 
 const char run_help[] =
         "Usage: sandboxctl run [OPTIONS] -l LANGUAGE (-c CODE | FILE | -) [ARG...]\n"
@@ -29,9 +32,9 @@ const char run_help[] =
         "  -c CODE                   the code itself, not a FILE; - is stdin\n"
         "Limits (defaults and maximums: 'sandboxctl profiles'):\n"
         "  -t, --timeout TIME        wall-clock time, such as 5s\n"
-        "      --cpu-time TIME       CPU time, such as 2s\n"
+        "      --cpu-time TIME       CPU time, such as 2s, or none\n"
         "  -m, --memory SIZE         memory with files in /tmp and /box, such as 256M\n"
-        "      --cpus NUMBER         CPUs, such as 0.5\n"
+        "      --cpus NUMBER         CPUs, such as 0.5, or 50%\n"
         "      --pids NUMBER         processes and threads\n"
         "      --output-limit SIZE   what is kept of stdout, and of stderr\n"
         "      --strict-output       end the job when it writes more than that\n"
@@ -61,8 +64,11 @@ struct run {
         const struct run_options *options;
         struct client *client;
         struct run_request request;
+        uint8_t *piece; /* input on its way to the queue */
+        size_t piece_max;
         uint64_t id;
         enum run_state state;
+        sigset_t signals;       /* blocked outside of the loop's waiting */
         bool stdin_open;        /* there may be more to forward */
         uint64_t stdin_credit;  /* bytes that the daemon takes */
         uint64_t leave_at_usec; /* when RUN_CANCELLED */
@@ -80,13 +86,13 @@ static void on_signal(int signal)
 {
         /* The second one means: now. The daemon ends the job when the connection closes. */
         if (++signals_received > 1)
-                _exit(128 + SIGTERM);
+                _exit(CTL_EXIT_CANCELLED);
 }
 
-/* Signals act only while the loop waits, so that none is missed. */
+/* Signals act only while the loop waits, so that none is missed, and from prepare_end() on. */
 static void catch_signals(sigset_t *ret_while_waiting)
 {
-        static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+        static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM };
         struct sigaction action = { .sa_handler = on_signal }, old;
         sigset_t blocked;
 
@@ -103,6 +109,14 @@ static void catch_signals(sigset_t *ret_while_waiting)
                 (void) sigdelset(ret_while_waiting, caught[i]);
 }
 
+/* Whether a line can be written to fd at once. */
+static bool is_writable(int fd)
+{
+        struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+        return poll(&p, 1, 0) > 0;
+}
+
 static void set_state(struct run *r, enum run_state state)
 {
         static const bool allowed[_RUN_STATE_COUNT][_RUN_STATE_COUNT] = {
@@ -117,30 +131,31 @@ static void set_state(struct run *r, enum run_state state)
         r->state = state;
 }
 
+/* What cannot be queued is told here: -EMSGSIZE of a response means something else. */
 static int queue(struct run *r, Sandboxd__V1__Request *request)
 {
+        char text[FORMAT_MAX];
+        int q;
+
         request->id = r->id;
-        return client_queue(r->client, request);
+        q = client_queue(r->client, request);
+        if (q == -EMSGSIZE)
+                return error_set(&r->error, q,
+                        "the request is larger than the %s that sandboxd takes in one "
+                        "(MaxFrameSize=): send code and arguments in files with --file",
+                        format_size(text, client_max_request(r->client)));
+        if (q < 0)
+                return error_set(&r->error, q, "cannot send the request: %s", strerror(-q));
+        return 0;
 }
 
 static int queue_run(struct run *r)
 {
         Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        size_t max = client_max_request(r->client);
-        char text[FORMAT_MAX];
-        int q;
 
         request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
         request.run = &r->request.message;
-        q = queue(r, &request);
-        if (q == -EMSGSIZE)
-                return error_set(&r->error, q,
-                        "the request is larger than the %s that sandboxd takes in one "
-                        "(MaxFrameSize=): send code and arguments in files with --file",
-                        format_size(text, max));
-        if (q < 0)
-                return error_set(&r->error, q, "cannot send the request: %s", strerror(-q));
-        return 0;
+        return queue(r, &request);
 }
 
 static int cancel(struct run *r)
@@ -173,8 +188,7 @@ static int queue_stdin(struct run *r, const void *data, size_t size)
 /* Forwards what stdin has, after poll() said that read() will not block. */
 static int forward_stdin(struct run *r)
 {
-        uint8_t buf[PIECE_MAX];
-        ssize_t n = read(STDIN_FILENO, buf, MIN(sizeof(buf), r->stdin_credit));
+        ssize_t n = read(STDIN_FILENO, r->piece, MIN(r->piece_max, r->stdin_credit));
 
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return 0;
@@ -183,27 +197,26 @@ static int forward_stdin(struct run *r)
         r->stdin_credit -= (uint64_t) n;
         if (n == 0)
                 r->stdin_open = false;
-        return queue_stdin(r, buf, (size_t) n);
+        return queue_stdin(r, r->piece, (size_t) n);
 }
 
 /* Queues what files still have, as far as the queue has room. */
 static int feed_files(struct run *r)
 {
-        uint8_t buf[PIECE_MAX];
-
         while (r->state != RUN_CANCELLED && client_queued(r->client) < QUEUE_MAX) {
                 Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
                 Sandboxd__V1__FileData body;
                 int q;
 
-                q = run_request_next(&r->request, r->options, buf, sizeof(buf), &body, &r->error);
+                q = run_request_next(&r->request, r->options, r->piece, r->piece_max, &body,
+                        &r->error);
                 if (q <= 0)
                         return q;
                 request.body_case = SANDBOXD__V1__REQUEST__BODY_FILE_DATA;
                 request.file_data = &body;
                 q = queue(r, &request);
                 if (q < 0)
-                        return error_set(&r->error, q, "cannot send a file: %s", strerror(-q));
+                        return q;
         }
         return 0;
 }
@@ -245,26 +258,36 @@ static int take_credit(struct run *r, const Sandboxd__V1__Response *response)
         return 0;
 }
 
+/* There is nothing left to cancel: from here on the first signal ends the program, which may be
+ * writing to a pipe that nobody reads. A user who has cancelled need not send a second one. */
+static void prepare_end(struct run *r)
+{
+        if (r->state == RUN_CANCELLED)
+                (void) alarm(CANCEL_TIMEOUT_SEC);
+        set_state(r, RUN_FINISHED);
+        signals_received = MAX(signals_received, 1);
+        (void) sigprocmask(SIG_SETMASK, &r->signals, NULL);
+}
+
 static int take_result(struct run *r, const Sandboxd__V1__Response *response)
 {
         const Sandboxd__V1__Result *result = response->result;
+        bool cancelled = r->state == RUN_CANCELLED;
 
-        set_state(r, RUN_FINISHED);
+        prepare_end(r);
         r->exit_code = run_report_exit_code(result);
         if (r->discard)
                 r->exit_code = r->pipe_broken ? CTL_EXIT_PIPE : CTL_EXIT_REFUSED;
-        else if (r->ctl->json) {
-                json_auto_t *object = run_report_json(result, &r->out, &r->err);
-
-                json_show(object, stdout);
-        } else
+        else if (r->ctl->json)
+                run_report_show_json(result, &r->out, &r->err, stdout);
+        else if (!cancelled || is_writable(STDERR_FILENO))
                 run_report_text(r->ctl, r->options, result, &r->out, &r->err);
         return 0;
 }
 
 static int take_error(struct run *r, const Sandboxd__V1__Response *response)
 {
-        set_state(r, RUN_FINISHED);
+        prepare_end(r);
         r->exit_code = ctl_refused(r->ctl, response->error);
         return 0;
 }
@@ -328,8 +351,21 @@ static int write_pending(struct run *r, struct run_stream *stream)
         return cancel(r);
 }
 
+/* The reader of a cancelled job's output may have stopped for good, by the same Ctrl-C. */
+static void close_stalled(struct run_stream *stream)
+{
+        const char *name = stream->fd == STDOUT_FILENO ? "stdout" : "stderr";
+
+        run_stream_close(stream);
+        if (is_writable(STDERR_FILENO))
+                (void) fprintf(stderr,
+                        "sandboxctl: nobody reads %s: the rest of the job's output there is left "
+                        "out\n",
+                        name);
+}
+
 /* Waits for whatever can go on next, and moves output and input. */
-static int wait_and_move(struct run *r, const sigset_t *signals)
+static int wait_and_move(struct run *r)
 {
         struct run_stream *pending = pending_stream(r);
         bool forward = r->stdin_open && r->state == RUN_STARTED && r->stdin_credit > 0 &&
@@ -342,13 +378,19 @@ static int wait_and_move(struct run *r, const sigset_t *signals)
                 { .fd = forward ? STDIN_FILENO : -EBADF, .events = POLLIN },
                 { .fd = pending ? pending->fd : -EBADF, .events = POLLOUT },
         };
-        const struct timespec left = { .tv_sec = CANCEL_TIMEOUT_SEC };
+        const struct timespec left = {
+                .tv_sec = pending ? STALL_TIMEOUT_SEC : CANCEL_TIMEOUT_SEC,
+        };
+        bool cancelled = r->state == RUN_CANCELLED;
         int q;
 
-        if (r->state == RUN_CANCELLED && io_now_usec() >= r->leave_at_usec)
+        if (cancelled && io_now_usec() >= r->leave_at_usec)
                 return -ETIMEDOUT;
-        if (ppoll(fds, ELEMENTSOF(fds), r->state == RUN_CANCELLED ? &left : NULL, signals) < 0)
+        q = ppoll(fds, ELEMENTSOF(fds), cancelled ? &left : NULL, &r->signals);
+        if (q < 0)
                 return errno == EINTR ? 0 : -errno;
+        if (q == 0 && pending)
+                close_stalled(pending);
         if (fds[2].revents) {
                 q = write_pending(r, pending);
                 if (q < 0)
@@ -357,7 +399,7 @@ static int wait_and_move(struct run *r, const sigset_t *signals)
         return fds[1].revents ? forward_stdin(r) : 0;
 }
 
-static int run_step(struct run *r, const sigset_t *signals)
+static int run_step(struct run *r)
 {
         int q;
 
@@ -375,7 +417,18 @@ static int run_step(struct run *r, const sigset_t *signals)
         q = client_flush(r->client);
         if (q < 0)
                 return q;
-        return wait_and_move(r, signals);
+        return wait_and_move(r);
+}
+
+/* The end of a cancelled job whose result does not come. */
+static int leave(struct run *r)
+{
+        prepare_end(r);
+        if (is_writable(STDERR_FILENO))
+                (void) ctl_error(r->ctl, "UNREACHABLE", NULL,
+                        "the job was cancelled, and sandboxd did not tell how it ended: "
+                        "see its log");
+        return r->pipe_broken ? CTL_EXIT_PIPE : CTL_EXIT_CANCELLED;
 }
 
 /* Whether stdin has anything to forward at all. */
@@ -392,7 +445,6 @@ static int run_job(struct run *r)
 {
         bool with_stdin = stdin_wanted(r->options);
         const char *field = NULL;
-        sigset_t signals;
         int q;
 
         q = run_request_init(&r->request, r->options, with_stdin, client_max_request(r->client),
@@ -400,15 +452,19 @@ static int run_job(struct run *r)
         if (q < 0)
                 return ctl_error(r->ctl, "INVALID_ARGUMENT", field, r->error.text);
         r->id = client_next_id(r->client);
+        r->piece_max = client_max_piece(r->client);
+        r->piece = must(malloc(r->piece_max));
         r->stdin_open = with_stdin;
         run_stream_init(&r->out, r->ctl->json ? -EBADF : STDOUT_FILENO);
         run_stream_init(&r->err, r->ctl->json ? -EBADF : STDERR_FILENO);
-        catch_signals(&signals);
+        catch_signals(&r->signals);
         q = queue_run(r);
         while (q == 0 && r->state != RUN_FINISHED)
-                q = run_step(r, &signals);
+                q = run_step(r);
         if (r->error.text[0] != '\0')
                 return ctl_error(r->ctl, "INVALID_ARGUMENT", field, r->error.text);
+        if (q == -ETIMEDOUT)
+                return leave(r);
         return q < 0 ? ctl_lost(r->ctl, q) : r->exit_code;
 }
 
@@ -435,5 +491,6 @@ int verb_run(struct ctl *ctl, int argc, char **argv)
         run_request_done(&r.request);
         run_stream_done(&r.out);
         run_stream_done(&r.err);
+        free(r.piece);
         return q;
 }

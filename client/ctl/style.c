@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Colours, and text and numbers for people. Runs in sandboxctl. Never lets a byte that a job wrote
- * act on the terminal from a line of sandboxctl's own.
+ * Colours, and text and numbers for people. Runs in sandboxctl. Never lets a byte that somebody
+ * else wrote act on the terminal from a line of sandboxctl's own.
  */
 #include "client/ctl/style.h"
 
 #include <inttypes.h>
+
+#include "client/ctl/memory.h"
 
 static const char *const sequences[_STYLE_COUNT] = {
         [STYLE_NONE] = "",
@@ -50,7 +52,15 @@ void style_print(FILE *f, bool colors, enum style style, const char *text)
                 (void) fputs(text, f);
 }
 
-/* The length of the UTF-8 character at p; 0 when there is none, or it is a control character. */
+/* Characters that show as nothing, break the line, or turn the direction of what follows: they can
+ * disguise a line. */
+static bool is_disguise(uint32_t c)
+{
+        return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+               (c >= 0x2066 && c <= 0x2069);
+}
+
+/* The length of the UTF-8 character at p; 0 when there is none that may be shown. */
 static size_t printable_length(const uint8_t *p, size_t size)
 {
         static const struct {
@@ -72,10 +82,7 @@ static size_t printable_length(const uint8_t *p, size_t size)
                         c = c << 6 | (p[i] & 0x3f);
                 }
                 if (c < forms[n - 1].least || c > 0x10ffff || c == 0x7f ||
-                        (c >= 0xd800 && c < 0xe000))
-                        return 0;
-                /* Characters that turn the direction of what follows can disguise a line. */
-                if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+                        (c >= 0xd800 && c < 0xe000) || is_disguise(c))
                         return 0;
                 return n;
         }
@@ -89,9 +96,9 @@ void print_untrusted(FILE *f, const void *text, size_t size, int indent)
         while (size > 0) {
                 size_t n = printable_length(p, size);
 
-                if (*p == '\n')
+                if (*p == '\n' && indent >= 0)
                         (void) fprintf(f, "\n%*s", indent, "");
-                else if (*p == '\t')
+                else if (*p == '\t' && indent >= 0)
                         (void) fputc('\t', f);
                 else if (n > 0)
                         (void) fwrite(p, 1, n, f);
@@ -101,6 +108,17 @@ void print_untrusted(FILE *f, const void *text, size_t size, int indent)
                 p += n;
                 size -= n;
         }
+}
+
+char *text_untrusted(const char *text)
+{
+        char *shown = NULL;
+        size_t size = 0;
+        FILE *f = must(open_memstream(&shown, &size));
+
+        print_untrusted(f, text, strlen(text), ONE_LINE);
+        must(fclose(f) == 0 ? shown : NULL);
+        return shown;
 }
 
 char *human_time(char buf[static HUMAN_MAX], uint64_t usec)

@@ -33,9 +33,14 @@ bool color_enabled(enum color_mode mode, FILE *f);
 /* Prints text in a style when colors is set, and plainly when not. */
 void style_print(FILE *f, bool colors, enum style style, const char *text);
 
-/* Prints text that a job wrote: control characters and broken UTF-8 as \xNN, so that it cannot
- * drive the terminal. A line break is followed by indent blanks. */
+/* Prints text that somebody else wrote: control characters, those that do not show or turn the
+ * direction, and broken UTF-8 as \xNN, so that it can neither drive the terminal nor pass for
+ * something else. A line break is followed by indent blanks; with ONE_LINE it and the tab are \xNN
+ * too. */
+#define ONE_LINE (-1)
 void print_untrusted(FILE *f, const void *text, size_t size, int indent);
+/* What print_untrusted() makes of it with ONE_LINE; to be freed. */
+char *text_untrusted(const char *text);
 
 /* "340 us", "12.3 ms", "1.24 s", "2 min 5 s": three digits are enough to read. Return buf. */
 #define HUMAN_MAX 32

@@ -50,7 +50,7 @@ void table_add(struct table *t, enum style style, const char *text)
                 t->room = t->room > 0 ? 2 * t->room : 64;
                 t->cells = must(reallocarray(t->cells, t->room, sizeof(*t->cells)));
         }
-        t->cells[t->n_cells++] = (struct cell) { must(strdup(text)), style };
+        t->cells[t->n_cells++] = (struct cell) { text_untrusted(text), style };
 }
 
 void table_add_format(struct table *t, enum style style, const char *format, ...)

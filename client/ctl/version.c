@@ -45,7 +45,10 @@ int verb_version(struct ctl *ctl, int argc, char **argv)
         (void) puts("sandboxctl " PACKAGE_VERSION);
         if (peer)
                 (void) printf("sandboxd   %s\n", peer->version);
-        else
-                (void) printf("sandboxd   unknown: %s\n", e.text);
+        else {
+                _cleanup_free_ char *why = text_untrusted(e.text);
+
+                (void) printf("sandboxd   unknown: %s\n", why);
+        }
         return CTL_EXIT_OK;
 }

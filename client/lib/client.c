@@ -17,6 +17,12 @@
 /* What decoding one response may use: its bytes, and as much again for pointers and padding. */
 #define RESPONSE_BUDGET (4 * FRAME_MAX_DEFAULT)
 
+/* What is in a request beside its piece of data: tags, lengths, id and file number, at their
+ * longest. */
+#define PIECE_OVERHEAD 64
+/* Larger pieces would save nothing. */
+#define PIECE_MAX (64 * KIB)
+
 struct client {
         int fd;
         bool sending_failed; /* the daemon no longer reads */
@@ -105,6 +111,13 @@ uint64_t client_next_id(struct client *c)
 size_t client_max_request(const struct client *c)
 {
         return c->max_request;
+}
+
+size_t client_max_piece(const struct client *c)
+{
+        if (c->max_request <= PIECE_OVERHEAD)
+                return 1;
+        return MIN(c->max_request - PIECE_OVERHEAD, PIECE_MAX);
 }
 
 size_t client_queued(const struct client *c)

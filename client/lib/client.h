@@ -26,6 +26,8 @@ int client_hello(struct client *c, const char *name, uint64_t timeout_usec);
 const Sandboxd__V1__HelloReply *client_peer(const struct client *c);
 /* The most bytes that one request may have when packed. */
 size_t client_max_request(const struct client *c);
+/* The most bytes of data that one FileData or StdinData may carry, so that its request fits. */
+size_t client_max_piece(const struct client *c);
 
 /* An id that no request on this connection has had. */
 uint64_t client_next_id(struct client *c);

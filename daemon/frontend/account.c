@@ -8,7 +8,7 @@
 struct account {
         struct account *next;
         uid_t uid;
-        uint32_t held[_ACCOUNT_KINDS];
+        uint64_t held[_ACCOUNT_KINDS];
 };
 
 /* The link that points to uid's account, or the one at the end of the list. */
@@ -21,14 +21,21 @@ static struct account **find(struct account_book *book, uid_t uid)
         return link;
 }
 
-int account_charge(struct account_book *book, uid_t uid, enum account_kind kind, uint32_t max_user,
-        uint32_t max_total)
+static bool has_room(uint64_t held, uint64_t amount, uint64_t max)
+{
+        return held <= max && amount <= max - held;
+}
+
+int account_charge(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount,
+        uint64_t max_user, uint64_t max_total)
 {
         struct account **link = find(book, uid);
 
-        if (book->total[kind] >= max_total)
+        if (amount == 0)
+                return 0;
+        if (!has_room(book->total[kind], amount, max_total))
                 return -EUSERS;
-        if ((*link ? (*link)->held[kind] : 0) >= max_user)
+        if (!has_room(*link ? (*link)->held[kind] : 0, amount, max_user))
                 return -EDQUOT;
         if (!*link) {
                 *link = calloc(1, sizeof(**link));
@@ -36,18 +43,20 @@ int account_charge(struct account_book *book, uid_t uid, enum account_kind kind,
                         return -ENOMEM;
                 (*link)->uid = uid;
         }
-        (*link)->held[kind]++;
-        book->total[kind]++;
+        (*link)->held[kind] += amount;
+        book->total[kind] += amount;
         return 0;
 }
 
-void account_release(struct account_book *book, uid_t uid, enum account_kind kind)
+void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount)
 {
         struct account **link = find(book, uid), *account = *link;
 
-        ASSERT(account && account->held[kind] > 0 && book->total[kind] > 0);
-        account->held[kind]--;
-        book->total[kind]--;
+        if (amount == 0)
+                return;
+        ASSERT(account && account->held[kind] >= amount && book->total[kind] >= amount);
+        account->held[kind] -= amount;
+        book->total[kind] -= amount;
         for (size_t i = 0; i < _ACCOUNT_KINDS; i++)
                 if (account->held[i] > 0)
                         return;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What each user holds of what is scarce. Every connection and every job is charged when it is made
- * and released when it is freed; the books must be empty when the frontend ends.
+ * What each user holds of what is scarce. Whatever makes something charges it, and whatever drops it
+ * releases as much; the books must be empty when the frontend ends.
  */
 
 #include <sys/types.h>
@@ -13,6 +13,8 @@
 enum account_kind {
         ACCOUNT_CONNECTIONS,
         ACCOUNT_JOBS,
+        ACCOUNT_UPLOADS,  /* bytes of code and files, declared by jobs that are not complete yet */
+        ACCOUNT_BUFFERED, /* bytes received of frames that are not handled yet */
         _ACCOUNT_KINDS,
 };
 
@@ -20,12 +22,14 @@ struct account;
 
 struct account_book {
         struct account *accounts; /* of users that hold something */
-        uint32_t total[_ACCOUNT_KINDS];
+        uint64_t total[_ACCOUNT_KINDS];
 };
 
-/* Charges uid one of kind. -EUSERS when all users together are at max_total, -EDQUOT when this user
- * is at max_user, -ENOMEM; nothing is charged then. */
-int account_charge(struct account_book *book, uid_t uid, enum account_kind kind, uint32_t max_user,
-        uint32_t max_total);
-void account_release(struct account_book *book, uid_t uid, enum account_kind kind);
+#define ACCOUNT_UNLIMITED UINT64_MAX
+
+/* Charges uid the amount. -EUSERS when all users together would be over max_total, -EDQUOT when this
+ * user would be over max_user, -ENOMEM; nothing is charged then. */
+int account_charge(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount,
+        uint64_t max_user, uint64_t max_total);
+void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount);
 bool account_book_is_empty(const struct account_book *book);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Client connections. Runs in the frontend; everything read here is hostile. No client can make the
- * loop wait or the memory grow: reads are incremental, the queue of responses has a high-water mark
- * beyond which neither requests nor job output are read, and a frame begun must end in time.
+ * loop wait or the memory grow: reads are incremental and counted, one request is handled a turn, the
+ * queue of responses has a high-water mark beyond which neither requests nor job output are read, and
+ * a frame begun must end in time.
  */
 #include "daemon/frontend/connection.h"
 
@@ -17,6 +18,9 @@
 
 #define QUEUE_HIGH (1 * MIB)
 #define QUEUE_LOW (QUEUE_HIGH / 2)
+
+/* What one user may have in frames that are not whole, or two of the largest. */
+#define BUFFERED_MAX (32 * MIB)
 
 static const struct {
         unsigned next;
@@ -73,13 +77,29 @@ static void set_congested(struct connection *c, bool congested)
         }
 }
 
+/* One that is too large for a frame, a list of a policy with many profiles, is an Error instead. */
+static int queue_response(struct connection *c, const Sandboxd__V1__Response *response)
+{
+        size_t max = c->frontend->policy->server.max_frame_bytes;
+        struct error text;
+        int r;
+
+        r = reply_pack(&c->out, max, response);
+        if (r != -EMSGSIZE)
+                return r;
+        (void) error_set(&text, r,
+                "the response is over MaxFrameSize= (%zu bytes): raise it in sandboxd.conf", max);
+        return reply_pack_error(&c->out, response->id, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                text.text);
+}
+
 void connection_send(struct connection *c, const Sandboxd__V1__Response *response)
 {
         if (c->state == CONNECTION_CLOSING)
                 return;
         /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
          * event closes it: one of them may be what is speaking. */
-        if (reply_pack(&c->out, response) < 0) {
+        if (queue_response(c, response) < 0) {
                 queue_done(&c->out);
                 set_state(c, CONNECTION_CLOSING);
         }
@@ -112,7 +132,7 @@ static bool is_waiting(const struct connection *c)
 {
         if (c->state != CONNECTION_READY)
                 return true;
-        return !c->congested && frame_reader_partial(&c->reader);
+        return !c->congested && !c->next && frame_reader_partial(&c->reader);
 }
 
 /* Arms the deadline when a wait begins; progress begins it anew. */
@@ -143,21 +163,59 @@ static void update_io(struct connection *c)
         (void) sd_event_source_set_io_events(c->io, events);
 }
 
-/* Handles the frames that are whole, until the client should wait. */
-static void handle_frames(struct connection *c)
+/* Charges the user for what waits here for the rest of its frame. */
+static void account_buffered(struct connection *c)
+{
+        struct account_book *accounts = &c->frontend->accounts;
+        uint64_t max = MAX(BUFFERED_MAX, UINT64_C(2) * c->frontend->policy->server.max_frame_bytes);
+        uint64_t size = frame_reader_size(&c->reader);
+        char text[FORMAT_MAX];
+        int r = 0;
+
+        if (size > c->buffered)
+                r = account_charge(accounts, c->uid, ACCOUNT_BUFFERED, size - c->buffered, max,
+                        ACCOUNT_UNLIMITED);
+        else
+                account_release(accounts, c->uid, ACCOUNT_BUFFERED, c->buffered - size);
+        if (r >= 0)
+                c->buffered = size;
+        else
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
+                        "your connections have more than %s of requests that are not whole: end "
+                        "each one before you begin the next",
+                        format_size(text, max));
+        if (c->state != CONNECTION_CLOSING)
+                return;
+        /* Nothing of it will be handled. */
+        frame_reader_done(&c->reader);
+        account_release(accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
+        c->buffered = 0;
+}
+
+static int on_next(sd_event_source *source, void *userdata);
+
+/* Has the next frame handled in a later turn of the loop, behind the other clients that are waiting.
+ * That takes a new source: one that is enabled again has the place in the queue of its first time. */
+static void schedule_next(struct connection *c)
+{
+        if (sd_event_add_defer(c->frontend->event, &c->next, on_next, c) < 0)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__INTERNAL,
+                        "sandboxd is out of memory: try again later");
+}
+
+/* Handles one frame, if there is a whole one that may be: a client with much to ask does not hold up
+ * the rest. */
+static void handle_frame(struct connection *c)
 {
         enum connection_state before = c->state;
-        bool progress = false;
         const uint8_t *body;
         size_t size;
         int r = 0;
 
-        while (c->state != CONNECTION_CLOSING && !c->congested) {
+        if (c->state != CONNECTION_CLOSING && !c->congested) {
                 r = frame_reader_next(&c->reader, &body, &size);
-                if (r <= 0)
-                        break;
-                request_handle(c, body, size);
-                progress = true;
+                if (r > 0)
+                        request_handle(c, body, size);
         }
         if (r == -EMSGSIZE)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
@@ -166,8 +224,18 @@ static void handle_frames(struct connection *c)
         else if (r < 0)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
                         "the frame is empty: put one Request into each frame");
-        update_deadline(c, progress || c->state != before);
+        c->next = sd_event_source_disable_unref(c->next);
+        if (r > 0)
+                schedule_next(c);
+        account_buffered(c);
+        update_deadline(c, r > 0 || c->state != before);
         update_io(c);
+}
+
+static int on_next(sd_event_source *source, void *userdata)
+{
+        handle_frame(userdata);
+        return 0;
 }
 
 /* Sends what the socket takes; that may have been the last of it. */
@@ -182,7 +250,7 @@ static void send_queued(struct connection *c)
         }
         if (c->congested && queue_size(&c->out) < QUEUE_LOW) {
                 set_congested(c, false);
-                handle_frames(c);
+                handle_frame(c);
         } else
                 update_io(c);
         frontend_check_stopped(c->frontend);
@@ -207,6 +275,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
                 send_queued(c);
                 return 0;
         }
+        if (c->next || c->state == CONNECTION_CLOSING)
+                return 0;
         n = frame_reader_fill(&c->reader, fd);
         if (n == -EAGAIN)
                 return 0;
@@ -214,7 +284,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
                 connection_free(c);
                 return 0;
         }
-        handle_frames(c);
+        handle_frame(c);
         return 0;
 }
 
@@ -231,6 +301,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
                 "no whole %s came within FrameTimeoutSec= (%s): connect again",
                 c->state == CONNECTION_NEW ? "Hello" : "frame",
                 format_time(text, c->frontend->policy->server.frame_timeout_usec));
+        account_buffered(c);
         update_deadline(c, true);
         update_io(c);
         return 0;
@@ -259,6 +330,7 @@ static void drop_sources(struct connection *c)
 {
         c->io = sd_event_source_disable_unref(c->io);
         c->flush = sd_event_source_disable_unref(c->flush);
+        c->next = sd_event_source_disable_unref(c->next);
         c->deadline = sd_event_source_disable_unref(c->deadline);
 }
 
@@ -293,7 +365,8 @@ void connection_free(struct connection *c)
         LIST_REMOVE(c, entries);
         frame_reader_done(&c->reader);
         queue_done(&c->out);
-        account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS);
+        account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
+        account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
         (void) safe_close(c->fd);
         free(c);
         frontend_check_stopped(f);

@@ -12,6 +12,8 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/parse.h"
+#include "daemon/frontend/admission.h"
 #include "daemon/frontend/reply.h"
 
 void job_set_state(struct job *j, enum job_state state)
@@ -48,6 +50,7 @@ static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run 
                 memcpy(j->label, run->label.data, run->label.len);
 }
 
+/* Takes the slot and the upload over that its user was charged, on success. */
 static int job_new(struct connection *c, uint64_t request, struct plan *plan,
         const Sandboxd__V1__Run *run, struct job **ret)
 {
@@ -68,6 +71,7 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
                 .state = JOB_RECEIVING,
                 .input.fd = -EBADF,
                 .return_fd = -EBADF,
+                .upload_charge = plan_data_size(plan),
         };
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 j->streams[i] = (struct job_stream) {
@@ -88,13 +92,45 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
         return 0;
 }
 
+static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct job *j = userdata;
+        char text[FORMAT_MAX];
+
+        job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "files",
+                "files are not complete, and no byte of them came within FrameTimeoutSec= (%s): "
+                "send them without a pause",
+                format_time(text, j->frontend->policy->server.frame_timeout_usec));
+        return 0;
+}
+
+/* Gives the client its time anew, for the next bytes of files. */
+static int await_files(struct job *j)
+{
+        uint64_t timeout = j->frontend->policy->server.frame_timeout_usec;
+        int r;
+
+        if (!j->upload_deadline)
+                return sd_event_add_time_relative(j->frontend->event, &j->upload_deadline,
+                        CLOCK_MONOTONIC, timeout, FRONTEND_TIMER_ACCURACY, on_upload_deadline, j);
+        r = sd_event_source_set_time_relative(j->upload_deadline, timeout);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(j->upload_deadline, SD_EVENT_ONESHOT);
+}
+
+static void release_upload(struct job *j)
+{
+        account_release(&j->frontend->accounts, j->uid, ACCOUNT_UPLOADS, j->upload_charge);
+        j->upload_charge = 0;
+}
+
 /* The files are complete: on to the monitor. */
-static void advance(struct job *j)
+static void start(struct job *j)
 {
         int r;
 
-        if (!upload_is_complete(&j->upload))
-                return;
+        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
         j->complete_usec = io_now_usec();
         job_set_state(j, JOB_STARTING);
         r = job_start(j);
@@ -104,19 +140,36 @@ static void advance(struct job *j)
                         "sandboxd could not start the job (%s): try again later", strerror(-r));
                 return;
         }
+        release_upload(j);
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
+}
+
+/* What follows when bytes of files, or all there were to come, are here. */
+static void advance(struct job *j)
+{
+        if (upload_is_complete(&j->upload))
+                start(j);
+        else if (await_files(j) < 0)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd is out of memory: try again later");
 }
 
 void job_begin(struct connection *c, uint64_t request, struct plan *plan,
         const Sandboxd__V1__Run *run)
 {
+        struct account_book *accounts = &c->frontend->accounts;
         struct job *j;
         int r;
 
+        if (admission_take_upload(c, request, plan_data_size(plan)) < 0) {
+                account_release(accounts, c->uid, ACCOUNT_JOBS, 1);
+                return;
+        }
         r = job_new(c, request, plan, run, &j);
         if (r < 0) {
-                account_release(&c->frontend->accounts, c->uid, ACCOUNT_JOBS);
+                account_release(accounts, c->uid, ACCOUNT_UPLOADS, plan_data_size(plan));
+                account_release(accounts, c->uid, ACCOUNT_JOBS, 1);
                 log_warning("a job of uid %u could not be made: %s", (unsigned) c->uid,
                         strerror(-r));
                 reply_error(c, request, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
@@ -131,14 +184,16 @@ void job_free(struct job *j)
         struct frontend *f = j->frontend;
 
         job_close_streams(j);
+        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
         upload_done(&j->upload);
+        release_upload(j);
         (void) safe_close(j->return_fd);
         free(j->command);
         free(j->workdir);
         LIST_REMOVE(j, entries);
         if (j->connection)
                 LIST_REMOVE(j, of_connection);
-        account_release(&f->accounts, j->uid, ACCOUNT_JOBS);
+        account_release(&f->accounts, j->uid, ACCOUNT_JOBS, 1);
         free(j);
         frontend_check_stopped(f);
 }
@@ -170,9 +225,8 @@ void job_kill(struct job *j, enum job_status cause)
 
         if (j->killed || j->state != JOB_RUNNING)
                 return;
-        j->killed = true;
         r = channel_kill(&j->frontend->channel, j->id, cause);
-        /* A channel that fails is the end of the frontend and of all jobs. */
+        j->killed = r >= 0;
         if (r < 0)
                 log_debug("job %016" PRIx64 ": kill was not sent: %s", j->id, strerror(-r));
 }
@@ -192,7 +246,7 @@ void job_push_file(struct job *j, size_t file, const void *data, size_t size)
         else if (r < 0)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd could not keep the job's files: try again later");
-        else
+        else if (size > 0)
                 advance(j);
 }
 
@@ -250,6 +304,26 @@ void job_on_gone(struct job *j)
         job_try_finish(j);
 }
 
+/* The monitor's report and the last output come in any order, so whether the job was killed for its
+ * output is chance when it ends soon after. That it ended by itself must not hide that it had passed
+ * its limit before. Any other status is the monitor's word on what came first. */
+static void settle_status(struct job *j)
+{
+        struct channel_ended *ended = &j->ended;
+        bool excessive = false;
+
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                excessive |= output_is_excessive(&j->streams[i].output);
+        if (!excessive)
+                return;
+        if (ended->status != JOB_STATUS_OK && ended->status != JOB_STATUS_EXITED &&
+                ended->status != JOB_STATUS_SIGNALED)
+                return;
+        ended->status = JOB_STATUS_OUTPUT_LIMIT;
+        ended->exit_code = 0;
+        ended->signal = 0;
+}
+
 void job_try_finish(struct job *j)
 {
         struct connection *c = j->connection;
@@ -264,6 +338,7 @@ void job_try_finish(struct job *j)
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 if (!output_ended(&j->streams[i].output))
                         return;
+        settle_status(j);
         if (c)
                 job_send_result(j);
         finish(j);

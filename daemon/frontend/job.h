@@ -52,6 +52,8 @@ struct job {
         bool wants_stdin;
 
         struct upload upload;
+        uint64_t upload_charge;           /* bytes, until the upload is handed over */
+        sd_event_source *upload_deadline; /* while it is not complete */
         struct job_stream streams[_JOB_STREAMS];
         struct input input;
         sd_event_source *input_source;
@@ -97,7 +99,7 @@ void job_on_gone(struct job *j);
 
 /* For the files that make up the job. */
 void job_set_state(struct job *j, enum job_state state);
-/* Asks the monitor, once, to end it. */
+/* Asks the monitor, once, to end it; when that could not be sent, the next call asks again. */
 void job_kill(struct job *j, enum job_status cause);
 /* Ends it with the result when all of it is here. May free the job. */
 void job_try_finish(struct job *j);

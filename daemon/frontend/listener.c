@@ -73,7 +73,7 @@ static void admit(struct frontend *f, int client_fd)
                 return;
         if (is_job(server, peer.uid))
                 return refuse(fd, peer.uid, -EACCES, server);
-        r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS,
+        r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
                 server->max_connections_per_user, server->max_connections);
         if (r >= 0) {
                 r = connection_new(f, fd, peer.uid);
@@ -81,7 +81,7 @@ static void admit(struct frontend *f, int client_fd)
                         (void) TAKE_FD(fd);
                         return;
                 }
-                account_release(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS);
+                account_release(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1);
         }
         refuse(fd, peer.uid, r, server);
 }

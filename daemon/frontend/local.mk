@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 # sandboxd-frontend: no privilege, all the hostile bytes.
 pkglibexec_PROGRAMS += sandboxd-frontend
 # All but main(), so that the unit tests link it.
 noinst_LIBRARIES += daemon/frontend/libfrontend.a
 daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/account.c daemon/frontend/account.h \
+	daemon/frontend/admission.c daemon/frontend/admission.h \
 	daemon/frontend/channel.c daemon/frontend/channel.h \
 	daemon/frontend/connection.c daemon/frontend/connection.h \
 	daemon/frontend/frontend.c daemon/frontend/frontend.h \

@@ -36,9 +36,32 @@ static int compare_keys(const void *a, const void *b)
         return r != 0 ? r : (n > m) - (n < m);
 }
 
+/* Skips what is equal; strncmp() is far faster at that than we are. */
+static void skip_equal(const unsigned char **x, const unsigned char **y)
+{
+        enum { STEP = 64 };
+
+        while (strnlen((const char *) *x, STEP) == STEP &&
+                strncmp((const char *) *x, (const char *) *y, STEP) == 0) {
+                *x += STEP;
+                *y += STEP;
+        }
+        while (**x != '\0' && **x == **y) {
+                (*x)++;
+                (*y)++;
+        }
+}
+
+/* By bytes, but '/' comes before all others: then what is in a folder follows the folder's own name,
+ * with nothing in between. */
 static int compare_names(const void *a, const void *b)
 {
-        return strcmp(*(char *const *) a, *(char *const *) b);
+        const unsigned char *x = *(unsigned char *const *) a, *y = *(unsigned char *const *) b;
+
+        skip_equal(&x, &y);
+        if (*x == '\0' || *y == '\0' || (*x != '/' && *y != '/'))
+                return *x - *y;
+        return *x == '/' ? -1 : 1;
 }
 
 /* Enters the string added last into the tree; where its key is there already, it replaces that. */
@@ -113,9 +136,6 @@ int plan_build_environment(struct plan *p, const Sandboxd__V1__Run *run, struct 
         void *tree = NULL;
         int r;
 
-        if (run->n_env > SPEC_ARGS_MAX - own)
-                return plan_refuse(e, INVALID, "env", "env has %zu strings: the most is %zu",
-                        run->n_env, SPEC_ARGS_MAX - own);
         r = strv_init(&p->env, own + run->n_env);
         if (r < 0)
                 return r;
@@ -233,12 +253,16 @@ static int add_file(struct plan *p, const Sandboxd__V1__File *file, size_t i, vo
         return r < 0 ? r : enter_name(p, tree, field, e);
 }
 
-static int check_sizes(const struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
+int plan_check_files(const struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
+        size_t most_files = SPEC_FILES_MAX - (p->has_code ? 1 : 0);
         uint64_t most = p->limits.value[LIMIT_FILES_SIZE], room = p->limits.value[LIMIT_TMP_SIZE];
         char text[LIMIT_TEXT_MAX];
         uint64_t sum = 0;
 
+        if (run->n_files > most_files)
+                return plan_refuse(e, INVALID, "files", "files has %zu files: the most is %zu",
+                        run->n_files, most_files);
         for (size_t i = 0; i < run->n_files; i++)
                 if (__builtin_add_overflow(sum, run->files[i]->size, &sum) || sum > most)
                         return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__OVER_LIMIT, "files",
@@ -252,18 +276,54 @@ static int check_sizes(const struct plan *p, const Sandboxd__V1__Run *run, struc
         return 0;
 }
 
+/* Two names that cannot both be, found on a walk through them in their order. */
+struct clash {
+        char **last;
+        char **file;   /* NULL when there is none */
+        char **inside; /* a name that needs it as a folder */
+};
+
+static void find_clash(const void *node, VISIT visit, void *userdata)
+{
+        struct clash *clash = userdata;
+        char **slot = *(char ***) node;
+        size_t n;
+
+        if ((visit != postorder && visit != leaf) || clash->file)
+                return;
+        n = clash->last ? strlen(*clash->last) : 0;
+        if (n > 0 && strncmp(*slot, *clash->last, n) == 0 && (*slot)[n] == '/') {
+                clash->file = clash->last;
+                clash->inside = slot;
+        }
+        clash->last = slot;
+}
+
+/* No file's name may be the folder of another's. Of the two, the one of the request is told, and if
+ * both are, the later one. */
+static int check_folders(const struct plan *p, void *tree, struct plan_error *e)
+{
+        struct clash clash = {};
+        char field[PLAN_FIELD_MAX];
+        size_t index;
+
+        twalk_r(tree, find_clash, &clash);
+        if (!clash.file)
+                return 0;
+        index = (size_t) (MAX(clash.file, clash.inside) - p->names.items) - p->has_code;
+        (void) snprintf(field, sizeof(field), "files[%zu].name", index);
+        return plan_refuse(e, INVALID, field,
+                "%s cannot be: '%.160s' is a file, and '%.160s' needs it as a folder: choose "
+                "another name",
+                field, *clash.file, *clash.inside);
+}
+
 int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
         size_t own = p->has_code ? 1 : 0;
         void *tree = NULL;
         int r;
 
-        if (run->n_files > SPEC_FILES_MAX - own)
-                return plan_refuse(e, INVALID, "files", "files has %zu files: the most is %zu",
-                        run->n_files, SPEC_FILES_MAX - own);
-        r = check_sizes(p, run, e);
-        if (r < 0)
-                return r;
         p->files = calloc(own + run->n_files + 1, sizeof(*p->files));
         r = p->files ? strv_init(&p->names, own + run->n_files) : -ENOMEM;
         if (r >= 0 && p->has_code) {
@@ -274,6 +334,8 @@ int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_e
         }
         for (size_t i = 0; i < run->n_files && r >= 0; i++)
                 r = add_file(p, run->files[i], i, &tree, e);
+        if (r >= 0)
+                r = check_folders(p, tree, e);
         tdestroy(tree, keep);
         return r;
 }

@@ -76,18 +76,39 @@ static const char *join_names(const char *first, size_t n, size_t stride, char *
         return buf;
 }
 
-static int choose_runtime(struct plan *p, const struct policy *policy, const char *name,
+/* Room for a name of the request: one that is longer is not in the policy, and is cut only to be
+ * quoted. */
+#define ASKED_MAX 65
+_Static_assert(ASKED_MAX > POLICY_NAME_MAX, "a name that was cut must not be one of the policy's");
+
+/* The name as a string; otherwise, where it is empty. */
+static int take_name(const ProtobufCBinaryData *name, const char *field, const char *otherwise,
+        char buf[static ASKED_MAX], struct plan_error *e)
+{
+        if (name->len > 0 && memchr(name->data, '\0', name->len))
+                return plan_refuse(e, INVALID, field, "%s contains a NUL byte: take it out", field);
+        if (name->len > 0)
+                (void) snprintf(buf, ASKED_MAX, "%.*s", (int) MIN(name->len, (size_t) ASKED_MAX),
+                        (const char *) name->data);
+        else
+                (void) snprintf(buf, ASKED_MAX, "%s", otherwise);
+        return 0;
+}
+
+static int choose_runtime(struct plan *p, const struct policy *policy, const Sandboxd__V1__Run *run,
         struct plan_error *e)
 {
         const struct policy_runtime *r;
-        char known[256];
+        char name[ASKED_MAX], known[256];
+        int q;
 
-        if (strnull(name))
-                name = "command";
+        q = take_name(&run->runtime, "runtime", "command", name, e);
+        if (q < 0)
+                return q;
         r = policy_find_runtime(policy, name);
         if (!r)
                 return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__UNKNOWN_RUNTIME, "runtime",
-                        "runtime '%.64s' is not known: choose one of %s", name,
+                        "runtime '%s' is not known: choose one of %s", name,
                         join_names(policy->runtimes[0].name, policy->n_runtimes,
                                 sizeof(policy->runtimes[0]), known, sizeof(known)));
         if (!r->available)
@@ -99,18 +120,20 @@ static int choose_runtime(struct plan *p, const struct policy *policy, const cha
         return 0;
 }
 
-static int choose_profile(struct plan *p, const struct policy *policy, const char *name,
+static int choose_profile(struct plan *p, const struct policy *policy, const Sandboxd__V1__Run *run,
         struct plan_error *e)
 {
         const struct policy_profile *found;
-        char known[256];
+        char name[ASKED_MAX], known[256];
+        int r;
 
-        if (strnull(name))
-                name = "default";
+        r = take_name(&run->profile, "profile", "default", name, e);
+        if (r < 0)
+                return r;
         found = policy_find_profile(policy, name);
         if (!found)
                 return plan_refuse(e, SANDBOXD__V1__ERROR_CODE__UNKNOWN_PROFILE, "profile",
-                        "profile '%.64s' is not known: choose one of %s", name,
+                        "profile '%s' is not known: choose one of %s", name,
                         join_names(policy->profiles[0].name, policy->n_profiles,
                                 sizeof(policy->profiles[0]), known, sizeof(known)));
         p->profile = found;
@@ -140,6 +163,22 @@ static int check_code(struct plan *p, const Sandboxd__V1__Run *run, struct plan_
         return 0;
 }
 
+static int check_strings(const struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        if (!p->has_code && (run->n_argv == 0 || run->argv[0].len == 0))
+                return plan_refuse(e, INVALID, "argv", "argv %s: name the command to run",
+                        run->n_argv == 0 ? "is missing" : "starts with an empty string");
+        if (run->n_argv > PLAN_STRINGS_MAX)
+                return plan_refuse(e, INVALID, "argv",
+                        "argv has %zu strings: the most is %d, pass them in a file instead",
+                        run->n_argv, PLAN_STRINGS_MAX);
+        if (run->n_env > PLAN_STRINGS_MAX)
+                return plan_refuse(e, INVALID, "env",
+                        "env has %zu strings: the most is %d, pass them in a file instead",
+                        run->n_env, PLAN_STRINGS_MAX);
+        return 0;
+}
+
 /* The interpreter and its arguments, which come before those of the request. */
 static int add_interpreter(struct plan *p)
 {
@@ -162,12 +201,6 @@ static int build_argv(struct plan *p, const Sandboxd__V1__Run *run, struct plan_
         size_t own = p->has_code ? 1 + p->runtime->n_arguments : 0;
         int r;
 
-        if (!p->has_code && (run->n_argv == 0 || run->argv[0].len == 0))
-                return plan_refuse(e, INVALID, "argv", "argv %s: name the command to run",
-                        run->n_argv == 0 ? "is missing" : "starts with an empty string");
-        if (run->n_argv > SPEC_ARGS_MAX - own)
-                return plan_refuse(e, INVALID, "argv", "argv has %zu strings: the most is %zu",
-                        run->n_argv, SPEC_ARGS_MAX - own);
         r = strv_init(&p->argv, own + run->n_argv);
         if (r < 0)
                 return r;
@@ -230,10 +263,10 @@ static int build(struct plan *p, const struct policy *policy, const Sandboxd__V1
 {
         int r;
 
-        r = choose_runtime(p, policy, run->runtime, e);
+        r = choose_runtime(p, policy, run, e);
         if (r < 0)
                 return r;
-        r = choose_profile(p, policy, run->profile, e);
+        r = choose_profile(p, policy, run, e);
         if (r < 0)
                 return r;
         r = plan_resolve_limits(p->profile, run, &p->limits, e);
@@ -245,13 +278,19 @@ static int build(struct plan *p, const struct policy *policy, const Sandboxd__V1
         r = check_label(run, e);
         if (r < 0)
                 return r;
+        r = check_strings(p, run, e);
+        if (r < 0)
+                return r;
+        r = plan_check_files(p, run, e);
+        if (r < 0)
+                return r;
+        r = plan_build_workdir(p, run, e);
+        if (r < 0)
+                return r;
         r = build_argv(p, run, e);
         if (r < 0)
                 return r;
         r = plan_build_environment(p, run, e);
-        if (r < 0)
-                return r;
-        r = plan_build_workdir(p, run, e);
         if (r < 0)
                 return r;
         r = plan_build_files(p, run, e);
@@ -276,6 +315,15 @@ int plan_make(const struct policy *policy, const Sandboxd__V1__Run *run, struct 
         }
         *ret = p;
         return 0;
+}
+
+uint64_t plan_data_size(const struct plan *p)
+{
+        uint64_t size = 0;
+
+        for (size_t i = 0; i < p->names.n; i++)
+                size += p->files[i].size;
+        return size;
 }
 
 void plan_done(struct plan *p)

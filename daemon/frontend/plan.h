@@ -15,6 +15,9 @@
 #define PLAN_LABEL_MAX 256
 /* The kernel's limit for one string of argv or environment, its NUL not counted. */
 #define PLAN_STRING_MAX (128 * KIB - 1)
+/* Strings in argv, and in env, of a request. The kernel takes more; but each costs us time, which all
+ * other clients wait for. */
+#define PLAN_STRINGS_MAX 4096
 
 struct plan {
         const struct policy_runtime *runtime;
@@ -43,16 +46,21 @@ int plan_make(const struct policy *policy, const Sandboxd__V1__Run *run, struct 
         struct plan_error *ret_error);
 void plan_done(struct plan *p);
 
+/* Bytes of code and files, as declared. */
+uint64_t plan_data_size(const struct plan *p);
+
 /* Fills the error and returns -EINVAL. For the files that make up the plan. */
 int plan_refuse(struct plan_error *e, Sandboxd__V1__ErrorCode code, const char *field,
         const char *format, ...) _printf_(4, 5);
 
-/* The parts of plan_make(), in their order; each has a file or a screen of its own. */
+/* The parts of plan_make(), in their order; each has a file or a screen of its own. What is cheap to
+ * refuse comes before what is costly to build. */
 int plan_resolve_limits(const struct policy_profile *profile, const Sandboxd__V1__Run *run,
         struct limits *ret, struct plan_error *e);
+int plan_check_files(const struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
+int plan_build_workdir(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 int plan_build_environment(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
-int plan_build_workdir(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 
 /* A string of the request: no NUL, not longer than exec takes. field is "argv[3]". */
 int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct plan_error *e);

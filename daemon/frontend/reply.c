@@ -10,13 +10,19 @@
 #include "common/error.h"
 #include "daemon/frontend/text.h"
 
+/* What an Output has beside its data: tags, lengths, the id, at their longest. */
+#define OUTPUT_OVERHEAD 64
+
 static const char *const features[] = { "run", "files", "stdin", "cancel", "lists" };
 
-int reply_pack(struct queue *q, const Sandboxd__V1__Response *response)
+int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
         size_t size = sandboxd__v1__response__get_packed_size(response);
-        uint8_t *p = queue_extend(q, FRAME_HEADER_SIZE + size);
+        uint8_t *p;
 
+        if (size > max)
+                return -EMSGSIZE;
+        p = queue_extend(q, FRAME_HEADER_SIZE + size);
         if (!p)
                 return -ENOMEM;
         frame_header(p, size);
@@ -53,7 +59,7 @@ int reply_pack_error(struct queue *q, uint64_t id, Sandboxd__V1__ErrorCode code,
 {
         struct error_response e;
 
-        return reply_pack(q, fill_error(&e, id, code, field, text));
+        return reply_pack(q, SIZE_MAX, fill_error(&e, id, code, field, text));
 }
 
 void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code, const char *field,
@@ -80,8 +86,8 @@ void reply_hello(struct connection *c, uint64_t id)
         connection_send(c, &response);
 }
 
-void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
-        const void *data, size_t size)
+static void send_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
+        const uint8_t *data, size_t size)
 {
         Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
         Sandboxd__V1__Output output = SANDBOXD__V1__OUTPUT__INIT;
@@ -92,6 +98,17 @@ void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Strea
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_OUTPUT;
         response.output = &output;
         connection_send(c, &response);
+}
+
+void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
+        const uint8_t *data, size_t size)
+{
+        size_t most = c->frontend->policy->server.max_frame_bytes - OUTPUT_OVERHEAD;
+
+        for (size_t done = 0, n; done < size; done += n) {
+                n = MIN(size - done, most);
+                send_output(c, id, stream, data + done, n);
+        }
 }
 
 void reply_stdin_credit(struct connection *c, uint64_t id, uint64_t bytes, bool closed)

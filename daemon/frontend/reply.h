@@ -10,8 +10,9 @@
 /* The version of the protocol that is spoken here. */
 #define REPLY_PROTOCOL 1
 
-/* Appends the response to q as one frame. */
-int reply_pack(struct queue *q, const Sandboxd__V1__Response *response);
+/* Appends the response to q as one frame. -EMSGSIZE when it has more than max bytes. */
+int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response);
+/* An Error always fits the smallest frame there is. */
 int reply_pack_error(struct queue *q, uint64_t id, Sandboxd__V1__ErrorCode code, const char *field,
         const char *text);
 
@@ -20,7 +21,7 @@ void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code
         const char *text);
 void reply_hello(struct connection *c, uint64_t id);
 void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
-        const void *data, size_t size);
+        const uint8_t *data, size_t size);
 void reply_stdin_credit(struct connection *c, uint64_t id, uint64_t bytes, bool closed);
 void reply_runtimes(struct connection *c, uint64_t id);
 void reply_profiles(struct connection *c, uint64_t id);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "common/log.h"
+#include "daemon/frontend/admission.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/text.h"
@@ -34,31 +35,6 @@ static void handle_hello(struct connection *c, const Sandboxd__V1__Request *requ
         reply_hello(c, request->id);
 }
 
-/* Charges the job's slot, or tells the client which setting is in the way. */
-static int admit(struct connection *c, uint64_t id)
-{
-        const struct policy_server *server = &c->frontend->policy->server;
-        struct error text;
-        int r;
-
-        r = account_charge(&c->frontend->accounts, c->uid, ACCOUNT_JOBS, server->max_jobs_per_user,
-                server->max_jobs);
-        if (r == -EDQUOT)
-                (void) error_set(&text, r,
-                        "%" PRIu32 " of your jobs are running, as many as MaxJobsPerUser= "
-                        "allows: wait for one to end",
-                        server->max_jobs_per_user);
-        else if (r == -EUSERS)
-                (void) error_set(&text, r,
-                        "%" PRIu32 " jobs are running, as many as MaxJobs= allows: try again later",
-                        server->max_jobs);
-        else if (r < 0)
-                (void) error_set(&text, r, "sandboxd is out of memory: try again later");
-        if (r < 0)
-                reply_error(c, id, SANDBOXD__V1__ERROR_CODE__BUSY, "", text.text);
-        return r;
-}
-
 static void handle_run(struct connection *c, const Sandboxd__V1__Request *request)
 {
         struct plan_error error;
@@ -71,10 +47,14 @@ static void handle_run(struct connection *c, const Sandboxd__V1__Request *reques
         if (c->frontend->stopping)
                 return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
                         "sandboxd is stopping: try again when it is back");
-        if (plan_make(c->frontend->policy, request->run, &plan, &error) < 0)
+        /* A user who has all the jobs he may is not worth the work of a plan. */
+        if (admission_take_job(c, request->id) < 0)
+                return;
+        if (plan_make(c->frontend->policy, request->run, &plan, &error) < 0) {
+                account_release(&c->frontend->accounts, c->uid, ACCOUNT_JOBS, 1);
                 return reply_error(c, request->id, error.code, error.field, error.text.text);
-        if (admit(c, request->id) >= 0)
-                job_begin(c, request->id, &plan, request->run);
+        }
+        job_begin(c, request->id, &plan, request->run);
         plan_done(&plan);
 }
 

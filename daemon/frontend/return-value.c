@@ -7,7 +7,10 @@
 
 #include <sys/stat.h>
 
-/* Reads the file from its start, whatever its offset is. */
+/* The line with the lengths, at its longest. */
+#define HEAD_MAX (sizeof("1048576 1048576\n") - 1)
+
+/* Reads the file from its start, whatever its offset is; max does not count the head. */
 static int copy_file(int fd, size_t max, char **ret, size_t *ret_size)
 {
         _cleanup_free_ char *buffer = NULL;
@@ -18,7 +21,7 @@ static int copy_file(int fd, size_t max, char **ret, size_t *ret_size)
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EBADMSG;
-        if (st.st_size > (off_t) max)
+        if (st.st_size > (off_t) (max + HEAD_MAX))
                 return -EFBIG;
         buffer = malloc((size_t) st.st_size + 1);
         if (!buffer)
@@ -68,7 +71,8 @@ int return_value_read(int fd, size_t max, struct return_value *ret)
         const char *p;
         int r;
 
-        r = copy_file(fd, MIN(max, (size_t) RETURN_VALUE_MAX), &buffer, &size);
+        ASSERT(max <= RETURN_VALUE_MAX);
+        r = copy_file(fd, max, &buffer, &size);
         if (r < 0)
                 return r;
         if (size == 0)
@@ -81,6 +85,8 @@ int return_value_read(int fd, size_t max, struct return_value *ret)
                 return r;
         if (text_size + json_size != size - (size_t) (p - buffer))
                 return -EBADMSG;
+        if (text_size + json_size > max)
+                return -EFBIG;
         *ret = (struct return_value) {
                 .text = (const uint8_t *) p,
                 .text_size = text_size,

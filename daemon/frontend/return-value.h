@@ -9,6 +9,7 @@
 
 #include "common/macro.h"
 
+/* Of text and JSON together; the launchers cut to this. */
 #define RETURN_VALUE_MAX (1 * MIB)
 
 struct return_value {
@@ -19,7 +20,7 @@ struct return_value {
         size_t json_size; /* 0: none */
 };
 
-/* Reads at most max bytes of fd. Returns 1 with the value, 0 when the file is empty, -EBADMSG when
- * it is not of the form, -EFBIG when it is larger than max, or another errno. */
+/* Reads a value of at most max bytes, RETURN_VALUE_MAX or less. Returns 1 with it, 0 when the file is
+ * empty, -EBADMSG when it is not of the form, -EFBIG when it is larger, or another errno. */
 int return_value_read(int fd, size_t max, struct return_value *ret);
 void return_value_done(struct return_value *v);

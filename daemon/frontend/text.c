@@ -6,7 +6,15 @@
 
 #include "common/macro.h"
 
-/* The length of the UTF-8 sequence at s, 0 when there is none that is well-formed. */
+/* Characters that show as nothing, break the line, or turn the order of those around them: with them
+ * a quoted name can be made to look like another. */
+static bool is_format_control(uint32_t code)
+{
+        return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+               (code >= 0x2066 && code <= 0x2069);
+}
+
+/* The length of the UTF-8 sequence at s, 0 when there is none that may be shown. */
 static size_t sequence_length(const unsigned char *s)
 {
         static const struct {
@@ -32,7 +40,7 @@ static size_t sequence_length(const unsigned char *s)
                 }
                 /* Overlong forms, surrogates, beyond Unicode, and the C1 control characters. */
                 if (code < forms[i].least || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ||
-                        code < 0xa0)
+                        code < 0xa0 || is_format_control(code))
                         return 0;
                 return i + 2;
         }

@@ -28,6 +28,7 @@ static const struct config_target config_defaults = {
                 .max_connections_per_user = 128,
                 .max_jobs = 1024,
                 .max_jobs_per_user = 256,
+                .max_upload_per_user = 128 * MIB,
                 .frame_timeout_usec = 10 * USEC_PER_SEC,
         },
         .config = {
@@ -76,6 +77,7 @@ enum config_key {
         KEY_MAX_CONNECTIONS_PER_USER,
         KEY_MAX_JOBS,
         KEY_MAX_JOBS_PER_USER,
+        KEY_MAX_UPLOAD_PER_USER,
         KEY_FRAME_TIMEOUT,
         KEY_BASE,
         KEY_SIZE,
@@ -93,6 +95,8 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
         [KEY_MAX_JOBS] = { "Server", "MaxJobs", policy_set_u32, SERVER(max_jobs), 1, 65536 },
         [KEY_MAX_JOBS_PER_USER] = { "Server", "MaxJobsPerUser", policy_set_u32,
                 SERVER(max_jobs_per_user), 1, 65536 },
+        [KEY_MAX_UPLOAD_PER_USER] = { "Server", "MaxUploadPerUser", policy_set_size,
+                SERVER(max_upload_per_user), MIB, 2 * GIB },
         [KEY_FRAME_TIMEOUT] = { "Server", "FrameTimeoutSec", policy_set_time,
                 SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
         /* Ids below 65536 are the host's users and services. */

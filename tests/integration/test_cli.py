@@ -1,14 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """sandboxctl as a person or a script uses it."""
 
+import array
+import contextlib
+import fcntl
 import json
+import os
 import re
 import signal
+import subprocess
+import termios
 import time
 
 import pytest
 
 from lib import host
+
+
+# More than a pipe holds, less than the limit for output.
+CHATTER = ["sh", "-c", "head -c 500000 /dev/zero; exec sleep 600"]
+
+
+def fill_of(pipe):
+    """The bytes that wait in a pipe."""
+    size = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return size[0]
+
+
+@contextlib.contextmanager
+def ended(process):
+    """A process that may be stuck when its test fails."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_output_passes_through(daemon):
@@ -27,7 +54,6 @@ def test_output_comes_as_it_is_written(daemon):
 
 
 def test_stdin_is_forwarded_as_it_comes(daemon):
-    import subprocess
     with daemon.command("run", "--", "cat", stdin=subprocess.PIPE) as p:
         for line in (b"one\n", b"two\n"):
             p.stdin.write(line)
@@ -70,6 +96,34 @@ def test_json_of_a_refusal(daemon):
     r = daemon.ctl_run("run", "--json", "-l", "cobol", "-c", "x")
     assert r.returncode == 125
     assert "cobol" in json.dumps(json.loads(r.stdout)) and r.stderr.startswith(b"sandboxctl: ")
+
+
+@pytest.mark.parametrize("language, code, json_text", [
+    ("python", "2**63", str(2**63)), ("python", "{'id': 2**64}", '{"id":18446744073709551616}'),
+    pytest.param("python", "-10**400", str(-10**400), id="beyond a double"), ("python", "[0.1, 1e300]", "[0.1,1e+300]"),
+    ("python", "'\\x1b[31m\\0'", '"\\u001b[31m\\u0000"'), ("python", "float('nan')", "null"),
+    ("javascript", "[0.1, 2**53]", "[0.1,9007199254740992]"),
+])
+def test_json_of_a_value_is_as_the_language_wrote_it(daemon, language, code, json_text):
+    r = daemon.run("-l", language, "-c", code)
+    assert r.status == "OK" and f'"json":{json_text}}}' in r.raw, r
+
+
+@pytest.mark.parametrize("args", [
+    ["run", "--file", "\x1b[31m\n\u009b", "true"], ["run", "--\x1b]0;\u200b", "true"], ["run", "-\x1b", "true"],
+    ["run", "--timeout", "\x1b[2J\u2066", "true"], ["\x1b[31m"], ["doctor", "\x1b[31m"], ["runtimes", "\x1b[31m\r"],
+    ["--socket", "/\x1b[31m", "version"], ["--socket", "/\x1b[31m", "doctor"], ["--socket", "/\x1b[31m", "run", "true"],
+])
+def test_the_callers_words_do_not_drive_the_terminal(daemon, args):
+    r = daemon.ctl_run(*args)
+    for out in r.stdout.decode(), r.stderr.decode():
+        assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", out), r
+    assert b"\\x1b" in r.stdout + r.stderr and r.stderr.count(b"\n") <= 1, r
+
+
+def test_json_of_a_name_that_is_no_text(daemon):
+    r = daemon.ctl_run("run", "--json", "--file", b"\xff\x1b".decode(errors="surrogateescape"), "true")
+    assert r.returncode == 125 and "\\xff\\x1b" in json.loads(r.stdout)["error"]["message"], r
 
 
 @pytest.mark.parametrize("args, exit_code", [
@@ -167,6 +221,59 @@ def test_reader_that_goes(daemon):
         p.stdout = None
         assert p.wait(20) != 0
     assert host.wait_until(lambda: not daemon.job_pids(), 5)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_interrupted_while_nobody_reads(daemon, together):
+    """The output that does not fit into the pipe is left out; the verdict still comes."""
+    argv = [str(daemon.ctl), "run", *CHATTER]
+    reader, writer = os.pipe()
+    with ended(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=writer,
+                                stderr=writer if together else subprocess.PIPE,
+                                env={"SANDBOXD_SOCKET": str(daemon.socket)})) as p:
+        os.close(writer)
+        assert host.wait_until(lambda: fill_of(reader) >= 32768, 10)
+        time.sleep(0.3)
+        started = time.monotonic()
+        p.send_signal(signal.SIGINT)
+        assert p.wait(20) == 143
+        assert time.monotonic() - started < 5
+        if not together:
+            errors = p.stderr.read()
+            assert b"CANCELLED" in errors and b"left out" in errors, errors
+    os.close(reader)
+    assert host.wait_until(lambda: not daemon.job_pids(), 5)
+
+
+def test_interrupted_while_reader_is_slow(daemon):
+    """Output that somebody reads comes whole also after the signal."""
+    with ended(daemon.command("run", *CHATTER)) as p:
+        assert host.wait_until(lambda: fill_of(p.stdout) >= 32768, 10)
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        out, err = p.communicate(timeout=20)
+    assert p.returncode == 143 and b"left out" not in err, err
+    assert out == bytes(500_000)
+
+
+def test_interrupted_while_daemon_hangs(daemon):
+    with ended(daemon.command("run", "sleep", "600")) as p:
+        assert host.wait_until(daemon.payload_pids, 10)
+        os.kill(daemon.frontend, signal.SIGSTOP)
+        try:
+            p.send_signal(signal.SIGINT)
+            _, err = p.communicate(timeout=20)
+        finally:
+            os.kill(daemon.frontend, signal.SIGCONT)
+    assert p.returncode == 143 and b"cancelled" in err, err
+
+
+def test_interrupted_while_json_is_not_read(daemon):
+    """The object is larger than the pipe: one signal is enough to leave."""
+    with ended(daemon.command("run", "--json", "sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x")) as p:
+        assert host.wait_until(lambda: fill_of(p.stdout) >= 65536, 10)
+        p.send_signal(signal.SIGINT)
+        assert p.wait(5) == 143
 
 
 def test_killed_client(daemon):

@@ -52,6 +52,7 @@ static inline void fixture_policy(struct policy *p)
                         .max_connections_per_user = 4,
                         .max_jobs = 8,
                         .max_jobs_per_user = 3,
+                        .max_upload_per_user = 1 * MIB,
                         .frame_timeout_usec = 300 * USEC_PER_MSEC,
                 },
                 .driver = "cgroupfs (test)",

@@ -2,7 +2,7 @@
 /* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
  * libraries: systemd protobuf-c */
 /*
- * The books of connections and jobs.
+ * The books of who holds what.
  */
 #include <check.h>
 
@@ -13,20 +13,20 @@ START_TEST(test_caps)
         struct account_book book = {};
 
         ck_assert(account_book_is_empty(&book));
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), 0);
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), 0);
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 2, 3), -EDQUOT);
-        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), 0);
-        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), -EUSERS);
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_CONNECTIONS, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 1, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 1, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 1, 2, 3), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 1, 2, 3), 0);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 1, 2, 3), -EUSERS);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_CONNECTIONS, 1, 2, 3), 0);
         ck_assert_uint_eq(book.total[ACCOUNT_JOBS], 3);
-        account_release(&book, 1, ACCOUNT_JOBS);
-        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 2, 3), 0);
-        account_release(&book, 2, ACCOUNT_JOBS);
-        account_release(&book, 2, ACCOUNT_JOBS);
-        account_release(&book, 1, ACCOUNT_JOBS);
+        account_release(&book, 1, ACCOUNT_JOBS, 1);
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_JOBS, 1, 2, 3), 0);
+        account_release(&book, 2, ACCOUNT_JOBS, 1);
+        account_release(&book, 2, ACCOUNT_JOBS, 1);
+        account_release(&book, 1, ACCOUNT_JOBS, 1);
         ck_assert(!account_book_is_empty(&book));
-        account_release(&book, 1, ACCOUNT_CONNECTIONS);
+        account_release(&book, 1, ACCOUNT_CONNECTIONS, 1);
         ck_assert(account_book_is_empty(&book));
 }
 END_TEST
@@ -35,8 +35,8 @@ START_TEST(test_nothing_is_kept_of_a_refusal)
 {
         struct account_book book = {};
 
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 0, 3), -EDQUOT);
-        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 3, 0), -EUSERS);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 1, 0, 3), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_JOBS, 1, 3, 0), -EUSERS);
         ck_assert(account_book_is_empty(&book));
 }
 END_TEST
@@ -46,9 +46,33 @@ START_TEST(test_many_users)
         struct account_book book = {};
 
         for (uid_t uid = 0; uid < 100; uid++)
-                ck_assert_int_eq(account_charge(&book, uid, ACCOUNT_JOBS, 1, 100), 0);
+                ck_assert_int_eq(account_charge(&book, uid, ACCOUNT_JOBS, 1, 1, 100), 0);
         for (uid_t uid = 0; uid < 100; uid++)
-                account_release(&book, (uid * 37) % 100, ACCOUNT_JOBS);
+                account_release(&book, (uid * 37) % 100, ACCOUNT_JOBS, 1);
+        ck_assert(account_book_is_empty(&book));
+}
+END_TEST
+
+START_TEST(test_amounts)
+{
+        struct account_book book = {};
+
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, 0, 10, 20), 0);
+        ck_assert(account_book_is_empty(&book));
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, 11, 10, 20), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, 7, 10, 20), 0);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, UINT64_MAX, 10, UINT64_MAX),
+                -EUSERS);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, 4, 10, 20), -EDQUOT);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_UPLOADS, 3, 10, 20), 0);
+        /* One user's account is nothing to another's. */
+        ck_assert_int_eq(account_charge(&book, 2, ACCOUNT_UPLOADS, 10, 10, 20), 0);
+        ck_assert_int_eq(account_charge(&book, 3, ACCOUNT_UPLOADS, 1, 10, 20), -EUSERS);
+        account_release(&book, 1, ACCOUNT_UPLOADS, 9);
+        account_release(&book, 1, ACCOUNT_UPLOADS, 0);
+        ck_assert_uint_eq(book.total[ACCOUNT_UPLOADS], 11);
+        account_release(&book, 1, ACCOUNT_UPLOADS, 1);
+        account_release(&book, 2, ACCOUNT_UPLOADS, 10);
         ck_assert(account_book_is_empty(&book));
 }
 END_TEST
@@ -63,6 +87,7 @@ int main(void)
         tcase_add_test(tc, test_caps);
         tcase_add_test(tc, test_nothing_is_kept_of_a_refusal);
         tcase_add_test(tc, test_many_users);
+        tcase_add_test(tc, test_amounts);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

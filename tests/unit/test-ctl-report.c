@@ -93,35 +93,106 @@ START_TEST(test_untrusted_json)
                 const char *result; /* NULL: not one valid value */
         } rows[] = {
                 { "42", "42" },
+                { "0.1", "0.1" },
+                { "-1.50E+400 ", "-1.50E+400" },
+                { "9223372036854775808", "9223372036854775808" },
+                { "1267650600228229401496703205376", "1267650600228229401496703205376" },
+                { "{\"id\" : -18446744073709551616}", "{\"id\":-18446744073709551616}" },
+                { "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}" },
+                { "\"a \\\" 123\\\\\"", "\"a \\\" 123\\\\\"" },
+                { "\"\\u001b\"", "\"\\u001b\"" },
                 { "\"a\\u0000b\"", "\"a\\u0000b\"" },
                 { " [1, {\"a\": null}] ", "[1,{\"a\":null}]" },
                 { "", NULL },
                 { "NaN", NULL },
                 { "1 2", NULL },
+                { "012", NULL },
+                { "-", NULL },
+                { "1.", NULL },
+                { "1e", NULL },
+                { "12x34", NULL },
+                { "1},\"a\":{", NULL },
+                { "\"a", NULL },
+                { "\"a\\", NULL },
+                { "\"\033\"", NULL },
+                { "\"\\ud800\"", NULL },
                 { "{\"a\":", NULL },
-                { "1267650600228229401496703205376", NULL },
                 { "\"\xff\"", NULL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                json_auto_t *value = json_parse_untrusted(rows[i].text, strlen(rows[i].text));
-                char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+                char *text = json_minify_untrusted(rows[i].text, strlen(rows[i].text));
 
-                ck_assert_str_eq(text, rows[i].result ? rows[i].result : "null");
+                ck_assert_pstr_eq(text, rows[i].result);
                 free(text);
+        }
+        ck_assert_ptr_null(json_minify_untrusted("1\0", 2));
+        ck_assert_ptr_null(json_minify_untrusted("\"\0\"", 3));
+}
+END_TEST
+
+/* Nesting that would overflow the stack of a recursive reader, ours or the next. */
+START_TEST(test_untrusted_json_depth)
+{
+        static char text[1 << 20];
+        char *shown;
+
+        memset(text, '[', sizeof(text));
+        ck_assert_ptr_null(json_minify_untrusted(text, sizeof(text)));
+        memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+        shown = json_minify_untrusted(text, 2 * JSON_DEPTH_MAX);
+        ck_assert_uint_eq(strlen(shown), 2 * JSON_DEPTH_MAX);
+        free(shown);
+        memset(text + JSON_DEPTH_MAX, '[', 1);
+        memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+        ck_assert_ptr_null(json_minify_untrusted(text, 2 * JSON_DEPTH_MAX + 2));
+}
+END_TEST
+
+/* The job's other texts cannot draw its value to another place. */
+START_TEST(test_show_json)
+{
+        static const char hostile[] = "\"json\":null,\"json\": null \\\"json\\\":";
+        static const char *const values[] = { "[18446744073709551616,0.1]", "null", "\"json\"",
+                "{\"json\":null}", "nonsense" };
+        Sandboxd__V1__Result result = SANDBOXD__V1__RESULT__INIT;
+        Sandboxd__V1__ReturnValue value = SANDBOXD__V1__RETURN_VALUE__INIT;
+
+        ck_assert_int_eq(run_stream_take(&out, hostile, strlen(hostile)), 0);
+        value.text = (ProtobufCBinaryData) { strlen(hostile), (uint8_t *) hostile };
+        result.message = result.runtime = (char *) hostile;
+        result.return_value = &value;
+        for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+                json_auto_t *object = NULL;
+                char *shown = NULL, expected[64];
+                size_t size = 0;
+                FILE *f = open_memstream(&shown, &size);
+
+                value.json = (ProtobufCBinaryData) { strlen(values[i]), (uint8_t *) values[i] };
+                run_report_show_json(&result, &out, &err, f);
+                ck_assert_int_eq(fclose(f), 0);
+                (void) snprintf(expected, sizeof(expected), "\",\"json\":%s},\"usage\":{",
+                        streq(values[i], "nonsense") ? "null" : values[i]);
+                ck_assert_msg(strstr(shown, expected), "%s", shown);
+                object = json_loads(shown, JSON_DECODE_INT_AS_REAL, NULL);
+                ck_assert_uint_eq(json_object_size(object), 22);
+                ck_assert_str_eq(text_of(object, "stdout"), hostile);
+                ck_assert_str_eq(text_of(json_object_get(object, "return_value"), "text"), hostile);
+                free(shown);
         }
 }
 END_TEST
 
-/* Nesting that would overflow the stack of a recursive reader. */
-START_TEST(test_untrusted_json_depth)
+/* Of a closed stream nothing waits any more. */
+START_TEST(test_closed_stream)
 {
-        static char text[1 << 20];
-        json_auto_t *value = NULL;
-
-        memset(text, '[', sizeof(text));
-        value = json_parse_untrusted(text, sizeof(text));
-        ck_assert(json_is_null(value));
+        run_stream_init(&out, STDOUT_FILENO);
+        ck_assert_int_eq(run_stream_take(&out, "abc", 3), 0);
+        ck_assert_uint_eq(out.pending_size, 3);
+        run_stream_close(&out);
+        ck_assert_uint_eq(out.pending_size, 0);
+        ck_assert_int_eq(run_stream_take(&out, "d", 1), 0);
+        ck_assert_uint_eq(out.pending_size, 0);
 }
 END_TEST
 
@@ -172,6 +243,11 @@ START_TEST(test_print_untrusted)
                   "31m",
                         "\\xc2\\x9b31m" },             /* a C1 control character */
                 { "\xe2\x80\xae", "\\xe2\\x80\\xae" }, /* turns the direction */
+                { "\xe2\x81\xa6", "\\xe2\\x81\\xa6" }, /* so does this one */
+                { "\xe2\x80\x8b", "\\xe2\\x80\\x8b" }, /* shows as nothing */
+                { "\xe2\x80\x8f", "\\xe2\\x80\\x8f" },
+                { "\xe2\x80\xa8", "\\xe2\\x80\\xa8" }, /* breaks the line */
+                { "\xe2\x80\x8a\xe2\x80\x90", "\xe2\x80\x8a\xe2\x80\x90" },
                 { "\xc0\x80\xff", "\\xc0\\x80\\xff" }, /* no UTF-8 */
                 { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* a surrogate */
                 { "\xe2\x82", "\\xe2\\x82" },          /* cut */
@@ -187,6 +263,15 @@ START_TEST(test_print_untrusted)
                 ck_assert_str_eq(shown, rows[i].shown);
                 free(shown);
         }
+}
+END_TEST
+
+START_TEST(test_text_untrusted)
+{
+        char *shown = text_untrusted("a\nb\tc \033[1m\xc3\xa4");
+
+        ck_assert_str_eq(shown, "a\\x0ab\\x09c \\x1b[1m\xc3\xa4");
+        free(shown);
 }
 END_TEST
 
@@ -218,8 +303,11 @@ int main(void)
         tcase_add_test(t, test_base64);
         tcase_add_test(t, test_untrusted_json);
         tcase_add_test(t, test_untrusted_json_depth);
+        tcase_add_test(t, test_show_json);
+        tcase_add_test(t, test_closed_stream);
         tcase_add_test(t, test_exit_codes);
         tcase_add_test(t, test_print_untrusted);
+        tcase_add_test(t, test_text_untrusted);
         tcase_add_test(t, test_human);
         suite_add_tcase(s, t);
         runner = srunner_create(s);

@@ -7,6 +7,8 @@
  */
 #include <check.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -22,6 +24,10 @@
 
 #define ERROR_CODE(name) SANDBOXD__V1__ERROR_CODE__##name
 #define BODY(name) SANDBOXD__V1__RESPONSE__BODY_##name
+#define BYTES(text)                                                                                \
+        {                                                                                          \
+                sizeof(text) - 1, (uint8_t *) (text)                                               \
+        }
 
 static struct policy policy;
 static pid_t pid;
@@ -49,6 +55,9 @@ static void serve(int channel_fd, int listen_fd)
         int r;
 
         (void) signal(SIGPIPE, SIG_IGN);
+        /* As sandboxd-frontend does. */
+        (void) mallopt(M_MMAP_THRESHOLD, 128 * KIB);
+        (void) mallopt(M_TRIM_THRESHOLD, 128 * KIB);
         r = frontend_new(channel_fd, listen_fd, &policy, &f);
         if (r >= 0) {
                 r = frontend_run(f);
@@ -107,6 +116,13 @@ static void teardown(void)
         channel = safe_close(channel);
         if (pid > 0)
                 expect_exit();
+}
+
+/* Another frontend, for what the test has changed in the policy. */
+static void restart(void)
+{
+        teardown();
+        start_frontend();
 }
 
 static void client_open(struct client *c)
@@ -348,7 +364,7 @@ START_TEST(test_job)
         struct start s;
 
         client_hello(&c);
-        run.runtime = (char *) "py";
+        run.runtime = (ProtobufCBinaryData) BYTES("py");
         run.code = (ProtobufCBinaryData) { 8, (uint8_t *) "print(1)" };
         run.label = (ProtobufCBinaryData) { 3, (uint8_t *) "abc" };
         client_run(&c, 7, &run);
@@ -477,6 +493,64 @@ END_TEST
 START_TEST(test_strict_output)
 {
         check_output_kill(true, 1001);
+}
+END_TEST
+
+/* The monitor says that all has ended before the output was read. */
+static void check_output_after_the_end(struct client *c, bool strict, size_t size,
+        const struct channel_ended *ended, Sandboxd__V1__Status status)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        _cleanup_free_ uint8_t *data = calloc(1, size);
+        struct start s;
+
+        run.strict_output = strict;
+        client_run(c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(c, 2, BODY(STARTED));
+        monitor_ended(&s, ended, -EBADF);
+        /* The frontend has read that: its answer to this request comes from a later turn. */
+        monitor_send(CHANNEL_OP_GONE, 0);
+        client_simple(c, 3, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        client_expect(c, 3, BODY(HOST));
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, size), 0);
+        start_close(&s);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        (void) client_drain(c, 2);
+        ck_assert_int_eq(c->last->result->status, status);
+        if (status == SANDBOXD__V1__STATUS__OUTPUT_LIMIT) {
+                ck_assert_int_eq(c->last->result->exit_code, 0);
+                ck_assert_int_eq(c->last->result->signal, 0);
+                ck_assert_ptr_nonnull(strstr(c->last->result->message, "--output-limit"));
+        }
+}
+
+START_TEST(test_output_limit_after_the_end)
+{
+        static const struct {
+                struct channel_ended ended;
+                Sandboxd__V1__Status passed; /* for a job that passed its limit */
+                Sandboxd__V1__Status kept;
+        } cases[] = {
+                { { .status = JOB_STATUS_OK }, SANDBOXD__V1__STATUS__OUTPUT_LIMIT,
+                        SANDBOXD__V1__STATUS__OK },
+                { { .status = JOB_STATUS_EXITED, .exit_code = 3 },
+                        SANDBOXD__V1__STATUS__OUTPUT_LIMIT, SANDBOXD__V1__STATUS__EXITED },
+                { { .status = JOB_STATUS_SIGNALED, .signal = SIGPIPE },
+                        SANDBOXD__V1__STATUS__OUTPUT_LIMIT, SANDBOXD__V1__STATUS__SIGNALED },
+                { { .status = JOB_STATUS_TIMEOUT }, SANDBOXD__V1__STATUS__TIMEOUT,
+                        SANDBOXD__V1__STATUS__TIMEOUT },
+        };
+        struct client c;
+
+        client_hello(&c);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                check_output_after_the_end(&c, true, 1001, &cases[i].ended, cases[i].passed);
+                check_output_after_the_end(&c, true, 1000, &cases[i].ended, cases[i].kept);
+                check_output_after_the_end(&c, false, 64000, &cases[i].ended, cases[i].passed);
+                check_output_after_the_end(&c, false, 63999, &cases[i].ended, cases[i].kept);
+        }
+        client_close(&c);
 }
 END_TEST
 
@@ -697,16 +771,148 @@ START_TEST(test_files_misused)
 }
 END_TEST
 
+/* A job with a file of 400 KiB, of which nothing has come. */
+static void client_run_upload(struct client *c, uint64_t id)
+{
+        Sandboxd__V1__File file = SANDBOXD__V1__FILE__INIT, *items[] = { &file };
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+
+        file.name = (ProtobufCBinaryData) BYTES("a");
+        file.size = 400 * KIB;
+        run.n_files = 1;
+        run.files = items;
+        client_run(c, id, &run);
+}
+
+START_TEST(test_upload_quota)
+{
+        struct client c, other;
+
+        policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
+        policy.server.max_jobs_per_user = 8;
+        restart();
+        client_hello(&c);
+        client_hello(&other);
+        client_run_upload(&c, 2);
+        client_run_upload(&c, 3);
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        ck_assert_uint_eq(client_expect(&c, 4, BODY(HOST))->host->running_jobs, 2);
+        /* All connections of a user count together. */
+        client_run_upload(&other, 2);
+        client_expect_error(&other, 2, ERROR_CODE(BUSY), "MaxUploadPerUser=");
+        client_simple(&other, 3, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        ck_assert_uint_eq(client_expect(&other, 3, BODY(HOST))->host->running_jobs, 2);
+        expect_service(&other, 4);
+        /* What is dropped makes room, and so does what is handed over. */
+        client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        client_expect(&c, 2, BODY(RESULT));
+        client_run_upload(&other, 5);
+        client_run_upload(&other, 6);
+        client_expect_error(&other, 6, ERROR_CODE(BUSY), "MaxUploadPerUser=");
+        client_close(&c);
+        client_hello(&c);
+        client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        ck_assert_uint_eq(client_expect(&c, 2, BODY(HOST))->host->running_jobs, 1);
+        client_run_upload(&other, 7);
+        client_simple(&other, 8, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        client_expect(&other, 8, BODY(HOST));
+        expect_service(&other, 9);
+        client_close(&other);
+        client_close(&c);
+}
+END_TEST
+
+/* Files that are complete hold nothing of the quota, however many jobs run. */
+START_TEST(test_upload_handed_over)
+{
+        static uint8_t content[400 * KIB];
+        Sandboxd__V1__File file = SANDBOXD__V1__FILE__INIT, *items[] = { &file };
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct start s[3];
+        struct client c;
+
+        client_hello(&c);
+        file.name = (ProtobufCBinaryData) BYTES("a");
+        file.size = sizeof(content);
+        file.data = (ProtobufCBinaryData) { sizeof(content), content };
+        run.n_files = 1;
+        run.files = items;
+        for (size_t i = 0; i < ELEMENTSOF(s); i++) {
+                client_run(&c, 2 + i, &run);
+                monitor_expect_start(&s[i]);
+                client_expect(&c, 2 + i, BODY(STARTED));
+        }
+        for (size_t i = 0; i < ELEMENTSOF(s); i++) {
+                monitor_end(&s[i], JOB_STATUS_OK);
+                client_expect(&c, 2 + i, BODY(RESULT));
+        }
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_upload_over_the_quota_alone)
+{
+        struct client c;
+
+        policy.server.max_upload_per_user = 300 * KIB;
+        restart();
+        client_hello(&c);
+        client_run_upload(&c, 2);
+        client_expect_error(&c, 2, ERROR_CODE(OVER_LIMIT), "MaxUploadPerUser= allows 300K");
+        ck_assert_str_eq(c.last->error->field, "files");
+        expect_service(&c, 3);
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_upload_deadline)
+{
+        Sandboxd__V1__File files[2], *items[2];
+        Sandboxd__V1__Run run;
+        struct client c;
+        struct start s;
+
+        policy.server.frame_timeout_usec = 750 * USEC_PER_MSEC;
+        restart();
+        client_hello(&c);
+        run_with_files(&run, files, items);
+        /* Progress renews it: each pause is well below it, and all together well over it. */
+        client_run(&c, 2, &run);
+        for (unsigned i = 0; i < 4; i++) {
+                (void) usleep(250000);
+                client_file(&c, 2, 0, "a");
+        }
+        client_file(&c, 2, 1, "BBB");
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        /* A FileData without bytes is no progress. */
+        client_run(&c, 3, &run);
+        for (unsigned i = 0; i < 4; i++) {
+                (void) usleep(250000);
+                client_file(&c, 3, 0, "");
+        }
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        client_expect_error(&c, 3, ERROR_CODE(INVALID_ARGUMENT), "FrameTimeoutSec=");
+        ck_assert_str_eq(c.last->error->field, "files");
+        client_expect(&c, 4, BODY(HOST));
+        /* Only that Run has ended. */
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        expect_service(&c, 5);
+        client_close(&c);
+}
+END_TEST
+
 START_TEST(test_refusals_keep_the_connection)
 {
         Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
         struct client c;
 
         client_hello(&c);
-        run.runtime = (char *) "cobol";
+        run.runtime = (ProtobufCBinaryData) BYTES("cobol");
         client_run(&c, 2, &run);
         client_expect_error(&c, 2, ERROR_CODE(UNKNOWN_RUNTIME), "python, javascript, command");
-        run.runtime = (char *) "";
+        run.runtime = (ProtobufCBinaryData) BYTES("");
         expect_service(&c, 3);
         client_close(&c);
 }
@@ -724,6 +930,10 @@ START_TEST(test_busy)
                 monitor_expect_start(&s[i]);
                 client_expect(&c, 2 + i, BODY(STARTED));
         }
+        client_run(&c, 9, &run);
+        client_expect_error(&c, 9, ERROR_CODE(BUSY), "MaxJobsPerUser=");
+        /* Whether the request is right is not looked at then. */
+        run.workdir = (ProtobufCBinaryData) BYTES("..");
         client_run(&c, 9, &run);
         client_expect_error(&c, 9, ERROR_CODE(BUSY), "MaxJobsPerUser=");
         for (size_t i = 0; i < 3; i++) {
@@ -777,6 +987,159 @@ START_TEST(test_bad_frames)
         check_bad_frame("\0", 1, "FrameTimeoutSec=");
         client_hello(&c);
         expect_service(&c, 2);
+        client_close(&c);
+}
+END_TEST
+
+/* The frames that one user has begun, on all connections, have a bound together. */
+START_TEST(test_half_frames)
+{
+        _cleanup_free_ uint8_t *data = calloc(1, 4 * MIB);
+        struct client c[8], more, idle;
+
+        policy.server.max_connections = policy.server.max_connections_per_user = 16;
+        policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
+        restart();
+        frame_header(data, 4 * MIB);
+        client_hello(&idle);
+        for (size_t i = 0; i < ELEMENTSOF(c); i++) {
+                client_hello(&c[i]);
+                ck_assert_int_eq(io_write_full(c[i].fd, data, 4 * MIB), 0);
+        }
+        client_hello(&more);
+        ck_assert_int_eq(io_write_full(more.fd, data, 1), 0);
+        client_expect_error(&more, 0, ERROR_CODE(BUSY), "more than 32M of requests");
+        client_expect_end(&more);
+        client_close(&more);
+        /* What comes as a whole is served; and there is room again once a connection is closed. */
+        expect_service(&idle, 2);
+        client_close(&c[0]);
+        client_hello(&c[0]);
+        ck_assert_int_eq(io_write_full(c[0].fd, data, 4 * MIB), 0);
+        client_simple(&idle, 3, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
+        client_expect(&idle, 3, BODY(HOST));
+        for (size_t i = 0; i < ELEMENTSOF(c); i++)
+                client_close(&c[i]);
+        client_close(&idle);
+}
+END_TEST
+
+/* The sanitizers keep for a while what is freed. */
+#ifdef WITH_SANITIZERS
+#define RSS_ROOM (256 * MIB)
+#else
+#define RSS_ROOM (2 * MIB)
+#endif
+
+static uint64_t frontend_rss(void)
+{
+        _cleanup_free_ char *text = NULL;
+        unsigned long size, rss;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/statm", (int) pid);
+        ck_assert_int_eq(io_read_file(AT_FDCWD, path, 4096, &text, NULL), 0);
+        ck_assert_int_eq(sscanf(text, "%lu %lu", &size, &rss), 2);
+        return rss * (uint64_t) getpagesize();
+}
+
+/* A connection that has sent a large frame does not hold on to the memory for it. */
+START_TEST(test_large_frames_are_given_back)
+{
+        static uint8_t code[3 * MIB];
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c[4];
+        uint64_t before = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(c); i++) {
+                client_hello(&c[i]);
+                run.runtime = (ProtobufCBinaryData) BYTES("python");
+                run.code = (ProtobufCBinaryData) { sizeof(code), code };
+                client_run(&c[i], 2, &run);
+                client_expect_error(&c[i], 2, ERROR_CODE(OVER_LIMIT), "code");
+                expect_service(&c[i], 3);
+                if (i == 0)
+                        before = frontend_rss();
+        }
+        ck_assert_uint_lt(frontend_rss(), before + RSS_ROOM);
+        for (size_t i = 0; i < ELEMENTSOF(c); i++)
+                client_close(&c[i]);
+}
+END_TEST
+
+/* Clients with many requests under way are served in turn. */
+START_TEST(test_requests_in_turn)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        unsigned first_three[2] = {};
+        struct client c[2];
+        struct start s[6];
+
+        policy.server.max_jobs_per_user = ELEMENTSOF(s);
+        restart();
+        client_hello(&c[0]);
+        client_hello(&c[1]);
+        /* All requests are there before the frontend looks. */
+        ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+        for (uint64_t id = 2; id < 5; id++)
+                client_run(&c[0], id, &run);
+        run.profile = (ProtobufCBinaryData) BYTES("open");
+        for (uint64_t id = 2; id < 5; id++)
+                client_run(&c[1], id, &run);
+        ck_assert_int_eq(kill(pid, SIGCONT), 0);
+        for (size_t i = 0; i < ELEMENTSOF(s); i++) {
+                monitor_expect_start(&s[i]);
+                ck_assert_uint_lt(s[i].message.profile, 2);
+                if (i < 3)
+                        first_three[s[i].message.profile]++;
+                monitor_end(&s[i], JOB_STATUS_OK);
+        }
+        ck_assert(first_three[0] > 0 && first_three[1] > 0);
+        client_close(&c[0]);
+        client_close(&c[1]);
+}
+END_TEST
+
+/* MaxFrameSize= holds for what the daemon sends, too. */
+START_TEST(test_small_frames)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        Sandboxd__V1__Run__LimitsEntry limit = SANDBOXD__V1__RUN__LIMITS_ENTRY__INIT,
+                                       *limits = &limit;
+        static uint8_t data[60000];
+        struct client c;
+        struct start s;
+
+        policy.server.max_frame_bytes = 4 * KIB;
+        memset(policy.profiles[0].description, 'x', sizeof(policy.profiles[0].description) - 1);
+        policy.n_profiles = POLICY_PROFILES_MAX;
+        for (size_t i = 1; i < POLICY_PROFILES_MAX; i++)
+                policy.profiles[i] = policy.profiles[0];
+        restart();
+        client_hello(&c);
+        c.reader.max_frame = 4 * KIB;
+        limit.key = (char *) "output_bytes";
+        limit.value = 1 * MIB;
+        run.n_limits = 1;
+        run.limits = &limits;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        for (size_t i = 0; i < sizeof(data); i++)
+                data[i] = (uint8_t) (i / 7);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data)), 0);
+        for (size_t done = 0; done < sizeof(data);) {
+                Sandboxd__V1__Output *output = client_expect(&c, 2, BODY(OUTPUT))->output;
+
+                ck_assert_uint_le(output->data.len, sizeof(data) - done);
+                ck_assert_mem_eq(output->data.data, data + done, output->data.len);
+                done += output->data.len;
+        }
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_simple(&c, 3, SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES);
+        client_expect_error(&c, 3, ERROR_CODE(INTERNAL), "MaxFrameSize=");
+        expect_service(&c, 4);
         client_close(&c);
 }
 END_TEST
@@ -943,7 +1306,7 @@ static Sandboxd__V1__Result *run_returning(struct client *c, const void *data, s
         struct start s;
 
         ck_assert_int_eq(io_write_full(fd, data, size), 0);
-        run.runtime = (char *) "python";
+        run.runtime = (ProtobufCBinaryData) BYTES("python");
         run.code = (ProtobufCBinaryData) { 1, (uint8_t *) "1" };
         client_run(c, 2, &run);
         monitor_expect_start(&s);
@@ -976,6 +1339,10 @@ START_TEST(test_return_value)
         r = run_returning(&c, large, 2 * MIB, JOB_STATUS_OK);
         ck_assert_ptr_null(r->return_value);
         ck_assert_str_eq(r->message, "return value dropped: larger than 1M");
+        (void) memcpy(large, "1048576 0\n", 10);
+        r = run_returning(&c, large, 1 * MIB + 10, JOB_STATUS_OK);
+        ck_assert_ptr_nonnull(r->return_value);
+        ck_assert_uint_eq(r->return_value->text.len, 1 * MIB);
         client_close(&c);
 }
 END_TEST
@@ -1154,6 +1521,7 @@ int main(void)
         tcase_add_test(tc, test_output_is_bounded);
         tcase_add_test(tc, test_output_limit);
         tcase_add_test(tc, test_strict_output);
+        tcase_add_test(tc, test_output_limit_after_the_end);
         tcase_add_test(tc, test_stdin);
         tcase_add_test(tc, test_stdin_closed_by_job);
         tcase_add_test(tc, test_stdin_over_credit);
@@ -1162,10 +1530,18 @@ int main(void)
         tcase_add_test(tc, test_client_vanishes);
         tcase_add_test(tc, test_files);
         tcase_add_test(tc, test_files_misused);
+        tcase_add_test(tc, test_upload_quota);
+        tcase_add_test(tc, test_upload_handed_over);
+        tcase_add_test(tc, test_upload_over_the_quota_alone);
+        tcase_add_test(tc, test_upload_deadline);
         tcase_add_test(tc, test_refusals_keep_the_connection);
         tcase_add_test(tc, test_busy);
         tcase_add_test(tc, test_connection_caps);
         tcase_add_test(tc, test_bad_frames);
+        tcase_add_test(tc, test_half_frames);
+        tcase_add_test(tc, test_large_frames_are_given_back);
+        tcase_add_test(tc, test_requests_in_turn);
+        tcase_add_test(tc, test_small_frames);
         tcase_add_test(tc, test_decoding_is_bounded);
         tcase_add_test(tc, test_misuse);
         tcase_add_test(tc, test_byte_by_byte);

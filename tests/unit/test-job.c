@@ -2,11 +2,13 @@
 /* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
  * libraries: systemd protobuf-c */
 /*
- * The states of a job: which may follow which, and nothing else.
+ * The states of a job: which may follow which. And that a kill which could not be sent is sent later.
  */
 #include <check.h>
+#include <sys/socket.h>
 
-#include "daemon/frontend/job-state.h"
+#include "common/io.h"
+#include "daemon/frontend/job.h"
 
 static const bool allowed[_JOB_STATE_COUNT][_JOB_STATE_COUNT] = {
         [JOB_RECEIVING] = { [JOB_STARTING] = true, [JOB_FINISHED] = true },
@@ -32,6 +34,30 @@ START_TEST(test_names)
 }
 END_TEST
 
+START_TEST(test_kill_is_sent_once)
+{
+        static struct frontend f = { .channel.fd = -EBADF };
+        struct job job = { .frontend = &f, .id = 7, .state = JOB_RUNNING };
+        struct channel_kill kill;
+        int pair[2];
+
+        TAILQ_INIT(&f.channel.pending);
+        job_kill(&job, JOB_STATUS_CANCELLED);
+        ck_assert(!job.killed);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+        f.channel.fd = pair[1];
+        job_kill(&job, JOB_STATUS_OUTPUT_LIMIT);
+        job_kill(&job, JOB_STATUS_CANCELLED);
+        ck_assert(job.killed);
+        ck_assert_int_eq(io_receive_message(pair[0], &kill, sizeof(kill), NULL, 0, NULL),
+                sizeof(kill));
+        ck_assert_uint_eq(kill.header.job, 7);
+        ck_assert_uint_eq(kill.cause, JOB_STATUS_OUTPUT_LIMIT);
+        ck_assert_int_eq(io_receive_message(pair[0], &kill, sizeof(kill), NULL, 0, NULL), -EAGAIN);
+        io_close_all(pair, 2);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("job");
@@ -41,6 +67,7 @@ int main(void)
 
         tcase_add_test(tc, test_transitions);
         tcase_add_test(tc, test_names);
+        tcase_add_test(tc, test_kill_is_sent_once);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

@@ -72,7 +72,7 @@ static void add_file(const char *name, uint64_t size)
 
 static void python(const char *code)
 {
-        run.runtime = (char *) "python";
+        run.runtime = (ProtobufCBinaryData) BYTES("python");
         run.code = (ProtobufCBinaryData) { strlen(code), (uint8_t *) code };
 }
 
@@ -113,7 +113,7 @@ END_TEST
 START_TEST(test_language)
 {
         python("print(1)");
-        run.runtime = (char *) "py";
+        run.runtime = (ProtobufCBinaryData) BYTES("py");
         add_argv("user");
         add_file("data/x.csv", 10);
         files[0].mode = 0600;
@@ -186,12 +186,12 @@ END_TEST
 START_TEST(test_no_cpu_limit)
 {
         add_argv("true");
-        run.profile = (char *) "open";
+        run.profile = (ProtobufCBinaryData) BYTES("open");
         add_limit("cpu_time_usec", 0);
         expect_plan();
         ck_assert_uint_eq(plan.limits.value[LIMIT_CPU_TIME], 0);
         ck_assert_uint_eq(plan.profile_index, 1);
-        run.profile = (char *) "default";
+        run.profile = (ProtobufCBinaryData) BYTES("default");
         expect_refusal(CODE(OVER_LIMIT), "cpu_time_usec", "of none is over the maximum");
 }
 END_TEST
@@ -222,14 +222,22 @@ END_TEST
 
 START_TEST(test_runtimes)
 {
-        run.runtime = (char *) "cobol";
+        run.runtime = (ProtobufCBinaryData) BYTES("cobol");
         expect_refusal(CODE(UNKNOWN_RUNTIME), "runtime",
                 "runtime 'cobol' is not known: choose one of python, javascript, command");
-        run.runtime = (char *) "javascript";
+        run.runtime = (ProtobufCBinaryData) BYTES("javascript");
         expect_refusal(CODE(UNAVAILABLE), "runtime", "install it with 'apt-get install nodejs'");
-        run.runtime = (char *) "";
-        run.profile = (char *) "huge";
+        run.runtime = (ProtobufCBinaryData) BYTES("");
+        run.profile = (ProtobufCBinaryData) BYTES("huge");
         expect_refusal(CODE(UNKNOWN_PROFILE), "profile", "choose one of default, open");
+        run.profile = (ProtobufCBinaryData) BYTES("open\0zz");
+        expect_refusal(CODE(INVALID_ARGUMENT), "profile", "NUL");
+        run.profile.len = 0;
+        run.runtime = (ProtobufCBinaryData) BYTES("command\0zz");
+        expect_refusal(CODE(INVALID_ARGUMENT), "runtime", "NUL");
+        run.runtime = (ProtobufCBinaryData) BYTES("0123456789012345678901234567890123456789"
+                                                  "012345678901234567890123xyz");
+        expect_refusal(CODE(UNKNOWN_RUNTIME), "runtime", "0123' is not known");
 }
 END_TEST
 
@@ -244,7 +252,7 @@ START_TEST(test_code)
         run.code.len = 1000;
         expect_plan();
         plan_done(&plan);
-        run.runtime = (char *) "command";
+        run.runtime = (ProtobufCBinaryData) BYTES("command");
         add_argv("true");
         expect_refusal(CODE(INVALID_ARGUMENT), "code", "not taken by runtime 'command'");
 }
@@ -266,8 +274,8 @@ START_TEST(test_argv)
         expect_refusal(CODE(INVALID_ARGUMENT), "argv[1]", "the most is 131071");
         argv[1].len--;
         expect_plan();
-        run.n_argv = SPEC_ARGS_MAX + 1;
-        expect_refusal(CODE(INVALID_ARGUMENT), "argv", "the most is 65536");
+        run.n_argv = PLAN_STRINGS_MAX + 1;
+        expect_refusal(CODE(INVALID_ARGUMENT), "argv", "4097 strings: the most is 4096");
 }
 END_TEST
 
@@ -282,6 +290,39 @@ START_TEST(test_strings_in_all)
         run.argv = many;
         run.n_argv = ELEMENTSOF(many);
         expect_refusal(CODE(INVALID_ARGUMENT), "argv", "the most is 2097152");
+}
+END_TEST
+
+START_TEST(test_many_strings)
+{
+        static ProtobufCBinaryData many[PLAN_STRINGS_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(many); i++)
+                many[i] = (ProtobufCBinaryData) BYTES("A=1");
+        run.argv = run.env = many;
+        run.n_argv = run.n_env = ELEMENTSOF(many);
+        expect_plan();
+        run.n_env++;
+        expect_refusal(CODE(INVALID_ARGUMENT), "env", "4097 strings: the most is 4096");
+}
+END_TEST
+
+/* What is cheap to see is refused before what is costly to build. */
+START_TEST(test_order)
+{
+        add_argv("a\nb");
+        argv[1] = (ProtobufCBinaryData) BYTES("a\0b");
+        run.n_argv = 2;
+        run.n_env = PLAN_STRINGS_MAX + 1;
+        expect_refusal(CODE(INVALID_ARGUMENT), "env", "strings");
+        run.n_env = 0;
+        run.workdir = (ProtobufCBinaryData) BYTES("..");
+        expect_refusal(CODE(INVALID_ARGUMENT), "workdir", "folder");
+        run.workdir.len = 0;
+        run.n_files = SPEC_FILES_MAX + 1;
+        expect_refusal(CODE(INVALID_ARGUMENT), "files", "the most is 4096");
+        run.n_files = 0;
+        expect_refusal(CODE(INVALID_ARGUMENT), "argv[1]", "NUL");
 }
 END_TEST
 
@@ -368,6 +409,66 @@ START_TEST(test_file_names)
 }
 END_TEST
 
+static const struct {
+        const char *names[4];
+        const char *field; /* NULL: a plan */
+} folders[] = {
+        { { "a", "b", "ab", "a.b" }, NULL },
+        { { "a/b", "a/c", "a-/b", "a." }, NULL },
+        { { "a/a", "a/b/a", "a/b/b", "b" }, NULL },
+        { { "a", "a/b" }, "files[1].name" },
+        { { "a/b", "a" }, "files[1].name" },
+        { { "a/b/c/d", "x", "a/b" }, "files[2].name" },
+        { { "a", "a!", "a.b", "a/b" }, "files[3].name" },
+        { { "a/b", "a!", "a.x/y", "a/b/c" }, "files[3].name" },
+        { { "x", "main.py/b" }, "files[1].name" },
+        { { "main.py/b/c" }, "files[0].name" },
+};
+
+START_TEST(test_folders)
+{
+        for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
+                python("1");
+                run.n_files = 0;
+                for (size_t j = 0; j < 4 && folders[i].names[j]; j++)
+                        add_file(folders[i].names[j], 1);
+                if (folders[i].field) {
+                        expect_refusal(CODE(INVALID_ARGUMENT), folders[i].field,
+                                "needs it as a folder");
+                        continue;
+                }
+                expect_plan();
+                ck_assert_uint_eq(plan_data_size(&plan), 5);
+                plan_done(&plan);
+        }
+}
+END_TEST
+
+/* The common part of two names is longer than what is compared at one time. */
+START_TEST(test_long_folders)
+{
+        for (size_t n = 120; n < 140; n++) {
+                char name[200], inside[210];
+
+                python("1");
+                run.n_files = 0;
+                memset(name, 'x', n);
+                name[n] = '\0';
+                (void) snprintf(inside, sizeof(inside), "%s/y", name);
+                add_file(inside, 1);
+                add_file(name, 1);
+                expect_refusal(CODE(INVALID_ARGUMENT), "files[1].name", "needs it as a folder");
+                inside[n] = '.';
+                files[0].name.data = (uint8_t *) inside;
+                expect_plan();
+                plan_done(&plan);
+                memcpy(inside, name, n + 1);
+                files[0].name.len = n;
+                expect_refusal(CODE(INVALID_ARGUMENT), "files[1].name", "as an earlier file");
+        }
+}
+END_TEST
+
 START_TEST(test_file_sizes)
 {
         python("1");
@@ -423,9 +524,13 @@ int main(void)
         tcase_add_test(tc, test_code);
         tcase_add_test(tc, test_argv);
         tcase_add_test(tc, test_strings_in_all);
+        tcase_add_test(tc, test_many_strings);
+        tcase_add_test(tc, test_order);
         tcase_add_test(tc, test_bad_environment);
         tcase_add_test(tc, test_workdir);
         tcase_add_test(tc, test_file_names);
+        tcase_add_test(tc, test_folders);
+        tcase_add_test(tc, test_long_folders);
         tcase_add_test(tc, test_file_sizes);
         tcase_add_test(tc, test_label);
         suite_add_tcase(suite, tc);

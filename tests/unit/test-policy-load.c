@@ -151,6 +151,7 @@ START_TEST(test_server_defaults)
         ck_assert_uint_eq(policy->server.max_connections_per_user, 128);
         ck_assert_uint_eq(policy->server.max_jobs, 1024);
         ck_assert_uint_eq(policy->server.max_jobs_per_user, 256);
+        ck_assert_uint_eq(policy->server.max_upload_per_user, 128 * MIB);
         ck_assert_uint_eq(policy->server.frame_timeout_usec, 10 * USEC_PER_SEC);
         ck_assert_uint_eq(config.uid_base, 0x70000000);
         ck_assert_uint_eq(config.uid_size, 0x00100000);
@@ -162,7 +163,7 @@ START_TEST(test_server_settings)
 {
         put(low, "sandboxd.conf",
                 "[Server]\nMaxFrameSize=64K\nMaxConnections=2\nMaxConnectionsPerUser=3\n"
-                "MaxJobs=4\nMaxJobsPerUser=5\nFrameTimeoutSec=250ms\n"
+                "MaxJobs=4\nMaxJobsPerUser=5\nMaxUploadPerUser=6M\nFrameTimeoutSec=250ms\n"
                 "[UserNamespaces]\nBase=0x71000000\nSize=4096\n"
                 "[Cgroup]\nAllowMissing=pids swap\n");
         load();
@@ -171,6 +172,7 @@ START_TEST(test_server_settings)
         ck_assert_uint_eq(policy->server.max_connections_per_user, 3);
         ck_assert_uint_eq(policy->server.max_jobs, 4);
         ck_assert_uint_eq(policy->server.max_jobs_per_user, 5);
+        ck_assert_uint_eq(policy->server.max_upload_per_user, 6 * MIB);
         ck_assert_uint_eq(policy->server.frame_timeout_usec, 250000);
         ck_assert_uint_eq(config.uid_base, 0x71000000);
         ck_assert_uint_eq(config.uid_size, 4096);
@@ -412,6 +414,9 @@ static const struct wrong wrongs[] = {
         /* sandboxd.conf */
         { "sandboxd.conf", "[Server]\nMaxJobs=0\n", "sandboxd.conf:2", "out of range" },
         { "sandboxd.conf", "[Server]\nMaxFrameSize=1\n", "sandboxd.conf:2", "use 4K to 1G" },
+        { "sandboxd.conf", "[Server]\nMaxUploadPerUser=1023K\n", "sandboxd.conf:2",
+                "use 1M to 2G" },
+        { "sandboxd.conf", "[Server]\nMaxUploadPerUser=4G\n", "sandboxd.conf:2", "use 1M to 2G" },
         { "sandboxd.conf", "[Server]\nFrameTimeoutSec=10 bananas\n", "sandboxd.conf:2",
                 "not a time" },
         { "sandboxd.conf", "[UserNamespaces]\nBase=0\n", "sandboxd.conf:2", "use 0x10000 to" },

@@ -76,16 +76,22 @@ END_TEST
 
 START_TEST(test_size)
 {
-        _cleanup_free_ char *large = calloc(1, RETURN_VALUE_MAX + 1);
+        _cleanup_free_ char *large = calloc(1, RETURN_VALUE_MAX + 64);
         struct return_value v;
         int head;
 
-        ck_assert_int_eq(read_text(large, RETURN_VALUE_MAX + 1, &v), -EFBIG);
-        head = sprintf(large, "%zu 0\n", (size_t) RETURN_VALUE_MAX - 10);
-        ck_assert_int_eq(head, 10);
-        ck_assert_int_eq(read_text(large, RETURN_VALUE_MAX, &v), 1);
-        ck_assert_uint_eq(v.text_size, RETURN_VALUE_MAX - 10);
+        ck_assert_int_eq(read_text(large, RETURN_VALUE_MAX + 64, &v), -EFBIG);
+        /* The head is not of the value: one that was cut to the maximum is whole. */
+        head = sprintf(large, "%zu 0\n", (size_t) RETURN_VALUE_MAX);
+        ck_assert_int_eq(read_text(large, (size_t) head + RETURN_VALUE_MAX, &v), 1);
+        ck_assert_uint_eq(v.text_size, RETURN_VALUE_MAX);
         return_value_done(&v);
+        head = sprintf(large, "%zu 1000\n", (size_t) RETURN_VALUE_MAX - 1000);
+        ck_assert_int_eq(read_text(large, (size_t) head + RETURN_VALUE_MAX, &v), 1);
+        ck_assert_uint_eq(v.json_size, 1000);
+        return_value_done(&v);
+        head = sprintf(large, "%zu 1\n", (size_t) RETURN_VALUE_MAX);
+        ck_assert_int_eq(read_text(large, (size_t) head + RETURN_VALUE_MAX + 1, &v), -EFBIG);
 }
 END_TEST
 
