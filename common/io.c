@@ -186,7 +186,8 @@ ssize_t io_receive_message(int fd, void *data, size_t size, int *ret_fds, size_t
         if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || n_fds > max_fds ||
                 (n == 0 && n_fds > 0)) {
                 io_close_all(fds, n_fds);
-                return message.msg_flags & MSG_CTRUNC ? -EMFILE : -EBADMSG;
+                /* Fewer than fit our buffer means that our table had no room for more. */
+                return message.msg_flags & MSG_CTRUNC && n_fds < max_fds ? -EMFILE : -EBADMSG;
         }
         if (n_fds > 0)
                 memcpy(ret_fds, fds, n_fds * sizeof(int));

@@ -118,6 +118,12 @@ int frame_reader_next(struct frame_reader *r, const uint8_t **ret_body, size_t *
         return 1;
 }
 
+void frame_reader_trim(struct frame_reader *r)
+{
+        if (r->start == r->end)
+                drop_if_large(r);
+}
+
 size_t frame_reader_size(const struct frame_reader *r)
 {
         return r->end - r->start;

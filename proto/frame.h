@@ -32,6 +32,8 @@ int frame_reader_push(struct frame_reader *r, const void *data, size_t size);
 /* Gives the next whole frame's body: 1 with ret set (valid until the next call on the reader), 0
  * when there is none yet, -EBADMSG for a length of 0, -EMSGSIZE for one over max_frame. */
 int frame_reader_next(struct frame_reader *r, const uint8_t **ret_body, size_t *ret_size);
+/* Gives back the room of a large frame that is done with: its body is no longer valid. */
+void frame_reader_trim(struct frame_reader *r);
 /* Bytes received that were not given out yet. */
 size_t frame_reader_size(const struct frame_reader *r);
 /* Whether a frame has begun and not ended. */

@@ -265,8 +265,9 @@ static void prepare_end(struct run *r)
         if (r->state == RUN_CANCELLED)
                 (void) alarm(CANCEL_TIMEOUT_SEC);
         set_state(r, RUN_FINISHED);
-        signals_received = MAX(signals_received, 1);
+        /* One that came while the result was on its way is the first, and comes too late. */
         (void) sigprocmask(SIG_SETMASK, &r->signals, NULL);
+        signals_received = MAX(signals_received, 1);
 }
 
 static int take_result(struct run *r, const Sandboxd__V1__Response *response)

@@ -172,6 +172,9 @@ static void account_buffered(struct connection *c)
         char text[FORMAT_MAX];
         int r = 0;
 
+        /* Also of one that is congested, and so not asked for its next frame: what it holds on to is
+         * not in the books. */
+        frame_reader_trim(&c->reader);
         if (size > c->buffered)
                 r = account_charge(accounts, c->uid, ACCOUNT_BUFFERED, size - c->buffered, max,
                         ACCOUNT_UNLIMITED);

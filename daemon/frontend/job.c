@@ -92,11 +92,16 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
         return 0;
 }
 
+static int await_files(struct job *j);
+
 static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct job *j = userdata;
         char text[FORMAT_MAX];
 
+        /* What it sent waits to be handled, until it has read what it is owed. */
+        if (j->connection && connection_is_congested(j->connection) && await_files(j) >= 0)
+                return 0;
         job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "files",
                 "files are not complete, and no byte of them came within FrameTimeoutSec= (%s): "
                 "send them without a pause",

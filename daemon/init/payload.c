@@ -57,6 +57,9 @@ static void set_rlimits(const struct init *i)
                         init_fail(SETUP_STEP_RLIMITS, -errno);
                 limit.rlim_max = MIN(limit.rlim_max, table[k].limit.rlim_max);
                 limit.rlim_cur = MIN(limit.rlim_max, table[k].limit.rlim_cur);
+                /* A lower one for core would let a piped core_pattern run. */
+                if (table[k].resource == RLIMIT_CORE && limit.rlim_max != 1)
+                        init_fail(SETUP_STEP_RLIMITS, -EPERM);
                 if (setrlimit(table[k].resource, &limit) < 0)
                         init_fail(SETUP_STEP_RLIMITS, -errno);
         }

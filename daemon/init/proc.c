@@ -93,13 +93,17 @@ static void mask_proc(void)
 
         if (!dir)
                 init_fail(SETUP_STEP_MASK, -errno);
-        while ((e = readdir(dir))) {
+        while (errno = 0, (e = readdir(dir))) {
                 char target[sizeof(e->d_name) + 8];
                 struct stat st;
 
-                if (is_kept(e->d_name) ||
-                        fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                if (is_kept(e->d_name))
                         continue;
+                if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+                        if (errno == ENOENT)
+                                continue;
+                        init_fail(SETUP_STEP_MASK, -errno);
+                }
                 if ((!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) || !(st.st_mode & 0007))
                         continue;
                 (void) snprintf(target, sizeof(target), "/proc/%s", e->d_name);
@@ -108,6 +112,8 @@ static void mask_proc(void)
                         errno != ENOENT)
                         init_fail(SETUP_STEP_MASK, -errno);
         }
+        if (errno != 0)
+                init_fail(SETUP_STEP_MASK, -errno);
         (void) closedir(dir);
 }
 

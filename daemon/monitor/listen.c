@@ -10,13 +10,14 @@
 
 #define BACKLOG 1024
 
+/* Refused is what the kernel says when nobody listens. A full backlog, another type, no right to
+ * connect: all of these are somebody's. */
 static bool somebody_listens(const struct sockaddr_un *address)
 {
         _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        /* EAGAIN: the backlog of one that does listen is full. */
-        return fd >= 0 && (connect(fd, (const struct sockaddr *) address, sizeof(*address)) == 0 ||
-                                  errno == EAGAIN);
+        return fd < 0 || connect(fd, (const struct sockaddr *) address, sizeof(*address)) == 0 ||
+               errno != ECONNREFUSED;
 }
 
 /* What an earlier life left is removed, and nothing else. */

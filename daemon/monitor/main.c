@@ -157,12 +157,13 @@ int main(int argc, char **argv)
         (void) signal(SIGPIPE, SIG_IGN);
         block_signals();
         r = privilege_bound(&error);
-        if (r == 0)
+        if (r == 0) {
                 r = monitor_setup(&monitor, &options, &error);
-        if (r == 0)
-                r = monitor_run(&monitor, &error);
+                if (r == 0)
+                        r = monitor_run(&monitor, &error);
+                monitor_done(&monitor);
+        }
         if (r < 0)
                 log_error("%s", error.text);
-        monitor_done(&monitor);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -83,7 +83,8 @@ static void lose_frontend(struct monitor *m)
         drop_outgoing(m);
 }
 
-/* The queue is bounded by the live sandboxes: each sends two messages in its life. */
+/* While there is a queue no request is read, so that it is bounded by the live sandboxes: each sends two
+ * messages in its life. */
 static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
 {
         struct outgoing *o = malloc(sizeof(*o) + size);
@@ -101,7 +102,7 @@ static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
         }
         *m->outgoing_end = o;
         m->outgoing_end = &o->next;
-        return sd_event_source_set_io_events(m->channel_source, EPOLLIN | EPOLLOUT);
+        return sd_event_source_set_io_events(m->channel_source, EPOLLOUT);
 }
 
 void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
@@ -146,7 +147,7 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *us
 
         if (events & EPOLLOUT)
                 r = flush_outgoing(m) < 0 ? -EPIPE : 1;
-        for (unsigned i = 0; i < CHANNEL_BATCH && r > 0 && m->channel_fd >= 0; i++)
+        for (unsigned i = 0; i < CHANNEL_BATCH && r > 0 && m->channel_fd >= 0 && !m->outgoing; i++)
                 r = operation_receive(m);
         if (r < 0)
                 lose_frontend(m);

@@ -90,7 +90,7 @@ static int handle_start(struct monitor *m, struct request *q)
                 return refuse_start(m, start->header.job, EAGAIN);
         r = sandbox_start(&m->host, start, q->fds, &s);
         if (r < 0)
-                return r;
+                return refuse_start(m, start->header.job, -r);
         monitor_add(m, s);
         if (m->state == MONITOR_STOPPING)
                 sandbox_kill(s, JOB_STATUS_CANCELLED);
@@ -149,8 +149,9 @@ int operation_receive(struct monitor *m)
                 &q.n_fds);
         if (n == -EAGAIN || n == -ENOMEM || n == -ENOBUFS)
                 return 0;
-        if (n == -EMFILE && q.header.op == CHANNEL_OP_START &&
-                channel_header_valid(&q.header, sizeof(q.start))) {
+        if (n == -EMFILE && q.header.op == CHANNEL_OP_START && q.header.job != 0 &&
+                channel_header_valid(&q.header, sizeof(q.start)) &&
+                !monitor_find(m, q.header.job)) {
                 (void) refuse_start(m, q.header.job, EMFILE);
                 return 1;
         }

@@ -100,9 +100,12 @@ static int check_capabilities(struct error *ret_error)
         return 0;
 }
 
-static void raise_open_files(void)
+static void set_rlimits(void)
 {
-        struct rlimit limit;
+        /* What jobs need to be able to have; why it is 1 is said in daemon/init/payload.c. */
+        struct rlimit limit = { .rlim_cur = 1, .rlim_max = 1 };
+
+        (void) setrlimit(RLIMIT_CORE, &limit);
 
         for (size_t i = 0; i < ELEMENTSOF(open_files_wanted); i++) {
                 limit.rlim_cur = limit.rlim_max = open_files_wanted[i];
@@ -126,7 +129,7 @@ int privilege_bound(struct error *ret_error)
         r = check_capabilities(ret_error);
         if (r < 0)
                 return r;
-        raise_open_files();
+        set_rlimits();
         r = drop_bounding_set(true);
         if (r == 0)
                 r = set_capabilities(true);

@@ -56,11 +56,15 @@ static int lock_runtime_dir(struct monitor *m, struct error *ret_error)
                 if (m->lock_fd < 0)
                         return error_set(ret_error, -errno, "%s cannot be opened (%s)", path,
                                 strerror(errno));
-                if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                        return error_set(ret_error, -errno,
+                if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                        /* Who has no lock removes nothing of the directory at the end. */
+                        r = -errno;
+                        m->lock_fd = safe_close(m->lock_fd);
+                        return error_set(ret_error, r,
                                 "another sandboxd runs in %s: stop it, or name another "
                                 "--runtime-dir",
                                 m->options.runtime_dir);
+                }
                 /* One that just stopped may have removed the file that we locked. */
         } while (fstat(m->lock_fd, &st) == 0 && st.st_nlink == 0);
         return 0;

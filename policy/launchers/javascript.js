@@ -133,7 +133,10 @@ function findFunctions(source) {
             // A let, const or class.
         }
     }
-    return functions;
+    // A block that defines one anew would change the outer one in node, and not here.
+    const seen = [...source.matchAll(FUNCTION)].map(([, name]) => name);
+
+    return functions.some(name => seen.indexOf(name) !== seen.lastIndexOf(name)) ? null : functions;
 }
 
 // For a source that compiles. No with statement does in strict code.

@@ -442,6 +442,8 @@ module.exports = 5;
     "functions": "console.log(f(), typeof globalThis.f); function f() { return 1 }\nfunction fetch() {}",
     "functions before a var": "var f; function f() { return 1 }; console.log(f())",
     "SIGTERM": "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 9e3)",
+    "function redefined in a block": "function foo() { return 1 } if (true) { function foo() { return 2 } }"
+                                     " console.log(foo())",
 }
 
 

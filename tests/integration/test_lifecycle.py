@@ -78,11 +78,29 @@ def test_restart_on_the_same_socket(make_daemon):
 def test_second_daemon_on_a_live_socket(make_daemon):
     """It refuses to start, and the first one goes on."""
     d = make_daemon()
-    second = subprocess.run([d.build / "sandboxd", "--standalone", "--socket", d.socket, "--config",
-                             d.config, "--policy-dir", d.policy_dir, "--runtime-dir",
-                             d.runtime_dir], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
-    assert second.returncode != 0 and second.stderr
+    before = sorted(p.name for p in d.runtime_dir.iterdir())
+    for _ in range(2):
+        second = subprocess.run([d.build / "sandboxd", "--standalone", "--socket", d.socket, "--config",
+                                 d.config, "--policy-dir", d.policy_dir, "--runtime-dir", d.runtime_dir],
+                                stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+        assert second.returncode != 0
+        assert b"another sandboxd runs in" in second.stderr
+        assert sorted(p.name for p in d.runtime_dir.iterdir()) == before, "the lock is the first one's"
     assert d.run("--", "true").status == "OK"
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_socket_of_another_kind_is_not_taken(make_daemon, kind):
+    """Nobody can connect to it as a client would, and it is somebody's all the same."""
+    d = make_daemon(start=False)
+    d.runtime_dir.mkdir(mode=0o755, exist_ok=True)
+    with socket.socket(socket.AF_UNIX, kind) as other:
+        other.bind(str(d.socket))
+        inode = d.socket.stat().st_ino
+        d.spawn()
+        assert d.process.wait(30) == 1, d.log()
+        assert d.socket.stat().st_ino == inode
+        d.socket.unlink()
 
 
 def refuses_the_socket(d):

@@ -184,6 +184,26 @@ START_TEST(test_header)
 }
 END_TEST
 
+/* What a large frame needed goes at once, also when nobody asks for the next. */
+START_TEST(test_trim)
+{
+        _cleanup_(frame_reader_done) struct frame_reader r;
+        static uint8_t frame[FRAME_HEADER_SIZE + MIB];
+        const uint8_t *body;
+        size_t size;
+
+        frame_reader_init(&r, FRAME_MAX_DEFAULT);
+        frame_header(frame, MIB);
+        ck_assert_int_eq(frame_reader_push(&r, frame, sizeof(frame)), 0);
+        frame_reader_trim(&r);
+        ck_assert_uint_eq(frame_reader_size(&r), sizeof(frame));
+        ck_assert_int_eq(frame_reader_next(&r, &body, &size), 1);
+        ck_assert_uint_ge(r.room, MIB);
+        frame_reader_trim(&r);
+        ck_assert_uint_eq(r.room, 0);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("frame");
@@ -192,6 +212,7 @@ int main(void)
         int failed;
 
         tcase_add_checked_fixture(tc, setup, teardown);
+        tcase_add_test(tc, test_trim);
         tcase_add_test(tc, test_empty);
         tcase_add_test(tc, test_two_at_once);
         tcase_add_test(tc, test_every_cut);
