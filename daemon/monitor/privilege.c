@@ -100,22 +100,26 @@ static int check_capabilities(struct error *ret_error)
         return 0;
 }
 
-static void set_rlimits(void)
+static int set_rlimits(struct error *ret_error)
 {
         /* What jobs need to be able to have; why it is 1 is said in daemon/init/payload.c. */
         struct rlimit limit = { .rlim_cur = 1, .rlim_max = 1 };
 
-        (void) setrlimit(RLIMIT_CORE, &limit);
+        if (setrlimit(RLIMIT_CORE, &limit) < 0)
+                return error_set(ret_error, -errno,
+                        "the hard limit of core files is 0, under which a piped core_pattern would "
+                        "run for jobs: start sandboxd with a higher one (ulimit -Hc)");
 
         for (size_t i = 0; i < ELEMENTSOF(open_files_wanted); i++) {
                 limit.rlim_cur = limit.rlim_max = open_files_wanted[i];
                 if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-                        return;
+                        return 0;
         }
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
+        return 0;
 }
 
 int privilege_bound(struct error *ret_error)
@@ -129,7 +133,9 @@ int privilege_bound(struct error *ret_error)
         r = check_capabilities(ret_error);
         if (r < 0)
                 return r;
-        set_rlimits();
+        r = set_rlimits(ret_error);
+        if (r < 0)
+                return r;
         r = drop_bounding_set(true);
         if (r == 0)
                 r = set_capabilities(true);

@@ -43,6 +43,7 @@ const RESERVED = (
     'false finally for function if import in instanceof new null return super switch this throw ' +
     'true try typeof var void while with').split(' ');
 const FUNCTION = /\bfunction\s+([\w$\x80-\uffff]+)/g;
+const DEFINITION = /\bfunction\s+([\w$\x80-\uffff]+)\s*\(/g;
 const USE_MAIN_LOADER = vm.constants && vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
 
 const DETECTS_MODULES = process.features.require_module;  // node 20.19 and later
@@ -133,10 +134,13 @@ function findFunctions(source) {
             // A let, const or class.
         }
     }
-    // A block that defines one anew would change the outer one in node, and not here.
-    const seen = [...source.matchAll(FUNCTION)].map(([, name]) => name);
+    // In sloppy code a block that defines one anew changes the outer one in node, and not here.
+    const seen = new Map();
 
-    return functions.some(name => seen.indexOf(name) !== seen.lastIndexOf(name)) ? null : functions;
+    if (!isStrict(source))
+        for (const [, name] of source.matchAll(DEFINITION))
+            seen.set(name, (seen.get(name) || 0) + 1);
+    return functions.some(name => seen.get(name) > 1) ? null : functions;
 }
 
 // For a source that compiles. No with statement does in strict code.
