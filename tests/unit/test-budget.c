@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: proto/libproto.a common/libcommon.a
- * libraries: protobuf-c */
 /*
  * Decoding on a budget.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/monitor/cgroup-layout.c */
 /*
  * Finding the cgroup hierarchies in the kernel's text, for the kinds of host there are.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: client/lib/client.c */
 /*
  * The client's connection, against a socket on which the test says the daemon's lines. What the
  * daemon says is there before the client asks, so one thread does both.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: client/ctl/host.c client/ctl/host-cgroup.c client/ctl/findings.c */
 /*
  * The checks of `sandboxctl doctor`, on hosts that are folders with the files that matter.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: client/ctl/run-options.c client/ctl/options.c */
 /*
  * The command line of `sandboxctl run`: what is taken, and the sentence for what is not.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: client/ctl/run-report.c client/ctl/json.c client/ctl/style.c */
 /*
  * What `sandboxctl run` makes of a result: the JSON object, the exit code, text that is safe to
  * print.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/monitor/filter.c common/io.c common/parse.c common/error.c -lseccomp */
 /*
  * System-call filters: the compiled policy files, run by a small interpreter of classic BPF, give
  * the promised answer for each call; broken files are refused with their line.

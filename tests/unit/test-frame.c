@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: proto/frame.c common/libcommon.a */
 /*
  * Frames out of a byte stream, cut and joined in every way.
  */

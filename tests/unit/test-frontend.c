@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
- * libraries: systemd protobuf-c */
 /*
  * The whole frontend in a child process, with this test on both of its sides: as the monitor on the
  * channel, and as its clients. No sandbox is made; the job's ends of the pipes are here.

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/monitor/libmonitor.a daemon/wire/libwire.a common/libcommon.a
- * libraries: systemd libcap libseccomp inih */
 /*
  * A captured frontend: this test holds its end of the channel and sends what no honest one would.
  * Each such message must end the channel, start nothing, and leave no fd open in the monitor. What

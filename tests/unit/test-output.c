@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
- * libraries: systemd protobuf-c */
 /*
  * A job's pipes: bounded output, stdin by credit, and the queue below it.
  */

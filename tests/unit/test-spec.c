@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/wire/spec.c common/error.c common/io.c */
 /*
  * The job's memfd: what is written is what is read, and nothing that is not of the form is taken.
  */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a common/libcommon.a
- * libraries: systemd protobuf-c */
 /*
  * What quotes a client is made safe to show.
  */

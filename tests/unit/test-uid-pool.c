@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/monitor/uid-pool.c */
 /*
  * Kernel ids: never shared by two live sandboxes, the pair freed longest ago first.
  */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sources: daemon/monitor/verdict.c */
 /*
  * How a job ended, first cause first: one table.
  */
