@@ -54,13 +54,12 @@ static const char help[] =
 /* 1: go on; 0: done; negative: a bad command line, said on stderr. */
 static int parse_options(int argc, char **argv, struct monitor_options *o)
 {
-        bool standalone = false;
         int c;
 
         while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
                 switch (c) {
                 case OPTION_STANDALONE:
-                        standalone = true;
+                        o->standalone = true;
                         break;
                 case OPTION_SOCKET:
                         o->socket_path = optarg;
@@ -89,7 +88,7 @@ static int parse_options(int argc, char **argv, struct monitor_options *o)
                 log_error("'%s' is no option: see sandboxd --help", argv[optind]);
                 return -EINVAL;
         }
-        if (!standalone) {
+        if (!o->standalone) {
                 log_error("say how to run: sandboxd --standalone");
                 return -EINVAL;
         }

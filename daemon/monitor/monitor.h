@@ -23,6 +23,7 @@ enum monitor_state {
 };
 
 struct monitor_options {
+        bool standalone; /* cgroups of our own, not scopes of systemd */
         const char *socket_path;
         const char *config_file; /* NULL: the default path, which need not exist */
         const char *policy_dir;  /* NULL: the installed ones */
