@@ -168,13 +168,14 @@ static int post(struct channel *ch, const union message *body, int *fds, size_t 
         return r;
 }
 
-int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags,
+int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags, uid_t owner,
         const struct limits *limits, int *fds, size_t n_fds)
 {
         union message m = {
                 .start = {
                         .profile = profile,
                         .flags = flags,
+                        .owner = owner,
                         .limits = *limits,
                 },
         };

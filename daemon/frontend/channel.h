@@ -27,7 +27,7 @@ int channel_init(struct channel *ch, struct frontend *f, int fd);
 void channel_done(struct channel *ch);
 
 /* Asks for a sandbox. Takes the fds over, in the order of enum channel_start_fd, also on error. */
-int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags,
+int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags, uid_t owner,
         const struct limits *limits, int *fds, size_t n_fds);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);

@@ -232,7 +232,7 @@ int job_start(struct job *j)
         j->started_usec = io_now_usec();
         j->started_at_usec = io_realtime_usec();
         return channel_start(&f->channel, j->id, (uint32_t) (j->profile - f->policy->profiles),
-                flags, &j->limits, p.job, p.n_job);
+                flags, j->uid, &j->limits, p.job, p.n_job);
 }
 
 void job_close_streams(struct job *j)

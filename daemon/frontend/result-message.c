@@ -87,6 +87,9 @@ static void say_violation(const struct result_message *v, struct error *text)
 
 static void say_cancelled(const struct result_message *v, struct error *text)
 {
+        if (v->ended->flags & CHANNEL_ENDED_SCOPE_STOPPED)
+                return say(text,
+                        "its scope was stopped by an administrator or by the shutdown of the host");
         say(text, "cancelled before it ended");
 }
 

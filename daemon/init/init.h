@@ -20,13 +20,16 @@
 
 struct init {
         struct launch_prepare prepare;
+        struct launch_join join;
         struct launch_run run;
         int mntns_fd;
         int job_dir_fd;
+        int control_fd; /* cgroup.subtree_control */
         int join_init_fds[LAUNCH_JOIN_MAX];
         int join_job_fds[LAUNCH_JOIN_MAX];
         int run_fds[_LAUNCH_RUN_FD_COUNT];
-        int holder_fd; /* to the process that holds the user namespace, see userns.c */
+        pid_t holder;  /* the process that holds the user namespace, see userns.c */
+        int holder_fd; /* to it */
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
         struct sock_filter filter[INIT_FILTER_MAX];

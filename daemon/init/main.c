@@ -49,26 +49,47 @@ static void read_filter(struct init *i, int fd)
 static void receive_prepare(struct init *i)
 {
         struct launch_prepare *p = &i->prepare;
-        int fds[IO_FDS_MAX];
-        const int *next = fds + _LAUNCH_FD_FIXED;
+        int fds[_LAUNCH_PREPARE_FD_COUNT];
         size_t n_fds = 0;
         ssize_t n;
 
-        n = io_receive_message(LAUNCH_CONTROL_FD, p, sizeof(*p), fds, IO_FDS_MAX, &n_fds);
+        n = io_receive_message(LAUNCH_CONTROL_FD, p, sizeof(*p), fds, ELEMENTSOF(fds), &n_fds);
         if (n < 0)
                 init_fail(SETUP_STEP_RECEIVE, (int) n);
         if (n != sizeof(*p) || p->kind != LAUNCH_PREPARE || p->version != LAUNCH_VERSION ||
-                p->job_dir > 1 || p->n_join_init > LAUNCH_JOIN_MAX ||
-                p->n_join_job > LAUNCH_JOIN_MAX ||
-                n_fds != _LAUNCH_FD_FIXED + p->job_dir + p->n_join_init + p->n_join_job)
+                n_fds != ELEMENTSOF(fds))
                 init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
         i->mntns_fd = fds[LAUNCH_FD_MNTNS];
         read_filter(i, fds[LAUNCH_FD_FILTER]);
         (void) close(fds[LAUNCH_FD_FILTER]);
-        if (p->job_dir)
-                take_fds(&i->job_dir_fd, &next, 1);
-        take_fds(i->join_init_fds, &next, p->n_join_init);
-        take_fds(i->join_job_fds, &next, p->n_join_job);
+}
+
+static bool join_is_valid(const struct launch_join *j, ssize_t n, size_t n_fds)
+{
+        return n == sizeof(*j) && j->kind == LAUNCH_JOIN && j->version == LAUNCH_VERSION &&
+               j->job_dir <= 1 && j->n_join_init <= LAUNCH_JOIN_MAX &&
+               j->n_join_job <= LAUNCH_JOIN_MAX && j->has_control <= 1 &&
+               memchr(j->enable, '\0', sizeof(j->enable)) &&
+               n_fds == j->job_dir + j->n_join_init + j->n_join_job + j->has_control;
+}
+
+static void receive_join(struct init *i)
+{
+        struct launch_join *j = &i->join;
+        int fds[IO_FDS_MAX];
+        const int *next = fds;
+        size_t n_fds = 0;
+        ssize_t n;
+
+        n = io_receive_message(LAUNCH_CONTROL_FD, j, sizeof(*j), fds, IO_FDS_MAX, &n_fds);
+        if (n == 0)
+                _exit(0); /* the monitor let this sandbox go */
+        if (n < 0 || !join_is_valid(j, n, n_fds))
+                init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
+        take_fds(&i->job_dir_fd, &next, j->job_dir);
+        take_fds(i->join_init_fds, &next, j->n_join_init);
+        take_fds(i->join_job_fds, &next, j->n_join_job);
+        take_fds(&i->control_fd, &next, j->has_control);
 }
 
 static void receive_run(struct init *i)
@@ -87,13 +108,33 @@ static void receive_run(struct init *i)
                 i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
 }
 
+/* Safe because it widens nothing: the controllers of the scope around us are handed to the two
+ * leaves in it, through a file that the monitor opened. */
+static void enable_controllers(struct init *i)
+{
+        const struct launch_event joined = { .kind = LAUNCH_JOINED };
+        size_t size = strlen(i->join.enable);
+        int r;
+
+        /* It may have been born in the scope, where no process is allowed then. */
+        (void) waitpid(i->holder, NULL, 0);
+        if (write(i->control_fd, i->join.enable, size) != (ssize_t) size)
+                init_fail(SETUP_STEP_JOIN, -errno);
+        r = io_send_message(LAUNCH_CONTROL_FD, &joined, sizeof(joined), NULL, 0);
+        if (r < 0)
+                init_fail(SETUP_STEP_JOIN, r);
+}
+
 static void join_init_leaf(struct init *i)
 {
-        for (uint32_t k = 0; k < i->prepare.n_join_init; k++)
+        receive_join(i);
+        for (uint32_t k = 0; k < i->join.n_join_init; k++)
                 /* Safe because the fd was opened by the monitor, for the leaf it made for us: "0"
                  * moves the writer and nobody else. */
                 if (write(i->join_init_fds[k], "0", 1) != 1)
                         init_fail(SETUP_STEP_JOIN, -errno);
+        if (i->join.has_control)
+                enable_controllers(i);
 }
 
 /* Forks the payload's process, on cgroup2 straight into the job's leaf: joining later by writing
@@ -104,7 +145,7 @@ static pid_t fork_payload(struct init *i)
         struct clone_args args = { .exit_signal = SIGCHLD };
         long pid;
 
-        if (i->prepare.job_dir) {
+        if (i->join.job_dir) {
                 args.flags = CLONE_INTO_CGROUP;
                 args.cgroup = (uint64_t) i->job_dir_fd;
         }
@@ -179,6 +220,7 @@ int main(void)
 {
         static struct init i = { .mntns_fd = -EBADF,
                 .job_dir_fd = -EBADF,
+                .control_fd = -EBADF,
                 .sys_fd = -EBADF,
                 .return_fd = -EBADF };
         struct launch_event event = { .kind = LAUNCH_EXITED };
@@ -190,10 +232,13 @@ int main(void)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
         reset_signals();
         receive_prepare(&i);
-        join_init_leaf(&i);
+        if (!i.prepare.join_late)
+                join_init_leaf(&i);
         userns_prepare(&i);
         init_mounts(&i);
         userns_enter(&i);
+        if (i.prepare.join_late)
+                join_init_leaf(&i);
         receive_run(&i);
         payload = fork_payload(&i);
         if (payload == 0)

@@ -19,7 +19,7 @@
 
 static void join_job_leaf(struct init *i)
 {
-        for (uint32_t k = 0; k < i->prepare.n_join_job; k++)
+        for (uint32_t k = 0; k < i->join.n_join_job; k++)
                 /* Safe because the fd was opened by the monitor, for the leaf it made for us. */
                 if (write(i->join_job_fds[k], "0", 1) != 1)
                         init_fail(SETUP_STEP_JOIN, -errno);

@@ -89,6 +89,7 @@ void userns_prepare(struct init *i)
         if (syscall(SYS_setresuid, -1, 0, -1) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
         (void) close(pair[1]);
+        i->holder = (pid_t) pid;
         i->holder_fd = pair[0];
 }
 

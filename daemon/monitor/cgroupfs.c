@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "common/io.h"
+#include "daemon/monitor/cgroup-dir.h"
 #include "daemon/monitor/driver.h"
 #include "daemon/monitor/privilege.h"
 
@@ -37,27 +38,6 @@ struct cgroupfs {
         struct tree trees[CGROUP_HIERARCHIES_MAX];
         size_t n;
 };
-
-static int open_dir(int at, const char *path)
-{
-        int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-        return fd < 0 ? -errno : fd;
-}
-
-static int make_dir(int at, const char *path)
-{
-        if (mkdirat(at, path, 0755) < 0)
-                return -errno;
-        return open_dir(at, path);
-}
-
-static int remove_dir(int at, const char *path)
-{
-        if (unlinkat(at, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                return -errno;
-        return 0;
-}
 
 static bool is_directory(const struct dirent *e)
 {
@@ -102,7 +82,7 @@ static int sweep(int at, const char *name)
                 if (is_directory(e))
                         (void) sweep(fd, e->d_name);
         (void) closedir(dir);
-        return remove_dir(at, name);
+        return cgroup_remove_dir(at, name);
 }
 
 static int sweep_until_gone(int at, const char *name)
@@ -175,7 +155,7 @@ static int enable_controllers(int dir, unsigned controllers)
 
 static int make_tree(struct tree *t, const char *instance, struct error *ret_error)
 {
-        _cleanup_close_ int parent = open_dir(AT_FDCWD, t->parent);
+        _cleanup_close_ int parent = cgroup_open_dir(AT_FDCWD, t->parent);
         int r = parent;
 
         /* Safe because what follows names nothing but the tree, in a directory of the kernel's. */
@@ -187,7 +167,7 @@ static int make_tree(struct tree *t, const char *instance, struct error *ret_err
         if (r >= 0 && t->v2)
                 r = enable_controllers(parent, t->controllers);
         if (r >= 0)
-                t->fd = r = make_dir(parent, t->name);
+                t->fd = r = cgroup_make_dir(parent, t->name);
         if (r >= 0 && t->v2)
                 r = enable_controllers(t->fd, t->controllers);
         (void) privilege_override_modes(false);
@@ -203,11 +183,11 @@ static int make_v2_leaves(const struct tree *t, const char *name, struct leaf_di
 {
         int r;
 
-        d->sandbox_fd = r = make_dir(t->fd, name);
+        d->sandbox_fd = r = cgroup_make_dir(t->fd, name);
         if (r >= 0)
-                d->init_fd = r = make_dir(d->sandbox_fd, "init");
+                d->init_fd = r = cgroup_make_dir(d->sandbox_fd, "init");
         if (r >= 0)
-                d->job_fd = r = make_dir(d->sandbox_fd, "job");
+                d->job_fd = r = cgroup_make_dir(d->sandbox_fd, "job");
         if (r >= 0)
                 r = enable_controllers(d->sandbox_fd, t->controllers);
         return r;
@@ -224,10 +204,10 @@ static int make_v1_leaves(const struct tree *t, const char *name, struct leaf_di
         int r;
 
         v1_leaf_name(leaf, name, "job");
-        d->job_fd = r = make_dir(t->fd, leaf);
+        d->job_fd = r = cgroup_make_dir(t->fd, leaf);
         if (r >= 0 && t->controllers & CGROUP_MEMORY) {
                 v1_leaf_name(leaf, name, "init");
-                d->init_fd = r = make_dir(t->fd, leaf);
+                d->init_fd = r = cgroup_make_dir(t->fd, leaf);
         }
         return r;
 }
@@ -239,8 +219,8 @@ static int remove_v1_leaves(const struct tree *t, const char *name)
 
         v1_leaf_name(job, name, "job");
         v1_leaf_name(init, name, "init");
-        r = remove_dir(t->fd, job);
-        q = t->controllers & CGROUP_MEMORY ? remove_dir(t->fd, init) : 0;
+        r = cgroup_remove_dir(t->fd, job);
+        q = t->controllers & CGROUP_MEMORY ? cgroup_remove_dir(t->fd, init) : 0;
         return r < 0 ? r : q;
 }
 
@@ -249,16 +229,15 @@ static int remove_v2_leaves(const struct tree *t, const char *name, struct leaf_
         int r = 0;
 
         if (d->sandbox_fd >= 0) {
-                r = remove_dir(d->sandbox_fd, "job");
+                r = cgroup_remove_dir(d->sandbox_fd, "job");
                 if (r == 0)
-                        r = remove_dir(d->sandbox_fd, "init");
+                        r = cgroup_remove_dir(d->sandbox_fd, "init");
         }
-        return r < 0 ? r : remove_dir(t->fd, name);
+        return r < 0 ? r : cgroup_remove_dir(t->fd, name);
 }
 
-static int cgroupfs_remove(struct driver *driver, struct leaves *l)
+static int remove_leaves(struct cgroupfs *c, struct leaves *l)
 {
-        struct cgroupfs *c = container_of(driver, struct cgroupfs, driver);
         int result = 0;
 
         for (size_t i = 0; i < l->n; i++) {
@@ -278,7 +257,17 @@ static int cgroupfs_remove(struct driver *driver, struct leaves *l)
         return result;
 }
 
-static int cgroupfs_make(struct driver *driver, uint64_t job, struct leaves *ret_leaves,
+static int cgroupfs_remove(struct driver *driver, struct placement *p)
+{
+        return remove_leaves(container_of(driver, struct cgroupfs, driver), &p->leaves);
+}
+
+static void cgroupfs_detach(struct driver *driver, struct placement *p)
+{
+        leaves_close(&p->leaves);
+}
+
+static int cgroupfs_make(struct driver *driver, struct placement *p, pid_t init,
         struct error *ret_error)
 {
         struct cgroupfs *c = container_of(driver, struct cgroupfs, driver);
@@ -286,7 +275,7 @@ static int cgroupfs_make(struct driver *driver, uint64_t job, struct leaves *ret
         int r;
 
         leaves_init(&l);
-        (void) snprintf(l.name, sizeof(l.name), "%016" PRIx64, job);
+        (void) snprintf(l.name, sizeof(l.name), "%016" PRIx64, p->job);
         for (size_t i = 0; i < c->n; i++) {
                 struct leaf_dir *d = &l.dirs[i];
 
@@ -296,13 +285,13 @@ static int cgroupfs_make(struct driver *driver, uint64_t job, struct leaves *ret
                 r = d->v2 ? make_v2_leaves(&c->trees[i], l.name, d)
                           : make_v1_leaves(&c->trees[i], l.name, d);
                 if (r < 0) {
-                        (void) cgroupfs_remove(driver, &l);
+                        (void) remove_leaves(c, &l);
                         leaves_close(&l);
                         return error_set(ret_error, r, "%s",
                                 d->v2 ? "cgroup2" : cgroup_controller_name(d->controllers));
                 }
         }
-        *ret_leaves = l;
+        p->leaves = l;
         return 0;
 }
 
@@ -313,7 +302,7 @@ static void cgroupfs_free(struct driver *driver)
         /* Safe for the same reason as in make_tree(). */
         (void) privilege_override_modes(true);
         for (size_t i = 0; i < c->n; i++) {
-                _cleanup_close_ int parent = open_dir(AT_FDCWD, c->trees[i].parent);
+                _cleanup_close_ int parent = cgroup_open_dir(AT_FDCWD, c->trees[i].parent);
 
                 c->trees[i].fd = safe_close(c->trees[i].fd);
                 if (parent >= 0)
@@ -327,6 +316,7 @@ static const struct driver_ops cgroupfs_ops = {
         .name = "cgroupfs",
         .make = cgroupfs_make,
         .remove = cgroupfs_remove,
+        .detach = cgroupfs_detach,
         .free = cgroupfs_free,
 };
 

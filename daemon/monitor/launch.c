@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -17,84 +18,139 @@
 
 static uint32_t visible_cpus(const struct sandbox *s)
 {
-        uint64_t n = ROUND_UP(s->limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
+        uint64_t n = ROUND_UP(s->place.limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
 
         return (uint32_t) MIN(MAX(n, UINT64_C(1)), (uint64_t) s->host->template->n_cpus);
 }
 
-/* Opens "tasks" of a leaf for each v1 hierarchy that has one: a process that writes "0" there moves
- * itself in microseconds, and the right to do so is the opener's. */
-static int open_tasks(const struct sandbox *s, bool job, int *fds, size_t *n_fds, uint32_t *ret_n)
+static int send_prepare(const struct sandbox *s)
 {
-        uint32_t n = 0;
+        const struct policy_profile *profile = &s->host->policy->profiles[s->profile];
+        const struct limits *limits = &s->place.limits;
+        const struct launch_prepare m = {
+                .kind = LAUNCH_PREPARE,
+                .version = LAUNCH_VERSION,
+                .join_late = s->host->driver->ops->needs_init,
+                .init_id = s->ids.init,
+                .payload_id = s->ids.payload,
+                .memory_bytes = limits->value[LIMIT_MEMORY],
+                .cpus = visible_cpus(s),
+                .loopback = profile->loopback,
+                .tmp_size = limits->value[LIMIT_TMP_SIZE],
+                .tmp_inodes = profile->tmp_inodes,
+        };
+        const int fds[_LAUNCH_PREPARE_FD_COUNT] = {
+                [LAUNCH_FD_MNTNS] = s->host->template->mntns_fd,
+                [LAUNCH_FD_FILTER] = s->host->filter_fds[s->profile],
+        };
 
-        for (size_t i = 0; i < s->leaves.n; i++) {
-                const struct leaf_dir *d = &s->leaves.dirs[i];
-                int dir = job ? d->job_fd : d->init_fd;
-                int fd;
+        return io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
+}
 
-                if (d->v2 || dir < 0)
-                        continue;
-                fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
-                if (fd < 0)
-                        return -errno;
-                fds[(*n_fds)++] = fd;
-                n++;
-        }
-        *ret_n = n;
+static int append_fd(int dir, const char *file, int *fds, size_t *n_fds)
+{
+        int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        fds[(*n_fds)++] = fd;
         return 0;
 }
 
-static int send_prepare(const struct sandbox *s, const struct policy_profile *profile,
-        uint32_t profile_index, int socket)
+/* Opens, for each hierarchy that has the leaf, the file in which a process writes "0" to move itself
+ * there; the right to do so is the opener's. On v1 that is "tasks", which takes microseconds. On
+ * cgroup2 init's own move, from the scope to its leaf, takes a grace period; the payload is born in
+ * its leaf. */
+static int open_joins(const struct leaves *l, bool job, int *fds, size_t *n_fds, uint32_t *ret_n)
 {
-        const struct leaf_dir *v2 = leaves_find_v2(&s->leaves);
-        struct launch_prepare m = {
-                .kind = LAUNCH_PREPARE,
-                .version = LAUNCH_VERSION,
-                .job_dir = v2 != NULL,
-                .init_id = s->ids.init,
-                .payload_id = s->ids.payload,
-                .memory_bytes = s->limits.value[LIMIT_MEMORY],
-                .cpus = visible_cpus(s),
-                .loopback = profile->loopback,
-                .tmp_size = s->limits.value[LIMIT_TMP_SIZE],
-                .tmp_inodes = profile->tmp_inodes,
-        };
-        int fds[IO_FDS_MAX] = { s->host->template->mntns_fd, s->host->filter_fds[profile_index] };
-        size_t n_fds = _LAUNCH_FD_FIXED, borrowed;
+        size_t before = *n_fds;
+
+        for (size_t i = 0; i < l->n; i++) {
+                const struct leaf_dir *d = &l->dirs[i];
+                int dir = job ? d->job_fd : d->init_fd, r;
+
+                if (dir < 0 || (d->v2 && (job || !d->enable)))
+                        continue;
+                r = append_fd(dir, d->v2 ? "cgroup.procs" : "tasks", fds, n_fds);
+                if (r < 0)
+                        return r;
+        }
+        *ret_n = (uint32_t) (*n_fds - before);
+        return 0;
+}
+
+static void format_enable(unsigned controllers, char *buf, size_t size)
+{
+        size_t n = 0;
+
+        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1)
+                if (controllers & c)
+                        n += (size_t) snprintf(buf + n, size - n, "%s+%s", n > 0 ? " " : "",
+                                cgroup_controller_name(c));
+        ASSERT(n < size);
+}
+
+/* Opens what the message carries beside its first, borrowed fd. */
+static int fill_join(const struct leaves *l, struct launch_join *m, int *fds, size_t *n_fds)
+{
+        const struct leaf_dir *v2 = leaves_find_v2(l);
         int r;
 
+        r = open_joins(l, false, fds, n_fds, &m->n_join_init);
+        if (r == 0)
+                r = open_joins(l, true, fds, n_fds, &m->n_join_job);
+        if (r < 0 || !v2 || !v2->enable)
+                return r;
+        m->has_control = 1;
+        format_enable(v2->enable, m->enable, sizeof(m->enable));
+        return append_fd(v2->sandbox_fd, "cgroup.subtree_control", fds, n_fds);
+}
+
+int launch_join(struct sandbox *s, enum setup_step *ret_step)
+{
+        const struct leaf_dir *v2 = leaves_find_v2(&s->place.leaves);
+        struct launch_join m = {
+                .kind = LAUNCH_JOIN,
+                .version = LAUNCH_VERSION,
+                .job_dir = v2 != NULL,
+        };
+        int fds[IO_FDS_MAX], r;
+        size_t n_fds = 0, borrowed;
+
+        *ret_step = SETUP_STEP_JOIN;
         if (v2)
                 fds[n_fds++] = v2->job_fd;
         borrowed = n_fds;
-        r = open_tasks(s, false, fds, &n_fds, &m.n_join_init);
+        r = fill_join(&s->place.leaves, &m, fds, &n_fds);
         if (r == 0)
-                r = open_tasks(s, true, fds, &n_fds, &m.n_join_job);
-        if (r == 0)
-                r = io_send_message(socket, &m, sizeof(m), fds, n_fds);
+                r = io_send_message(s->control_fd, &m, sizeof(m), fds, n_fds);
         io_close_all(fds + borrowed, n_fds - borrowed);
-        return r;
+        return r < 0 ? r : (int) m.has_control;
 }
 
-static int send_run(const struct sandbox *s, const struct policy_profile *profile,
-        const struct channel_start *start, const int *fds, int socket)
+int launch_run(struct sandbox *s, enum setup_step *ret_step)
 {
+        const struct policy_profile *profile = &s->host->policy->profiles[s->profile];
+        const struct limits *limits = &s->place.limits;
         const struct launch_run m = {
                 .kind = LAUNCH_RUN,
                 .version = LAUNCH_VERSION,
-                .return_value = (start->flags & CHANNEL_START_RETURN_VALUE) != 0,
+                .return_value = s->return_value,
                 .open_files = profile->open_files,
                 /* One more than the cgroup allows, so that the refusal is the cgroup's, which
                  * counts it. */
-                .processes = s->limits.value[LIMIT_PIDS] + 1,
+                .processes = limits->value[LIMIT_PIDS] + 1,
                 /* A page more than a tmpfs holds, so that a full one says ENOSPC and does not
                  * send SIGXFSZ. */
-                .file_size = s->limits.value[LIMIT_TMP_SIZE] + 4096,
+                .file_size = limits->value[LIMIT_TMP_SIZE] + 4096,
         };
+        size_t n = s->start_fds[CHANNEL_FD_STDIN] >= 0 ? _CHANNEL_FD_COUNT : CHANNEL_FD_STDIN;
+        int r;
 
-        return io_send_message(socket, &m, sizeof(m), fds,
-                fds[CHANNEL_FD_STDIN] >= 0 ? _CHANNEL_FD_COUNT : CHANNEL_FD_STDIN);
+        *ret_step = SETUP_STEP_RECEIVE;
+        r = io_send_message(s->control_fd, &m, sizeof(m), s->start_fds, n);
+        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+        return r;
 }
 
 struct exec_orders {
@@ -121,7 +177,7 @@ __attribute__((no_sanitize("address"))) static void exec_init(void *userdata)
 static int clone_init(struct sandbox *s, int control)
 {
         struct exec_orders orders = { .init_fd = s->host->init_fd, .control_fd = control };
-        const struct leaf_dir *v2 = leaves_find_v2(&s->leaves);
+        const struct leaf_dir *v2 = leaves_find_v2(&s->place.leaves);
         struct clone_args args = {
                 .flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
                          CLONE_CLEAR_SIGHAND,
@@ -145,10 +201,22 @@ static int clone_init(struct sandbox *s, int control)
         return 0;
 }
 
-int launch_init(struct sandbox *s, const struct channel_start *m, const int *fds,
-        enum setup_step *ret_step)
+/* All that init needs, so that a sandbox whose leaves are there never waits for the monitor. */
+static int send_orders(struct sandbox *s, enum setup_step *ret_step)
 {
-        const struct policy_profile *profile = &s->host->policy->profiles[m->profile];
+        int r;
+
+        r = send_prepare(s);
+        if (r < 0 || s->host->driver->ops->needs_init)
+                return r;
+        r = launch_join(s, ret_step);
+        /* Drivers that make leaves beforehand leave nothing to init. */
+        ASSERT(r <= 0);
+        return r < 0 ? r : launch_run(s, ret_step);
+}
+
+int launch_init(struct sandbox *s, enum setup_step *ret_step)
+{
         _cleanup_close_ int child = -EBADF;
         int pair[2], r;
 
@@ -159,10 +227,9 @@ int launch_init(struct sandbox *s, const struct channel_start *m, const int *fds
         child = pair[1];
         r = io_set_nonblock(s->control_fd);
         if (r == 0)
-                r = send_prepare(s, profile, m->profile, s->control_fd);
-        if (r == 0)
-                r = send_run(s, profile, m, fds, s->control_fd);
-        if (r == 0)
-                r = clone_init(s, child);
-        return r;
+                r = send_orders(s, ret_step);
+        if (r < 0)
+                return r;
+        *ret_step = SETUP_STEP_CLONE;
+        return clone_init(s, child);
 }

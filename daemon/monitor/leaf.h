@@ -13,8 +13,10 @@
 struct leaf_dir {
         bool v2;
         unsigned controllers;
-        int sandbox_fd; /* v2: the directory above both leaves */
-        int init_fd;    /* v2, and v1 memory; else -EBADF: init stays where the daemon is */
+        unsigned enable; /* those that init itself must hand down to the leaves, once it is in its
+                            own: v2 has no limits on `job` before */
+        int sandbox_fd;  /* v2: the directory above both leaves */
+        int init_fd;     /* the leaf that init joins; -EBADF: it stays where it is */
         int job_fd;
 };
 

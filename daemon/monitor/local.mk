@@ -3,13 +3,14 @@
 noinst_LIBRARIES += daemon/monitor/libmonitor.a
 daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/cgroup-layout.c daemon/monitor/cgroup-layout.h \
-	daemon/monitor/cgroupfs.c daemon/monitor/driver.h \
+	daemon/monitor/cgroupfs.c daemon/monitor/cgroup-dir.h daemon/monitor/driver.h \
 	daemon/monitor/filter.c daemon/monitor/filter.h \
 	daemon/monitor/launch.c daemon/monitor/launch.h \
 	daemon/monitor/leaf.c daemon/monitor/leaf.h \
 	daemon/monitor/listen.c daemon/monitor/listen.h \
 	daemon/monitor/monitor.c daemon/monitor/monitor.h \
 	daemon/monitor/operation.c \
+	daemon/monitor/pid1.c daemon/monitor/pid1.h \
 	daemon/monitor/policy-file.c daemon/monitor/policy-file.h \
 	daemon/monitor/policy-key.c daemon/monitor/policy-key.h \
 	daemon/monitor/policy-load.c daemon/monitor/policy-load.h \
@@ -17,6 +18,8 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/policy-runtime.c \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
+	daemon/monitor/scope.c \
+	daemon/monitor/scope-leaves.c daemon/monitor/scope-leaves.h \
 	daemon/monitor/spawn.c daemon/monitor/spawn.h \
 	daemon/monitor/start.c \
 	daemon/monitor/supervisor.c daemon/monitor/supervisor.h \

@@ -42,14 +42,14 @@ static struct sandbox **bucket_of(struct monitor *m, uint64_t job)
 struct sandbox *monitor_find(struct monitor *m, uint64_t job)
 {
         for (struct sandbox *s = *bucket_of(m, job); s; s = s->next)
-                if (s->job == job)
+                if (s->place.job == job)
                         return s;
         return NULL;
 }
 
 void monitor_add(struct monitor *m, struct sandbox *s)
 {
-        struct sandbox **bucket = bucket_of(m, s->job);
+        struct sandbox **bucket = bucket_of(m, s->place.job);
 
         s->next = *bucket;
         *bucket = s;
@@ -252,7 +252,7 @@ static void on_sandbox_gone(void *userdata, uint64_t job)
         struct monitor *m = userdata;
         struct sandbox **at = bucket_of(m, job), *s;
 
-        while (*at && (*at)->job != job)
+        while (*at && (*at)->place.job != job)
                 at = &(*at)->next;
         ASSERT(*at);
         s = *at;

@@ -24,6 +24,8 @@
 #define ESCALATE_USEC (100 * USEC_PER_MSEC)
 /* Between two tries to remove a cgroup whose last process is still on its way out. */
 #define REMOVE_RETRY_USEC (1 * USEC_PER_MSEC)
+/* Between two looks whether systemd is done with a sandbox that ended before it had its scope. */
+#define SETTLE_RETRY_USEC (20 * USEC_PER_MSEC)
 /* CPU time is asked for no more often than this. */
 #define CPU_CHECK_LEAST_USEC (5 * USEC_PER_MSEC)
 
@@ -40,6 +42,7 @@ static void set_state(struct sandbox *s, enum sandbox_state state)
         s->state = state;
 }
 
+/* The first thing that goes wrong is the one that is told. error is a negative errno. */
 static void fail(struct sandbox *s, enum setup_step step, int error)
 {
         if (s->ending.step != SETUP_STEP_NONE)
@@ -51,7 +54,7 @@ static void fail(struct sandbox *s, enum setup_step step, int error)
 /* Kills with the widest means there are: the cgroup, or where that cannot be, the pid namespace. */
 static void kill_processes(struct sandbox *s, enum leaf_which which)
 {
-        if (s->pid == 0 || leaves_kill(&s->leaves, which) >= 0)
+        if (s->pid == 0 || leaves_kill(&s->place.leaves, which) >= 0)
                 return;
         /* Safe because a pidfd never names another process than the one it was made for. */
         (void) syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
@@ -75,7 +78,8 @@ static void add_timer(struct sandbox *s, sd_event_source **source, uint64_t usec
                 TIMER_ACCURACY_USEC, handler, s);
         if (r < 0) {
                 /* Without its deadline a job may not run. */
-                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job, strerror(-r));
+                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->place.job,
+                        strerror(-r));
                 kill_processes(s, LEAF_SANDBOX);
         }
 }
@@ -94,7 +98,7 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
         read_control(s);
         if (s->state >= SANDBOX_ENDED)
                 return;
-        s->ending.oom_kills = leaves_oom_kills(&s->leaves);
+        s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
         set_cause(s, cause);
         if (s->escalate_source)
                 return;
@@ -120,10 +124,10 @@ static int on_wall_limit(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct sandbox *s = userdata;
-        uint64_t limit = s->limits.value[LIMIT_CPU_TIME], used, wait;
+        uint64_t limit = s->place.limits.value[LIMIT_CPU_TIME], used, wait;
         int r;
 
-        r = leaves_read_cpu(&s->leaves, &used);
+        r = leaves_read_cpu(&s->place.leaves, &used);
         if (r < 0) {
                 /* A limit that cannot be watched is not one. */
                 fail(s, SETUP_STEP_LIMITS, r);
@@ -134,7 +138,7 @@ static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
                 sandbox_kill(s, JOB_STATUS_CPU_LIMIT);
                 return 0;
         }
-        wait = (limit - used) * 100 / s->limits.value[LIMIT_CPU_QUOTA];
+        wait = (limit - used) * 100 / s->place.limits.value[LIMIT_CPU_QUOTA];
         add_timer(s, &s->cpu_source, MAX(wait, CPU_CHECK_LEAST_USEC), on_cpu_check);
         return 0;
 }
@@ -151,13 +155,15 @@ static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userda
 /* The payload's time begins. */
 static void start_clocks(struct sandbox *s, uint64_t exec_usec)
 {
-        uint64_t late = span(exec_usec, io_now_usec()), wall = s->limits.value[LIMIT_WALL_TIME];
+        uint64_t late = span(exec_usec, io_now_usec()),
+                 wall = s->place.limits.value[LIMIT_WALL_TIME];
 
         s->exec_usec = exec_usec;
         add_timer(s, &s->wall_source, wall - MIN(late, wall), on_wall_limit);
-        if (s->limits.value[LIMIT_CPU_TIME] > 0)
+        if (s->place.limits.value[LIMIT_CPU_TIME] > 0)
                 add_timer(s, &s->cpu_source,
-                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
+                        s->place.limits.value[LIMIT_CPU_TIME] * 100 /
+                                s->place.limits.value[LIMIT_CPU_QUOTA],
                         on_cpu_check);
 }
 
@@ -168,9 +174,25 @@ static int on_oom(sd_event_source *source, int fd, uint32_t events, void *userda
         uint64_t count;
 
         (void) !read(fd, &count, sizeof(count));
-        if (leaves_oom_kills(&s->leaves) > 0)
+        if (leaves_oom_kills(&s->place.leaves) > 0)
                 sandbox_kill(s, JOB_STATUS_MEMORY_LIMIT);
         return 0;
+}
+
+static int watch_oom(struct sandbox *s)
+{
+        int r;
+
+        s->oom_fd = leaves_oom_eventfd(&s->place.leaves);
+        if (s->oom_fd < 0)
+                return 0;
+        r = sd_event_add_io(s->host->event, &s->oom_source, s->oom_fd, EPOLLIN, on_oom, s);
+        return MIN(r, 0);
+}
+
+static void set_detail(struct sandbox *s, const char *text)
+{
+        (void) snprintf(s->detail, sizeof(s->detail), "%.*s", (int) sizeof(s->detail) - 1, text);
 }
 
 static void drop_sources(struct sandbox *s)
@@ -193,7 +215,8 @@ static void report(struct sandbox *s, const struct leaf_usage *usage, const stru
                 .step = v->step,
                 .error = v->error,
                 .flags = (usage->pids_limit_hit ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
-                         (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0),
+                         (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0) |
+                         (s->stopped ? CHANNEL_ENDED_SCOPE_STOPPED : 0),
                 .wall_usec = span(s->exec_usec, s->end_usec ?: io_now_usec()),
                 .setup_usec = span(s->started_usec, s->exec_usec),
                 .cpu_user_usec = usage->cpu_user_usec,
@@ -202,7 +225,7 @@ static void report(struct sandbox *s, const struct leaf_usage *usage, const stru
                 .pids_peak = usage->pids_peak,
         };
 
-        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->job);
+        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->place.job);
         memcpy(m.detail, s->detail, sizeof(m.detail));
         s->host->ended(s->host->userdata, &m, s->value_fd);
         s->value_fd = safe_close(s->value_fd);
@@ -214,10 +237,11 @@ static void end(struct sandbox *s)
         struct leaf_usage usage = {};
         struct verdict v;
 
-        if (s->leaves.n > 0)
-                (void) leaves_read_usage(&s->leaves, &usage);
+        if (s->place.leaves.n > 0)
+                (void) leaves_read_usage(&s->place.leaves, &usage);
         s->ending.oom_kills = MAX(s->ending.oom_kills, usage.oom_kills);
         v = verdict_of(&s->ending);
+        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         set_state(s, SANDBOX_ENDED);
         s->wall_source = sd_event_source_disable_unref(s->wall_source);
         s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
@@ -238,15 +262,28 @@ static bool reap(struct sandbox *s)
         return true;
 }
 
+/* Its pid must stay taken for as long as somebody may look for init by it. */
+static bool settle(struct sandbox *s)
+{
+        const struct driver_ops *ops = s->host->driver->ops;
+
+        return !ops->settle || ops->settle(s->host->driver, &s->place) == 0;
+}
+
 /* Removes the cgroups of a sandbox without processes, then gives its ids back. */
 static void tear_down(struct sandbox *s)
 {
-        int r = reap(s) ? 0 : -EBUSY;
+        int r;
 
-        if (r == 0 && s->leaves.n > 0)
-                r = s->host->driver->ops->remove(s->host->driver, &s->leaves);
+        if (!settle(s)) {
+                add_timer(s, &s->remove_source, SETTLE_RETRY_USEC, on_remove);
+                return;
+        }
+        r = reap(s) ? 0 : -EBUSY;
+        if (r == 0)
+                r = s->host->driver->ops->remove(s->host->driver, &s->place);
         if (r < 0) {
-                (void) leaves_kill(&s->leaves, LEAF_SANDBOX);
+                (void) leaves_kill(&s->place.leaves, LEAF_SANDBOX);
                 add_timer(s, &s->remove_source, REMOVE_RETRY_USEC, on_remove);
                 return;
         }
@@ -255,7 +292,7 @@ static void tear_down(struct sandbox *s)
                 uid_pool_release(s->host->uids, s->ids);
         s->has_ids = false;
         set_state(s, SANDBOX_GONE);
-        s->host->gone(s->host->userdata, s->job);
+        s->host->gone(s->host->userdata, s->place.job);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
@@ -268,8 +305,114 @@ static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* Whether what is known of the end looks like a kill from outside: one by systemd, for somebody who
+ * stopped the scope, can be told from a job's own only by asking. */
+static bool is_unexplained(const struct sandbox *s)
+{
+        const struct ending *e = &s->ending;
+
+        if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 || e->step != SETUP_STEP_NONE)
+                return false;
+        if (leaves_oom_kills(&s->place.leaves) > 0)
+                return false;
+        return e->code == 0 || (e->code == CLD_KILLED && e->status == SIGKILL);
+}
+
+/* Ends it now, or once the driver has said who killed it. */
+static void conclude(struct sandbox *s)
+{
+        struct driver *d = s->host->driver;
+
+        if (s->explaining)
+                return;
+        if (is_unexplained(s) && d->ops->explain && d->ops->explain(d, &s->place) == 0) {
+                s->explaining = true;
+                return;
+        }
+        end(s);
+        if (!s->pidfd_source)
+                tear_down(s);
+}
+
+static void on_explained(struct placement *p, bool stopped)
+{
+        struct sandbox *s = container_of(p, struct sandbox, place);
+
+        if (s->state >= SANDBOX_ENDED)
+                return;
+        if (stopped) {
+                s->stopped = s->ending.cause == JOB_STATUS_NONE;
+                set_cause(s, JOB_STATUS_CANCELLED);
+        }
+        end(s);
+        if (!s->pidfd_source)
+                tear_down(s);
+}
+
+static void on_stopped(struct placement *p)
+{
+        struct sandbox *s = container_of(p, struct sandbox, place);
+
+        if (s->state >= SANDBOX_ENDED || s->explaining)
+                return;
+        s->stopped = s->ending.cause == JOB_STATUS_NONE;
+        sandbox_kill(s, JOB_STATUS_CANCELLED);
+}
+
+static void give_up(struct sandbox *s, enum setup_step step, int error)
+{
+        fail(s, step, error);
+        kill_processes(s, LEAF_SANDBOX);
+}
+
+static int set_limits(struct sandbox *s, enum setup_step *ret_step)
+{
+        struct error error = {};
+        int r;
+
+        *ret_step = SETUP_STEP_LIMITS;
+        r = leaves_set_limits(&s->place.leaves, &s->place.limits, s->host->allow_missing, &error);
+        if (r < 0)
+                set_detail(s, error.text);
+        return r;
+}
+
+/* The last step of the monitor's: nothing of the job runs before its limits are set. */
+static void limit_and_run(struct sandbox *s)
+{
+        enum setup_step step;
+        int r;
+
+        r = set_limits(s, &step);
+        if (r == 0)
+                r = launch_run(s, &step);
+        if (r < 0)
+                give_up(s, step, r);
+}
+
+/* systemd has answered. */
+static void on_made(struct placement *p, int r, const char *detail)
+{
+        struct sandbox *s = container_of(p, struct sandbox, place);
+        enum setup_step step = SETUP_STEP_CGROUP;
+
+        if (s->state != SANDBOX_RUNNING)
+                return;
+        if (r < 0)
+                set_detail(s, detail);
+        if (r == 0)
+                r = watch_oom(s);
+        if (r == 0)
+                r = launch_join(s, &step);
+        if (r < 0)
+                give_up(s, step, r);
+        else if (r == 0)
+                limit_and_run(s);
+}
+
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
+        s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
         case LAUNCH_STARTED:
                 if (s->exec_usec > 0)
@@ -284,11 +427,16 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 s->ending.code = e->code;
                 s->ending.status = e->status;
                 s->end_usec = e->usec;
-                end(s);
+                conclude(s);
+                return;
+        case LAUNCH_JOINED:
+                if (s->exec_usec > 0)
+                        break;
+                limit_and_run(s);
                 return;
         }
         /* Init is ours, so this is a bug; the sandbox does not outlive it. */
-        log_error("job %016" PRIx64 ": init sent an event out of order", s->job);
+        log_error("job %016" PRIx64 ": init sent an event out of order", s->place.job);
         kill_processes(s, LEAF_SANDBOX);
 }
 
@@ -332,8 +480,9 @@ static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user
         read_control(s);
         s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
         if (s->state < SANDBOX_ENDED)
-                end(s);
-        tear_down(s);
+                conclude(s);
+        else
+                tear_down(s);
         return 0;
 }
 
@@ -348,31 +497,53 @@ static int watch(struct sandbox *s)
                 r = sd_event_source_set_priority(s->control_source, SD_EVENT_PRIORITY_NORMAL - 1);
         if (r >= 0)
                 r = sd_event_add_io(event, &s->pidfd_source, s->pidfd, EPOLLIN, on_pidfd, s);
-        s->oom_fd = leaves_oom_eventfd(&s->leaves);
-        if (r >= 0 && s->oom_fd >= 0)
-                r = sd_event_add_io(event, &s->oom_source, s->oom_fd, EPOLLIN, on_oom, s);
         return MIN(r, 0);
 }
 
-static int make_leaves(struct sandbox *s, enum setup_step *ret_step)
+static int make_place(struct sandbox *s, enum setup_step *ret_step)
 {
+        struct driver *d = s->host->driver;
         struct error error = {};
         int r;
 
         *ret_step = SETUP_STEP_CGROUP;
-        r = s->host->driver->ops->make(s->host->driver, s->job, &s->leaves, &error);
-        if (r == 0) {
-                *ret_step = SETUP_STEP_LIMITS;
-                r = leaves_set_limits(&s->leaves, &s->limits, s->host->allow_missing, &error);
-        }
+        r = d->ops->make(d, &s->place, s->pid, &error);
         if (r < 0)
-                (void) snprintf(s->detail, sizeof(s->detail), "%.*s", (int) sizeof(s->detail) - 1,
-                        error.text);
+                set_detail(s, error.text);
         return r;
 }
 
-static int make(struct sandbox *s, const struct channel_start *m, const int *fds,
-        enum setup_step *ret_step)
+/* cgroups first, then init in them. */
+static int make_inside(struct sandbox *s, enum setup_step *ret_step)
+{
+        int r;
+
+        r = make_place(s, ret_step);
+        if (r == 0)
+                r = set_limits(s, ret_step);
+        if (r == 0)
+                r = launch_init(s, ret_step);
+        if (r < 0)
+                return r;
+        set_state(s, SANDBOX_RUNNING);
+        r = watch(s);
+        return r < 0 ? r : watch_oom(s);
+}
+
+/* init first, which makes its mounts while systemd makes the scope around it. */
+static int make_around(struct sandbox *s, enum setup_step *ret_step)
+{
+        int r;
+
+        r = launch_init(s, ret_step);
+        if (r < 0)
+                return r;
+        set_state(s, SANDBOX_RUNNING);
+        r = watch(s);
+        return r < 0 ? r : make_place(s, ret_step);
+}
+
+static int make(struct sandbox *s, enum setup_step *ret_step)
 {
         int r;
 
@@ -381,16 +552,11 @@ static int make(struct sandbox *s, const struct channel_start *m, const int *fds
         if (r < 0)
                 return r;
         s->has_ids = true;
-        r = make_leaves(s, ret_step);
-        if (r == 0)
-                r = launch_init(s, m, fds, ret_step);
-        if (r < 0)
-                return r;
-        set_state(s, SANDBOX_RUNNING);
-        return watch(s);
+        return s->host->driver->ops->needs_init ? make_around(s, ret_step)
+                                                : make_inside(s, ret_step);
 }
 
-int sandbox_start(struct sandbox_host *host, const struct channel_start *m, const int *fds,
+int sandbox_start(struct sandbox_host *host, const struct channel_start *m, int *fds,
         struct sandbox **ret)
 {
         enum setup_step step;
@@ -402,19 +568,30 @@ int sandbox_start(struct sandbox_host *host, const struct channel_start *m, cons
                 return -ENOMEM;
         *s = (struct sandbox) {
                 .host = host,
-                .job = m->header.job,
-                .limits = m->limits,
+                .place = {
+                        .job = m->header.job,
+                        .owner = m->owner,
+                        .limits = m->limits,
+                        .made = on_made,
+                        .stopped = on_stopped,
+                        .explained = on_explained,
+                },
+                .profile = m->profile,
+                .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
                 .pidfd = -EBADF,
                 .control_fd = -EBADF,
                 .oom_fd = -EBADF,
                 .value_fd = -EBADF,
                 .started_usec = io_now_usec(),
         };
-        leaves_init(&s->leaves);
+        for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++)
+                s->start_fds[i] = TAKE_FD(fds[i]);
+        leaves_init(&s->place.leaves);
         *ret = s;
-        r = make(s, m, fds, &step);
+        r = make(s, &step);
         if (r < 0) {
                 fail(s, step, r);
+                io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
                 if (s->pid > 0)
                         kill_processes(s, LEAF_SANDBOX);
                 if (!s->pidfd_source)
@@ -442,7 +619,8 @@ void sandbox_free(struct sandbox *s)
 {
         ASSERT(s->state == SANDBOX_GONE);
         drop_sources(s);
-        leaves_close(&s->leaves);
+        s->host->driver->ops->detach(s->host->driver, &s->place);
+        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         (void) safe_close(s->pidfd);
         (void) safe_close(s->control_fd);
         (void) safe_close(s->oom_fd);

@@ -41,12 +41,13 @@ struct sandbox_host {
 struct sandbox {
         struct sandbox_host *host;
         struct sandbox *next; /* in its bucket */
-        uint64_t job;
         enum sandbox_state state;
-        struct limits limits;
+        struct placement place;
+        uint32_t profile; /* index in the policy */
+        bool return_value;
+        int start_fds[_CHANNEL_FD_COUNT]; /* until they are sent to init */
         struct uid_pair ids;
         bool has_ids;
-        struct leaves leaves;
         pid_t pid; /* of init; 0 once reaped */
         int pidfd;
         int control_fd;
@@ -59,6 +60,8 @@ struct sandbox {
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */
         struct ending ending;
+        bool explaining; /* the driver was asked what the end was about */
+        bool stopped;    /* it was: somebody else ended it */
         char detail[64];
         uint64_t started_usec;
         uint64_t exec_usec;
@@ -66,10 +69,10 @@ struct sandbox {
         int value_fd;
 };
 
-/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, borrowed, stdin -EBADF
- * for none. Never fails: what goes wrong is reported through ended() and gone(), later, from the
- * loop. */
-int sandbox_start(struct sandbox_host *host, const struct channel_start *m, const int *fds,
+/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, stdin -EBADF for none;
+ * they are taken over on success. What goes wrong later is reported through ended() and gone(), from
+ * the loop. */
+int sandbox_start(struct sandbox_host *host, const struct channel_start *m, int *fds,
         struct sandbox **ret);
 /* Ends it for a reason, unless it has ended already. The first reason stays. */
 void sandbox_kill(struct sandbox *s, enum job_status cause);

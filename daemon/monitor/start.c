@@ -19,6 +19,8 @@
 
 /* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. */
 #define UID_LOCK_FILE "/run/sandboxd-uids.lock"
+/* Beyond all ids, this byte stands for the scopes: a daemon that makes some stops those it finds. */
+#define SCOPES_LOCK_BYTE (INT64_C(1) << 32)
 
 static int make_dir(const char *path, struct error *ret_error)
 {
@@ -96,6 +98,13 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
                 .l_len = m->config.uid_size,
         };
 
+        struct flock scopes = {
+                .l_type = F_WRLCK,
+                .l_whence = SEEK_SET,
+                .l_start = SCOPES_LOCK_BYTE,
+                .l_len = 1,
+        };
+
         m->uid_lock_fd = open(UID_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (m->uid_lock_fd < 0)
                 return error_set(ret_error, -errno, "%s cannot be opened (%s)", UID_LOCK_FILE,
@@ -105,6 +114,10 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
                         "another sandboxd uses kernel ids of 0x%" PRIx32 "+0x%" PRIx32
                         ": stop it, or set another [UserNamespaces] Base= in sandboxd.conf",
                         m->config.uid_base, m->config.uid_size);
+        if (!m->options.standalone && fcntl(m->uid_lock_fd, F_OFD_SETLK, &scopes) < 0)
+                return error_set(ret_error, -errno,
+                        "another sandboxd makes scopes on this host: stop it, or start this one "
+                        "with --standalone");
         if (uid_pool_init(&m->uids, m->config.uid_base, m->config.uid_size) < 0)
                 return error_set(ret_error, -EINVAL,
                         "sandboxd.conf: [UserNamespaces] Base= and Size= are no usable range");
@@ -255,16 +268,25 @@ static void note_missing(struct monitor *m, enum cgroup_controller controller)
                 n > 0 ? " " : "", name);
 }
 
-static int make_driver(struct monitor *m, struct error *ret_error)
+static int make_cgroupfs_driver(struct monitor *m, struct error *ret_error)
 {
         char real[PATH_MAX], instance[16];
-        int r;
 
         if (!realpath(m->options.runtime_dir, real))
                 return error_set(ret_error, -errno, "%s cannot be resolved (%s)",
                         m->options.runtime_dir, strerror(errno));
         (void) snprintf(instance, sizeof(instance), "%08" PRIx32, hash(real));
-        r = cgroupfs_driver_new(instance, &m->driver, ret_error);
+        return cgroupfs_driver_new(instance, &m->driver, ret_error);
+}
+
+static int make_driver(struct monitor *m, struct error *ret_error)
+{
+        int r;
+
+        if (m->options.standalone)
+                r = make_cgroupfs_driver(m, ret_error);
+        else
+                r = scope_driver_new(m->event, &m->driver, ret_error);
         if (r < 0)
                 return r;
         for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1)

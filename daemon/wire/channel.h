@@ -52,6 +52,8 @@ struct channel_start {
         struct channel_header header;
         uint32_t profile; /* index in the policy */
         uint32_t flags;
+        uint32_t owner; /* the client's uid: whose slice the job's scope is in */
+        uint32_t pad;
         struct limits limits;
 };
 
@@ -64,6 +66,7 @@ struct channel_kill {
 enum channel_ended_flag {
         CHANNEL_ENDED_PIDS_LIMIT_HIT = 1 << 0,
         CHANNEL_ENDED_CPU_THROTTLED = 1 << 1,
+        CHANNEL_ENDED_SCOPE_STOPPED = 1 << 2, /* CANCELLED by whoever stopped the scope */
 };
 
 struct channel_ended {

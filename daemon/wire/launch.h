@@ -3,11 +3,15 @@
 
 /*
  * What monitor and init say to each other over the SEQPACKET pair that is init's fd 3. The monitor
- * sends PREPARE (everything that does not depend on a job) and RUN (the job); for a cold job both
- * are in the socket before init starts. Init answers with events.
+ * sends PREPARE (everything that does not depend on a job), JOIN (the cgroup leaves) and RUN (the
+ * job). Where the leaves are made before init, all three are in the socket before it starts; where
+ * systemd makes a scope around init, JOIN and RUN follow when that is there. Init answers with
+ * events.
  *
  *      monitor                     init
- *      PREPARE, RUN  ------------>
+ *      PREPARE, JOIN ------------>
+ *                    <------------ JOINED   (where JOIN asked for it)
+ *      RUN           ------------>
  *                    <------------ STARTED  (the payload's process is about to exec)
  *                    <------------ FAILED   (a step of init's or of the payload's went wrong)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
@@ -15,7 +19,7 @@
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 1
+#define LAUNCH_VERSION 2
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -29,22 +33,20 @@ enum launch_kind {
         LAUNCH_STARTED = 3, /* struct launch_event: usec */
         LAUNCH_FAILED = 4,  /* struct launch_event: step, error */
         LAUNCH_EXITED = 5,  /* struct launch_event: the rest */
+        LAUNCH_JOIN = 6,    /* struct launch_join */
+        LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
 };
 
 enum launch_prepare_fd {
         LAUNCH_FD_MNTNS,  /* the template's mount namespace */
         LAUNCH_FD_FILTER, /* memfd with struct sock_filter[] */
-        _LAUNCH_FD_FIXED,
-        /* then, with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; then
-         * n_join_init "tasks" files of v1; then n_join_job of them */
+        _LAUNCH_PREPARE_FD_COUNT,
 };
 
 struct launch_prepare {
         uint32_t kind;
         uint32_t version;
-        uint32_t n_join_init;
-        uint32_t n_join_job;
-        uint32_t job_dir;      /* whether its fd is there */
+        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once */
         uint32_t init_id;      /* kernel uid and gid of init, owner of the user namespace */
         uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
         uint32_t cpus;         /* what cpuinfo and stat show */
@@ -52,6 +54,22 @@ struct launch_prepare {
         uint32_t tmp_inodes;   /* files in each tmpfs */
         uint64_t tmp_size;     /* bytes of each tmpfs */
         uint64_t memory_bytes; /* what meminfo shows */
+};
+
+/* Its fds: with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; n_join_init
+ * files that move init when it writes "0" to them, "tasks" of v1 or cgroup.procs; n_join_job of
+ * them for the payload; with has_control, the scope's cgroup.subtree_control. */
+struct launch_join {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t job_dir;
+        uint32_t n_join_init;
+        uint32_t n_join_job;
+        uint32_t has_control; /* whether cgroup.subtree_control is there */
+        /* What init writes to it once it is out of the scope's own group, such as "+memory +pids";
+         * then it says JOINED. So it is init that waits for the kernel's grace periods, and not the
+         * monitor. NUL-terminated. */
+        char enable[40];
 };
 
 enum launch_run_fd {

@@ -40,23 +40,32 @@ static struct channel_ended last_ended;
 
 /* --- a host that makes no sandbox */
 
-static int stub_make(struct driver *d, uint64_t job, struct leaves *ret_leaves,
-        struct error *ret_error)
+static int stub_make(struct driver *d, struct placement *p, pid_t init, struct error *ret_error)
 {
         n_made++;
         return error_set(ret_error, -ENOSPC, "stub");
 }
 
-static int stub_remove(struct driver *d, struct leaves *leaves)
+static int stub_remove(struct driver *d, struct placement *p)
 {
         return 0;
+}
+
+static void stub_detach(struct driver *d, struct placement *p)
+{
 }
 
 static void stub_free(struct driver *d)
 {
 }
 
-static const struct driver_ops stub_ops = { "stub", stub_make, stub_remove, stub_free };
+static const struct driver_ops stub_ops = {
+        .name = "stub",
+        .make = stub_make,
+        .remove = stub_remove,
+        .detach = stub_detach,
+        .free = stub_free,
+};
 static struct driver stub = { .ops = &stub_ops };
 
 static void on_ended(void *userdata, const struct channel_ended *message, int value_fd)
@@ -72,7 +81,7 @@ static void on_gone(void *userdata, uint64_t job)
                 for (struct sandbox **at = &m->buckets[i]; *at; at = &(*at)->next) {
                         struct sandbox *s = *at;
 
-                        if (s->job != job)
+                        if (s->place.job != job)
                                 continue;
                         *at = s->next;
                         m->n_sandboxes--;
