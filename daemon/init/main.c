@@ -207,6 +207,16 @@ static void report_end(struct init *i, struct launch_event *event)
         (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
 }
 
+/* systemd removes a scope's cgroups when the last process has left, and with them what the job used:
+ * the monitor closes its end when it has asked. */
+static void await_release(void)
+{
+        char end;
+
+        while (read(LAUNCH_CONTROL_FD, &end, 1) < 0 && errno == EINTR)
+                ;
+}
+
 static void reset_signals(void)
 {
         sigset_t none;
@@ -246,5 +256,7 @@ int main(void)
         become_reaper(&i);
         reap(payload, &event);
         report_end(&i, &event);
+        if (i.prepare.join_late)
+                await_release();
         _exit(0);
 }

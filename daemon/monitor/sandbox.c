@@ -245,6 +245,9 @@ static void end(struct sandbox *s)
         set_state(s, SANDBOX_ENDED);
         s->wall_source = sd_event_source_disable_unref(s->wall_source);
         s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+        /* Lets init go. */
+        s->control_source = sd_event_source_disable_unref(s->control_source);
+        s->control_fd = safe_close(s->control_fd);
         report(s, &usage, &v);
 }
 

@@ -46,7 +46,8 @@ enum launch_prepare_fd {
 struct launch_prepare {
         uint32_t kind;
         uint32_t version;
-        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once */
+        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once; and init stays
+                                  until the monitor closes its end */
         uint32_t init_id;      /* kernel uid and gid of init, owner of the user namespace */
         uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
         uint32_t cpus;         /* what cpuinfo and stat show */
