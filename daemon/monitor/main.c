@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/log.h"
 #include "daemon/monitor/monitor.h"
@@ -88,8 +89,9 @@ static int parse_options(int argc, char **argv, struct monitor_options *o)
                 log_error("'%s' is no option: see sandboxd --help", argv[optind]);
                 return -EINVAL;
         }
-        if (!o->standalone) {
-                log_error("say how to run: sandboxd --standalone");
+        if (!o->standalone && sd_booted() <= 0) {
+                log_error("systemd does not run here, and would make the jobs' scopes: start it "
+                          "with --standalone");
                 return -EINVAL;
         }
         return 1;

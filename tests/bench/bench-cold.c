@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Times whole jobs, from the request to the result, on one open connection, in turn with what else
- * can start the same program: bwrap with the same namespaces and mounts, and a plain spawn. A run
- * of the benchmark is one process; it asserts nothing.
+ * can start the same program: bwrap with the same namespaces and mounts, systemd-run, and a plain
+ * spawn. A run of the benchmark is one process; it asserts nothing.
  *
- *      bench-cold SOCKET ROUNDS         a table of all three, interleaved
- *      bench-cold SOCKET ROUNDS jobs    jobs alone, as fast as one connection goes
+ *      bench-cold SOCKET ROUNDS                  beside bwrap and a plain spawn, interleaved
+ *      bench-cold SOCKET ROUNDS scope [PAUSE]    beside systemd-run --scope, with PAUSE ms before each
+ *      bench-cold SOCKET ROUNDS jobs             jobs alone, as fast as one connection goes
  */
 #include <poll.h>
 #include <spawn.h>
@@ -90,6 +91,19 @@ static int once_bwrap(void *userdata)
         return spawn_and_wait((char *const *) argv);
 }
 
+static int once_systemd_run(void *userdata)
+{
+        static char *const argv[] = {
+                (char *) "/usr/bin/systemd-run",
+                (char *) "--scope",
+                (char *) "--quiet",
+                (char *) "/bin/true",
+                NULL,
+        };
+
+        return spawn_and_wait(argv);
+}
+
 /* Receives until the result of the job that was just queued. */
 static int await_result(struct client *c)
 {
@@ -141,7 +155,7 @@ static int compare(const void *a, const void *b)
         return *x < *y ? -1 : *x > *y;
 }
 
-static void print_series(struct series *s, const struct series *base)
+static void print_series(const struct series *s, const struct series *base)
 {
         uint64_t *v = s->usec;
         uint64_t median = v[s->n / 2];
@@ -153,39 +167,90 @@ static void print_series(struct series *s, const struct series *base)
         putchar('\n');
 }
 
-static int run_all(struct series *series, size_t n_series, size_t rounds)
+/* The first of a table is our job; the second is what it is compared with. */
+static const struct table {
+        const char *mode;
+        const char *base;
+        struct series series[3];
+} tables[] = {
+        { "", "x bwrap",
+                { { .name = "sandboxd, cold job", .once = once_job },
+                        { .name = "bwrap --unshare-all", .once = once_bwrap },
+                        { .name = "plain spawn", .once = once_spawn } } },
+        { "scope", "x s-run",
+                { { .name = "sandboxd, cold job", .once = once_job },
+                        { .name = "systemd-run --scope --quiet", .once = once_systemd_run } } },
+        { "jobs", "", { { .name = "sandboxd, cold job", .once = once_job } } },
+};
+
+static const struct table *find_table(const char *mode)
+{
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                if (streq(tables[i].mode, mode))
+                        return &tables[i];
+        return NULL;
+}
+
+static int time_once(struct series *s, bool counts)
+{
+        uint64_t start = io_now_usec();
+        int r = s->once(s->userdata);
+
+        if (r < 0)
+                fprintf(stderr, "%s: %s\n", s->name, strerror(-r));
+        else if (counts)
+                s->usec[s->n++] = io_now_usec() - start;
+        return r;
+}
+
+static int run_all(struct series *series, size_t n_series, size_t rounds, unsigned pause_ms)
 {
         for (size_t i = 0; i < rounds + WARM_UP; i++)
                 for (size_t k = 0; k < n_series; k++) {
-                        uint64_t start = io_now_usec();
-                        int r = series[k].once(series[k].userdata);
+                        int r;
 
-                        if (r < 0) {
-                                fprintf(stderr, "%s: %s\n", series[k].name, strerror(-r));
+                        if (pause_ms > 0)
+                                (void) usleep(pause_ms * 1000);
+                        r = time_once(&series[k], i >= WARM_UP);
+                        if (r < 0)
                                 return r;
-                        }
-                        if (i >= WARM_UP)
-                                series[k].usec[series[k].n++] = io_now_usec() - start;
                 }
         return 0;
 }
 
-int main(int argc, char **argv)
+static int bench(const struct table *table, struct client *client, size_t rounds, unsigned pause_ms)
 {
-        _cleanup_(client_freep) struct client *client = NULL;
-        struct series series[] = {
-                { .name = "sandboxd, cold job", .once = once_job },
-                { .name = "bwrap --unshare-all", .once = once_bwrap },
-                { .name = "plain spawn", .once = once_spawn },
-        };
-        size_t rounds, n = argc > 3 ? 1 : ELEMENTSOF(series);
+        struct series series[ELEMENTSOF(table->series)];
+        size_t n = 0;
         int r;
 
-        if (argc < 3) {
-                fprintf(stderr, "usage: bench-cold SOCKET ROUNDS [jobs]\n");
+        for (; n < ELEMENTSOF(series) && table->series[n].once; n++) {
+                series[n] = table->series[n];
+                series[n].userdata = client;
+                series[n].usec = calloc(rounds, sizeof(uint64_t));
+        }
+        r = run_all(series, n, rounds, pause_ms);
+        if (r == 0)
+                printf("%-28s %9s %9s %9s %8s\n", "milliseconds", "min", "p50", "p99", table->base);
+        for (size_t k = 0; k < n && r == 0; k++)
+                qsort(series[k].usec, series[k].n, sizeof(uint64_t), compare);
+        for (size_t k = 0; k < n && r == 0; k++)
+                print_series(&series[k], n > 1 ? &series[1] : NULL);
+        for (size_t k = 0; k < n; k++)
+                free(series[k].usec);
+        return r;
+}
+
+int main(int argc, char **argv)
+{
+        const struct table *table = find_table(argc > 3 ? argv[3] : "");
+        _cleanup_(client_freep) struct client *client = NULL;
+        int r;
+
+        if (argc < 3 || !table) {
+                fprintf(stderr, "usage: bench-cold SOCKET ROUNDS [scope [PAUSE] | jobs]\n");
                 return 2;
         }
-        rounds = strtoul(argv[2], NULL, 10);
         r = client_connect(argv[1], &client);
         if (r == 0)
                 r = client_hello(client, "bench-cold", TIMEOUT_USEC);
@@ -193,18 +258,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "%s: no sandboxd there\n", argv[1]);
                 return 1;
         }
-        series[0].userdata = client;
-        for (size_t k = 0; k < n; k++)
-                series[k].usec = calloc(rounds, sizeof(uint64_t));
-        r = run_all(series, n, rounds);
-        if (r < 0)
-                return 1;
-        printf("%-28s %9s %9s %9s %8s\n", "milliseconds", "min", "p50", "p99", "x bwrap");
-        for (size_t k = 0; k < n; k++)
-                qsort(series[k].usec, series[k].n, sizeof(uint64_t), compare);
-        for (size_t k = 0; k < n; k++)
-                print_series(&series[k], n > 1 ? &series[1] : NULL);
-        for (size_t k = 0; k < n; k++)
-                free(series[k].usec);
-        return 0;
+        r = bench(table, client, strtoul(argv[2], NULL, 10),
+                argc > 4 ? (unsigned) strtoul(argv[4], NULL, 10) : 0);
+        return r < 0 ? 1 : 0;
 }
