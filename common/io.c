@@ -145,6 +145,48 @@ int io_send_message(int fd, const void *data, size_t size, const int *fds, size_
         return (size_t) n == size ? 0 : -EMSGSIZE;
 }
 
+int io_address_init(struct io_address *a, const char *name)
+{
+        int r;
+
+        if (name[0] != '/' && name[0] != '@')
+                return -EINVAL;
+        *a = (struct io_address) { .un.sun_family = AF_UNIX };
+        r = str_copy(a->un.sun_path, sizeof(a->un.sun_path), name);
+        if (r < 0)
+                return r;
+        a->size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(name));
+        if (name[0] == '@')
+                a->un.sun_path[0] = '\0';
+        else
+                a->size++;
+        return 0;
+}
+
+int io_datagram_socket(void)
+{
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        return fd < 0 ? -errno : fd;
+}
+
+int io_send_datagram(int fd, const struct io_address *to, const void *data, size_t size)
+{
+        struct iovec iov = { .iov_base = (void *) data, .iov_len = size };
+        struct msghdr message = {
+                .msg_name = (void *) &to->un,
+                .msg_namelen = to->size,
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+        };
+        ssize_t n;
+
+        do
+                n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        return n < 0 ? -errno : 0;
+}
+
 void io_close_all(int *fds, size_t n_fds)
 {
         for (size_t i = 0; i < n_fds; i++)

@@ -6,7 +6,9 @@
  * Return 0 (or what is said) or a negative errno.
  */
 
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "common/macro.h"
 
@@ -34,6 +36,19 @@ ssize_t io_receive_message(int fd, void *data, size_t size, int *ret_fds, size_t
         size_t *ret_n_fds);
 
 void io_close_all(int *fds, size_t n_fds);
+
+/* The address of a Unix socket. */
+struct io_address {
+        struct sockaddr_un un;
+        socklen_t size;
+};
+
+/* name is an absolute path, or "@" and an abstract name; -EINVAL for anything else, -ENAMETOOLONG. */
+int io_address_init(struct io_address *a, const char *name);
+/* A Unix datagram socket without a name, close-on-exec and non-blocking. */
+int io_datagram_socket(void);
+/* One datagram to whoever has that name now. Never blocks: -EAGAIN where its queue is full. */
+int io_send_datagram(int fd, const struct io_address *to, const void *data, size_t size);
 
 /* Closes every fd from first up. */
 int io_close_from(int first);

@@ -23,12 +23,15 @@ check_PROGRAMS += \
 	tests/unit/test-ctl-host \
 	tests/unit/test-ctl-options \
 	tests/unit/test-ctl-report \
+	tests/unit/test-event \
 	tests/unit/test-filter \
 	tests/unit/test-frame \
 	tests/unit/test-frontend \
 	tests/unit/test-io \
 	tests/unit/test-job \
+	tests/unit/test-journal \
 	tests/unit/test-limit \
+	tests/unit/test-log \
 	tests/unit/test-operation \
 	tests/unit/test-output \
 	tests/unit/test-parse \
@@ -57,6 +60,8 @@ tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_options_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_report_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_event_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_event_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_filter_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
@@ -67,8 +72,12 @@ tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_io_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_job_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_job_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_journal_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_limit_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_operation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_operation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_output_CFLAGS = $(UNIT_CFLAGS)
