@@ -12,6 +12,7 @@
 #include "daemon/frontend/account.h"
 #include "daemon/frontend/channel.h"
 #include "daemon/frontend/listener.h"
+#include "daemon/frontend/record.h"
 
 #define FRONTEND_BUFFER_SIZE (64 * KIB)
 
@@ -31,6 +32,7 @@ struct frontend {
         struct channel channel;
         struct listener listener;
         struct account_book accounts;
+        struct record_book records;
         struct connection_list connections;
         struct job_list jobs;
         bool stopping;               /* no new job is taken */

@@ -39,7 +39,7 @@ void job_send_started(struct job *j)
         connection_send(j->connection, &response);
 }
 
-static void fill_message(const struct job *j, struct error *text)
+void job_format_message(const struct job *j, struct error *text)
 {
         struct result_message v = {
                 .ended = &j->ended,
@@ -122,7 +122,7 @@ void job_send_result(struct job *j)
 
         fill_result(j, &result);
         fill_usage(&j->ended, &usage);
-        fill_message(j, &message);
+        job_format_message(j, &message);
         if (take_return_value(j, &returned, &message) > 0) {
                 value.text =
                         (ProtobufCBinaryData) { returned.text_size, (uint8_t *) returned.text };

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/parse.h"
 #include "daemon/frontend/admission.h"
+#include "daemon/frontend/record.h"
 #include "daemon/frontend/reply.h"
 
 void job_set_state(struct job *j, enum job_state state)
@@ -148,6 +149,7 @@ static void start(struct job *j)
         release_upload(j);
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
+        record_job_started(j);
 }
 
 /* What follows when bytes of files, or all there were to come, are here. */
@@ -206,6 +208,8 @@ void job_free(struct job *j)
 /* The way out: after this there is no job. */
 static void finish(struct job *j)
 {
+        if (j->state == JOB_RUNNING || j->state == JOB_DRAINING)
+                record_job_ended(j);
         job_set_state(j, JOB_FINISHED);
         job_free(j);
 }

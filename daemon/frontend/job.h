@@ -116,6 +116,8 @@ void job_drain_streams(struct job *j);
 
 void job_send_started(struct job *j);
 void job_send_result(struct job *j);
+/* The sentence about how it ended, with what it quotes cleaned. */
+void job_format_message(const struct job *j, struct error *text);
 
 #define JOB_ID_TEXT_MAX 17
 /* The id as clients see it: 16 hex digits. Returns buf. */

@@ -30,8 +30,9 @@ static void turn_away(int fd, Sandboxd__V1__ErrorCode code, const char *text)
         queue_done(&frame);
 }
 
-static void refuse(int fd, uid_t uid, int error, const struct policy_server *server)
+static void refuse(struct frontend *f, int fd, uid_t uid, int error)
 {
+        const struct policy_server *server = &f->policy->server;
         Sandboxd__V1__ErrorCode code = SANDBOXD__V1__ERROR_CODE__BUSY;
         struct error text;
 
@@ -51,8 +52,8 @@ static void refuse(int fd, uid_t uid, int error, const struct policy_server *ser
                         server->max_connections);
         else
                 (void) error_set(&text, error, "sandboxd is out of memory: try again later");
-        log_debug("refused a connection of uid %u: %s", (unsigned) uid, text.text);
         turn_away(fd, code, text.text);
+        record_refusal(&f->records, uid, code, text.text);
 }
 
 /* A sandbox sees no socket of ours; should one be handed in, it is of no use there. */
@@ -72,7 +73,7 @@ static void admit(struct frontend *f, int client_fd)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || size != sizeof(peer))
                 return;
         if (is_job(server, peer.uid))
-                return refuse(fd, peer.uid, -EACCES, server);
+                return refuse(f, fd, peer.uid, -EACCES);
         r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
                 server->max_connections_per_user, server->max_connections);
         if (r >= 0) {
@@ -83,7 +84,7 @@ static void admit(struct frontend *f, int client_fd)
                 }
                 account_release(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1);
         }
-        refuse(fd, peer.uid, r, server);
+        refuse(f, fd, peer.uid, r);
 }
 
 static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata)

@@ -20,6 +20,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/plan-limits.c \
 	daemon/frontend/plan-parts.c \
 	daemon/frontend/queue.c daemon/frontend/queue.h \
+	daemon/frontend/record.c daemon/frontend/record.h \
 	daemon/frontend/reply.c daemon/frontend/reply.h \
 	daemon/frontend/request.c daemon/frontend/request.h \
 	daemon/frontend/result-message.c daemon/frontend/result-message.h \

@@ -68,6 +68,7 @@ void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code
         struct error_response e;
 
         connection_send(c, fill_error(&e, id, code, field, text));
+        record_refusal(&c->frontend->records, c->uid, code, e.text);
 }
 
 void reply_hello(struct connection *c, uint64_t id)

@@ -38,6 +38,7 @@ check_PROGRAMS += \
 	tests/unit/test-plan \
 	tests/unit/test-policy-load \
 	tests/unit/test-policy \
+	tests/unit/test-record \
 	tests/unit/test-result-message \
 	tests/unit/test-return-value \
 	tests/unit/test-spec \
@@ -90,6 +91,8 @@ tests_unit_test_policy_load_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policy_load_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_policy_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policy_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_record_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_result_message_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_message_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
