@@ -55,6 +55,12 @@ static void on_stop(struct frontend *f, const union message *m, int *fd)
         frontend_on_stop(f);
 }
 
+static void on_ping(struct frontend *f, const union message *m, int *fd)
+{
+        /* One that cannot be sent is not heard, and ends this process. */
+        (void) channel_pong(&f->channel);
+}
+
 /* A handler that keeps the fd leaves -EBADF behind. */
 static const struct {
         enum channel_op op;
@@ -65,6 +71,7 @@ static const struct {
         { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
         { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
         { CHANNEL_OP_STOP, sizeof(struct channel_header), 0, on_stop },
+        { CHANNEL_OP_PING, sizeof(struct channel_header), 0, on_ping },
 };
 
 static int dispatch(struct channel *ch, const union message *m, size_t size, int *fd, size_t n_fds)
@@ -192,6 +199,14 @@ int channel_kill(struct channel *ch, uint64_t job, enum job_status cause)
         union message m = { .kill = { .cause = cause } };
 
         channel_header_init(&m.header, CHANNEL_OP_KILL, sizeof(m.kill), job);
+        return post(ch, &m, NULL, 0);
+}
+
+int channel_pong(struct channel *ch)
+{
+        union message m = {};
+
+        channel_header_init(&m.header, CHANNEL_OP_PONG, sizeof(m.header), 0);
         return post(ch, &m, NULL, 0);
 }
 

@@ -31,3 +31,5 @@ int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t f
         const struct limits *limits, int *fds, size_t n_fds);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
+/* Answers a PING. */
+int channel_pong(struct channel *ch);

@@ -9,6 +9,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/leaf.c daemon/monitor/leaf.h \
 	daemon/monitor/listen.c daemon/monitor/listen.h \
 	daemon/monitor/monitor.c daemon/monitor/monitor.h \
+	daemon/monitor/notify.c daemon/monitor/notify.h \
 	daemon/monitor/operation.c \
 	daemon/monitor/pid1.c daemon/monitor/pid1.h \
 	daemon/monitor/policy-file.c daemon/monitor/policy-file.h \
@@ -26,7 +27,8 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/template-files.c \
 	daemon/monitor/template.c daemon/monitor/template.h \
 	daemon/monitor/uid-pool.c daemon/monitor/uid-pool.h \
-	daemon/monitor/verdict.c daemon/monitor/verdict.h
+	daemon/monitor/verdict.c daemon/monitor/verdict.h \
+	daemon/monitor/watchdog.c daemon/monitor/watchdog.h
 daemon_monitor_libmonitor_a_CFLAGS = \
 	$(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS) $(INIH_CFLAGS)
 

@@ -6,7 +6,9 @@
 #include "daemon/monitor/monitor.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "common/io.h"
 #include "common/log.h"
@@ -54,6 +56,7 @@ void monitor_add(struct monitor *m, struct sandbox *s)
         s->next = *bucket;
         *bucket = s;
         m->n_sandboxes++;
+        notify_changed(&m->notify);
 }
 
 static void free_outgoing(struct outgoing *o)
@@ -173,6 +176,7 @@ static int start_frontend(struct monitor *m, struct error *ret_error)
         if (r < 0)
                 return error_set(ret_error, r, "the frontend's channel cannot be watched (%s)",
                         strerror(-r));
+        watchdog_reset(&m->watchdog);
         send_plain(m, CHANNEL_OP_POLICY, 0, m->policy_fd);
         return 0;
 }
@@ -208,6 +212,7 @@ static void stop(struct monitor *m, int result)
                 return;
         monitor_set_state(m, MONITOR_STOPPING);
         m->result = result;
+        notify_stopping(&m->notify);
         kill_all(m);
         send_plain(m, CHANNEL_OP_STOP, 0, -EBADF);
         (void) sd_event_add_time_relative(m->event, &m->stop_source, CLOCK_MONOTONIC,
@@ -258,6 +263,8 @@ static void on_sandbox_gone(void *userdata, uint64_t job)
         s = *at;
         *at = s->next;
         m->n_sandboxes--;
+        m->n_done++;
+        notify_changed(&m->notify);
         sandbox_free(s);
         send_plain(m, CHANNEL_OP_GONE, job, -EBADF);
         stop_if_done(m);
@@ -284,10 +291,23 @@ void monitor_abandon_sandboxes(struct monitor *m)
         m->n_sandboxes = 0;
 }
 
+static void describe_status(void *userdata, char *text, size_t size)
+{
+        const struct monitor *m = userdata;
+
+        if (m->state == MONITOR_STOPPING)
+                (void) snprintf(text, size, "Stopping, %" PRIu32 " jobs to end", m->n_sandboxes);
+        else
+                (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done",
+                        m->n_sandboxes, m->n_done);
+}
+
 int monitor_run(struct monitor *m, struct error *ret_error)
 {
         int r;
 
+        m->notify.describe = describe_status;
+        m->notify.userdata = m;
         m->outgoing_end = &m->outgoing;
         m->host.ended = on_sandbox_ended;
         m->host.gone = on_sandbox_gone;
@@ -297,13 +317,19 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         r = watch_signals(m);
         if (r < 0)
                 return error_set(ret_error, r, "signals cannot be watched (%s)", strerror(-r));
+        r = watchdog_start(m, ret_error);
+        if (r < 0)
+                return r;
         r = start_frontend(m, ret_error);
         if (r < 0)
                 return r;
         monitor_set_state(m, MONITOR_SERVING);
-        log_notice("serving on %s, %s", m->options.socket_path, m->driver->description);
+        log_event(EVENT_DAEMON_STARTED, NULL, "serving on %s, %s", m->options.socket_path,
+                m->driver->description);
+        notify_ready(&m->notify);
         r = sd_event_loop(m->event);
         monitor_set_state(m, MONITOR_STOPPED);
+        log_event(EVENT_DAEMON_STOPPED, NULL, "stopped after %" PRIu64 " jobs", m->n_done);
         if (r == 0)
                 r = m->result;
         return r < 0 ? error_set(ret_error, r, "stopped on an error (%s)", strerror(-r)) : 0;

@@ -9,9 +9,11 @@
 #include <signal.h>
 
 #include "daemon/monitor/listen.h"
+#include "daemon/monitor/notify.h"
 #include "daemon/monitor/policy-load.h"
 #include "daemon/monitor/sandbox.h"
 #include "daemon/monitor/supervisor.h"
+#include "daemon/monitor/watchdog.h"
 
 #define MONITOR_BUCKETS 256 /* of live sandboxes; a power of two */
 
@@ -53,12 +55,15 @@ struct monitor {
         struct sandbox_host host;
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
+        uint64_t n_done; /* sandboxes that were */
         struct supervisor supervisor;
         int channel_fd;
         sd_event_source *channel_source;
         sd_event_source *stop_source; /* the deadline for stopping */
         struct outgoing *outgoing;    /* first of the queue */
         struct outgoing **outgoing_end;
+        struct notify notify;
+        struct watchdog watchdog;
         int result; /* what run() returns */
 };
 

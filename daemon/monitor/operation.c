@@ -109,6 +109,11 @@ static int handle_kill(struct monitor *m, struct request *q)
         return 0;
 }
 
+static int handle_pong(struct monitor *m, struct request *q)
+{
+        return watchdog_answered(&m->watchdog);
+}
+
 static const struct operation {
         enum channel_op op;
         size_t size;
@@ -121,6 +126,8 @@ static const struct operation {
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_start },
         { CHANNEL_OP_KILL, sizeof(struct channel_kill), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_kill },
+        { CHANNEL_OP_PONG, sizeof(struct channel_header), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_pong },
 };
 
 static const struct operation *find_operation(const struct monitor *m, const struct request *q,

@@ -393,10 +393,16 @@ static int make_loop(struct monitor *m, struct error *ret_error)
         return r < 0 ? error_set(ret_error, r, "no event loop (%s)", strerror(-r)) : 0;
 }
 
+static int open_notify(struct monitor *m, struct error *ret_error)
+{
+        return notify_open(&m->notify, m->event, ret_error);
+}
+
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error)
 {
         static int (*const steps[])(struct monitor * m, struct error * ret_error) = {
                 make_loop,
+                open_notify,
                 find_programs,
                 load_policy,
                 check_launchers,
@@ -424,6 +430,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .frontend_fd = -EBADF,
                 .template = { .mntns_fd = -EBADF },
                 .channel_fd = -EBADF,
+                .notify = { .fd = -EBADF },
                 .supervisor = { .pidfd = -EBADF },
         };
         for (size_t i = 0; i < ELEMENTSOF(steps) && r == 0; i++)
@@ -469,5 +476,7 @@ void monitor_done(struct monitor *m)
         (void) safe_close(m->uid_lock_fd);
         (void) safe_close(m->lock_fd);
         free(m->policy);
+        watchdog_done(&m->watchdog);
+        notify_done(&m->notify);
         (void) sd_event_unref(m->event);
 }

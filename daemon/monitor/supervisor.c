@@ -101,6 +101,7 @@ static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
         sigset_t none;
         size_t n = 0;
 
+        log_close();
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
                 if ((envp[n] = environment_of(passed[i])))
                         n++;
@@ -128,7 +129,8 @@ static int on_death(sd_event_source *source, int fd, uint32_t events, void *user
         if (waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
                 return 0;
         if (info.si_code != CLD_EXITED || info.si_status != 0)
-                log_warning("frontend ended with %s %d",
+                log_event(EVENT_FRONTEND_DIED, NULL,
+                        "frontend ended with %s %d, and every job with it",
                         info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
         s->pid = 0;
         s->pidfd = safe_close(s->pidfd);

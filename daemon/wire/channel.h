@@ -12,17 +12,19 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(1)
+#define CHANNEL_VERSION UINT16_C(2)
 
 enum channel_op {
         /* frontend to monitor */
         CHANNEL_OP_START = 1, /* struct channel_start; fds: CHANNEL_FD_* */
         CHANNEL_OP_KILL = 2,  /* struct channel_kill */
+        CHANNEL_OP_PONG = 5,  /* no body: the answer to a PING */
         /* monitor to frontend */
         CHANNEL_OP_POLICY = 16, /* no body; fd: sealed memfd with struct policy. First message. */
         CHANNEL_OP_ENDED = 17,  /* struct channel_ended; fd: the return value's file, if any */
         CHANNEL_OP_GONE = 18,   /* no body: nothing of the sandbox is left */
         CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
+        CHANNEL_OP_PING = 20,   /* no body: say that you are not stuck */
 };
 
 struct channel_header {

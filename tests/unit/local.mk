@@ -32,6 +32,7 @@ check_PROGRAMS += \
 	tests/unit/test-journal \
 	tests/unit/test-limit \
 	tests/unit/test-log \
+	tests/unit/test-notify \
 	tests/unit/test-operation \
 	tests/unit/test-output \
 	tests/unit/test-parse \
@@ -79,6 +80,8 @@ tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_limit_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_notify_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_notify_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_operation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_operation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_output_CFLAGS = $(UNIT_CFLAGS)

@@ -1411,6 +1411,21 @@ START_TEST(test_pipe_kept_open)
 }
 END_TEST
 
+START_TEST(test_ping)
+{
+        struct channel_header h;
+
+        for (unsigned i = 0; i < 3; i++) {
+                monitor_send(CHANNEL_OP_PING, 0);
+                ck_assert_int_eq(io_receive_message(channel, &h, sizeof(h), NULL, 0,
+                                         &(size_t) { 0 }),
+                        sizeof(h));
+                ck_assert(channel_header_valid(&h, sizeof(h)));
+                ck_assert_uint_eq(h.op, CHANNEL_OP_PONG);
+        }
+}
+END_TEST
+
 START_TEST(test_stop)
 {
         Sandboxd__V1__File files[2], *items[2];
@@ -1549,6 +1564,7 @@ int main(void)
         tcase_add_test(tc, test_setup_error);
         tcase_add_test(tc, test_gone_without_report);
         tcase_add_test(tc, test_pipe_kept_open);
+        tcase_add_test(tc, test_ping);
         tcase_add_test(tc, test_stop);
         tcase_add_test(tc, test_stop_with_deaf_client);
         tcase_add_test(tc, test_monitor_dies);

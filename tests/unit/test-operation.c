@@ -742,6 +742,24 @@ START_TEST(test_bad_kill)
 }
 END_TEST
 
+/* An answer is taken once for each time that it was asked for. */
+START_TEST(test_pong)
+{
+        struct message q = { .size = sizeof(q.header) };
+
+        channel_header_init(&q.header, CHANNEL_OP_PONG, q.size, 0);
+        ck_assert_int_lt(deliver(&q), 0);
+        monitor.watchdog.asked_usec = 1;
+        ck_assert_int_eq(deliver(&q), 1);
+        ck_assert_uint_eq(monitor.watchdog.asked_usec, 0);
+        ck_assert_int_lt(deliver(&q), 0);
+        monitor.watchdog.asked_usec = 1;
+        q.fds[q.n_fds++] = new_pipe_end(1);
+        ck_assert_int_lt(deliver(&q), 0);
+        ck_assert_uint_eq(monitor.watchdog.asked_usec, 1);
+}
+END_TEST
+
 /* Whatever a message of another operation looks like, also one of the monitor's own. */
 START_TEST(test_unknown_operations)
 {
@@ -793,6 +811,7 @@ int main(void)
         tcase_add_test(tc, test_too_many_jobs);
         tcase_add_test(tc, test_full_fd_table);
         tcase_add_test(tc, test_bad_kill);
+        tcase_add_test(tc, test_pong);
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_wrong_state);
         suite_add_tcase(suite, tc);
