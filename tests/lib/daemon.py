@@ -66,6 +66,8 @@ class Result:
 class Daemon:
     """One `sandboxd --standalone` with its own uid range, socket, configuration and log."""
 
+    with_scopes = []  # the one that may make scopes: a second on one host is refused
+
     def __init__(self, build, settings=None, policy_dir=None, environment=None, wrapper=()):
         self.build = Path(build)
         self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
@@ -105,10 +107,20 @@ class Daemon:
         environment |= self.environment
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, self.build / "sandboxd", "--standalone", "--socket", self.socket, "--config",
+                [*self.wrapper, self.build / "sandboxd", *self.mode(), "--socket", self.socket, "--config",
                  self.config, "--policy-dir", self.policy_dir, "--runtime-dir", self.runtime_dir],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/")
         return self
+
+    def mode(self):
+        """--standalone, but for one daemon at a time where the tests are to run with scopes."""
+        if os.environ.get("SANDBOXD_TEST_DRIVER") != "scope":
+            return ["--standalone"]
+        Daemon.with_scopes = [d for d in Daemon.with_scopes if d.process and d.process.poll() is None]
+        if Daemon.with_scopes:
+            return ["--standalone"]
+        Daemon.with_scopes.append(self)
+        return []
 
     def start(self):
         self.spawn()
