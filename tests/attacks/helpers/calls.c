@@ -63,6 +63,7 @@ static const struct call calls[] = {
         { "open_by_handle_at", SYS_open_by_handle_at, { NOFD, BAD, 0 } },
         { "swapon", SYS_swapon, { BAD, 0 } },
         { "quotactl", SYS_quotactl, { 0, BAD, 0, BAD } },
+        { "ustat", SYS_ustat, { 0, BAD } },
         { "fanotify_init", SYS_fanotify_init, { 0, 0 } },
         { "io_uring_setup", SYS_io_uring_setup, { 1, BAD } },
         { "io_uring_enter", SYS_io_uring_enter, { NOFD, 1, 0, 0, BAD, 8 } },
