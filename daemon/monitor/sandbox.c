@@ -454,6 +454,10 @@ static void read_control(struct sandbox *s)
                 n = io_receive_message(s->control_fd, &event, sizeof(event), &fd, 1, &n_fds);
                 if (n == -EAGAIN)
                         return;
+                /* Init ended with an order unread. What it said before is still there: the kernel
+                 * reports the reset first, and once. */
+                if (n == -ECONNRESET)
+                        continue;
                 if (n_fds > 0)
                         s->value_fd = safe_close(s->value_fd), s->value_fd = fd;
                 if (n != sizeof(event)) {

@@ -2,6 +2,7 @@
 """Every row of the table of statuses: the status, the exit code of sandboxctl, and what came back of
 the output. The first cause wins."""
 
+import shutil
 import signal
 import time
 
@@ -251,3 +252,21 @@ def test_what_runs_on_after_the_main_process_dies_with_it(daemon):
     r = daemon.run("--", "sh", "-c", "setsid sleep 300 & (sleep 300 &) ; exit 0", timeout=30)
     assert r.status == "OK", r
     assert host.wait_until(lambda: not daemon.job_pids(), 5)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_a_step_that_fails_early_is_named_each_time(make_daemon):
+    """Init then has not read all its orders, and the kernel tells the monitor of that first."""
+    d = make_daemon(wrapper=["strace", "-D", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e",
+                             "trace=sethostname", "-e", "inject=sethostname:error=EPERM"],
+                    environment={"ASAN_OPTIONS": "detect_leaks=0"})  # it cannot, under a tracer
+    ends = []
+    with d.session() as c:
+        for i in range(30):
+            c.send(wire.run(i + 1, argv=[b"true"]))
+        while len(ends) < 30:
+            response = c.receive()
+            assert "error" not in response, response
+            if "result" in response:
+                ends.append((response["result"]["status"], response["result"]["step"]))
+    assert set(ends) == {("SETUP_ERROR", "hostname")}, ends
