@@ -20,9 +20,9 @@ static const cap_value_t needed[] = {
         CAP_MKNOD,      /* the template's device nodes */
 };
 
-/* The directories of v1 hierarchies are mode 0555: making and removing our tree in them takes this,
- * and nothing else does. Kept permitted, not effective, and out of the bounding set, so that no
- * program we start has it. */
+/* The top directories of v1 hierarchies are mode 0555: making and removing our tree in them takes
+ * this, and nothing else does. Kept permitted, not effective, and out of the bounding set, so that
+ * no program we start has it. A service has directories of its own and does without. */
 static const cap_value_t kept_aside = CAP_DAC_OVERRIDE;
 
 /* Open files: each live sandbox takes some. Tried in turn, since fs.nr_open bounds what can be had;
@@ -54,15 +54,24 @@ static int drop_bounding_set(bool keep_needed)
         return 0;
 }
 
+static bool is_permitted(cap_t caps, cap_value_t cap)
+{
+        cap_flag_value_t value = CAP_CLEAR;
+
+        return cap_get_flag(caps, cap, CAP_PERMITTED, &value) == 0 && value == CAP_SET;
+}
+
 static int set_capabilities(bool keep_needed)
 {
-        _cleanup_(free_caps) cap_t caps = cap_init();
+        _cleanup_(free_caps) cap_t caps = cap_init(), had = cap_get_proc();
+        cap_flag_value_t aside;
 
-        if (!caps)
+        if (!caps || !had)
                 return -ENOMEM;
+        aside = is_permitted(had, kept_aside) ? CAP_SET : CAP_CLEAR;
         if (keep_needed &&
                 (cap_set_flag(caps, CAP_PERMITTED, ELEMENTSOF(needed), needed, CAP_SET) < 0 ||
-                        cap_set_flag(caps, CAP_PERMITTED, 1, &kept_aside, CAP_SET) < 0 ||
+                        cap_set_flag(caps, CAP_PERMITTED, 1, &kept_aside, aside) < 0 ||
                         cap_set_flag(caps, CAP_EFFECTIVE, ELEMENTSOF(needed), needed, CAP_SET) < 0))
                 return -errno;
         return cap_set_proc(caps) < 0 ? -errno : 0;
@@ -72,9 +81,12 @@ int privilege_override_modes(bool on)
 {
         _cleanup_(free_caps) cap_t caps = cap_get_proc();
 
-        if (!caps ||
-                cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept_aside, on ? CAP_SET : CAP_CLEAR) < 0)
+        if (!caps)
                 return -ENOMEM;
+        if (!is_permitted(caps, kept_aside))
+                return 0;
+        if (cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept_aside, on ? CAP_SET : CAP_CLEAR) < 0)
+                return -errno;
         return cap_set_proc(caps) < 0 ? -errno : 0;
 }
 

@@ -12,7 +12,8 @@
 int privilege_bound(struct error *ret_error);
 
 /* Whether file modes are overridden (CAP_DAC_OVERRIDE): off but for the few lines that make or
- * remove the daemon's cgroup tree. 0 or a negative errno. */
+ * remove the daemon's cgroup tree. Does nothing where the daemon was not given it. 0 or a negative
+ * errno. */
 int privilege_override_modes(bool on);
 
 /* For a child that is to become an unprivileged program: takes ids and groups, empties every set,
