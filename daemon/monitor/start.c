@@ -17,8 +17,10 @@
 #include "daemon/monitor/filter.h"
 #include "daemon/monitor/monitor.h"
 
-/* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. */
-#define UID_LOCK_FILE "/run/sandboxd-uids.lock"
+/* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. The
+ * same for every --runtime-dir, and in the one directory that the service may write. */
+#define UID_LOCK_DIR "/run/sandboxd"
+#define UID_LOCK_FILE UID_LOCK_DIR "/uids.lock"
 /* Beyond all ids, this byte stands for the scopes: a daemon that makes some stops those it finds. */
 #define SCOPES_LOCK_BYTE (INT64_C(1) << 32)
 
@@ -105,6 +107,9 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
                 .l_len = 1,
         };
 
+        if (mkdir(UID_LOCK_DIR, 0755) < 0 && errno != EEXIST)
+                return error_set(ret_error, -errno, "%s cannot be made (%s)", UID_LOCK_DIR,
+                        strerror(errno));
         m->uid_lock_fd = open(UID_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (m->uid_lock_fd < 0)
                 return error_set(ret_error, -errno, "%s cannot be opened (%s)", UID_LOCK_FILE,
