@@ -10,7 +10,7 @@ failed=0
 # The tree's files, in a clone or an unpacked tarball, whether or not something was built in it.
 files()
 {
-    find Makefile.am configure.ac .ci client common daemon man policy proto scripts tests \
+    find Makefile.am configure.ac .ci client common daemon man policy proto scripts systemd tests \
         -name __pycache__ -prune -o -type f -name "$1" -print
 }
 
@@ -24,7 +24,7 @@ licensed()
 {
     sources
     for name in Makefile.am configure.ac local.mk '*.sh' '*.py' '*.js' '*.scd' '*.proto' '*.conf' \
-        '*.profile' '*.runtime' '*.seccomp'; do
+        '*.profile' '*.runtime' '*.seccomp' '*.socket' '*.service' '*.slice' '*.in' '*.catalog'; do
         files "$name"
     done
     find .ci scripts -type f
