@@ -108,7 +108,8 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
         };
 
         if (mkdir(UID_LOCK_DIR, 0755) < 0 && errno != EEXIST)
-                return error_set(ret_error, -errno, "%s cannot be made (%s)", UID_LOCK_DIR,
+                return error_set(ret_error, -errno,
+                        "%s cannot be made (%s): see that /run can be written", UID_LOCK_DIR,
                         strerror(errno));
         m->uid_lock_fd = open(UID_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (m->uid_lock_fd < 0)
