@@ -12,5 +12,3 @@ common_libcommon_a_SOURCES = \
 	common/parse.c common/parse.h \
 	common/policy.c common/policy.h \
 	common/status.c common/status.h
-# Explains the events of common/event.c.
-EXTRA_DIST += systemd/sandboxd.catalog

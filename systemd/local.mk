@@ -23,6 +23,8 @@ userslicedropin_DATA = systemd/sandbox.slice.d/50-accounting.conf
 
 dist_sysusers_DATA = systemd/sysusers.d/sandboxd.conf
 dist_tmpfiles_DATA = systemd/tmpfiles.d/sandboxd.conf
+# Explains the events of common/event.c.
+dist_catalog_DATA = systemd/sandboxd.catalog
 
 # Units that nothing starts: to be copied and changed.
 examplesdir = $(docdir)/examples
