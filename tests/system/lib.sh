@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the runners of the system rung share: their options, and the machine that they boot.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+
+here=$top/tests/system
+cache=${SANDBOXD_TEST_CACHE:-${XDG_CACHE_HOME:-/var/cache}/sandboxd-tests}
+uml_modules=/usr/lib/uml/modules
+
+world=${0##*/}
+build=${SANDBOXD_BUILD_DIR:-$top/build/test}
+shell=false
+command=()
+tests=(/opt/sandboxd/tests/system/guest/run)
+limit=600 # seconds that the world may run
+
+usage()
+{
+    cat <<USAGE
+Usage: $world [--build FOLDER] [--limit SECONDS] [--shell | [--] COMMAND [ARGUMENT...]]
+
+Boots systemd in a Debian 12 where what the build folder holds is installed, and runs the system
+tests in it, or the command as root, whose exit status it ends with. The folder is \$SANDBOXD_BUILD_DIR
+or build/test; its tree's tests are in /opt/sandboxd/tests. Files that the command leaves in /results
+are in FOLDER/system/$world afterwards.
+USAGE
+}
+
+parse_options()
+{
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --build | --limit)
+                [ $# -ge 2 ] || die "$1 needs a value: see --help"
+                if [ "$1" = --build ]; then build=$2; else limit=$2; fi
+                shift
+                ;;
+            --shell) shell=true ;;
+            --help)
+                usage
+                exit 0
+                ;;
+            --)
+                shift
+                break
+                ;;
+            -*) die "option $1 is unknown: see --help" ;;
+            *) break ;;
+        esac
+        shift
+    done
+    command=("$@")
+    build=$(realpath "$build")
+    [ -e "$build/Makefile" ] || die "no Makefile in $build: configure there, or name the folder with --build"
+    source=$(sed -n 's/^abs_top_srcdir = //p' "$build/Makefile")
+    results=$build/system/$world
+}
+
+# Re-executes the runner in a mount namespace of its own: whatever it mounts ends with it.
+own_mounts()
+{
+    [ -z "${SANDBOXD_TEST_MOUNTS-}" ] || return 0
+    SANDBOXD_TEST_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+}
+
+# Every program of the build finds its libraries there; on another system than Debian 12 it may not.
+check_libraries()
+{
+    local root=$1 missing
+    missing=$(chroot "$root" ldd /usr/sbin/sandboxd /usr/bin/sandboxctl \
+        /usr/libexec/sandboxd/sandboxd-frontend 2>&1 | grep -E 'not found' | sort -u) || return 0
+    die "what this build links is not in Debian 12, or not in the packages of tests/system/rootfs:" "$missing"
+}
+
+# The tree's tests and the programs as they were built, for tests that start sandboxd by hand.
+install_tests()
+{
+    local opt=$1/opt/sandboxd
+    mkdir -p "$opt/build"
+    cp -a "$source/tests" "$source/policy" "$opt/"
+    cp -a "$build"/{sandboxd,sandboxd-frontend,sandboxd-init,sandboxctl} "$opt/build/"
+    cp -a "$here/guest/etc" "$1/"
+}
+
+# stage ROOT: the machine, as an administrator would set it up.
+stage()
+{
+    local root=$1 base log=$results/install.log
+    base=$("$here/rootfs")
+    cp -a "$base/." "$root/"
+    logged "$log" 600 make -C "$build" -j "$(nproc)" install DESTDIR="$root" || exit 1
+    [ -e "$root/usr/sbin/sandboxd" ] ||
+        die "$build installs elsewhere than in /usr: configure with --prefix=/usr --sysconfdir=/etc"
+    install_tests "$root"
+    check_libraries "$root"
+    logged "$log" 60 chroot "$root" systemd-sysusers || exit 1
+    if [ -e "$root/usr/lib/systemd/system/sandboxd.socket" ]; then
+        logged "$log" 60 chroot "$root" systemctl enable sandboxd.socket || exit 1
+    fi
+}
