@@ -7,9 +7,7 @@ import os
 import random
 import socket
 import struct
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -211,11 +209,9 @@ def test_54_environment(daemon, tmp_path, setting, language):
         assert "uid 1000" in r.stdout, r
 
 
-def test_54_preload(daemon, tmp_path):
+def test_54_preload(daemon, helper):
     """A library in LD_PRELOAD is loaded by the payload alone: one uid, no pid 1."""
-    source = Path(__file__).parent / "helpers" / "preload.c"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "evil.so", source], check=True)
-    r = daemon.run("-e", "LD_PRELOAD=/box/evil.so", "-f", tmp_path / "evil.so", "--", "true")
+    r = daemon.run("-e", "LD_PRELOAD=/box/evil.so", "-f", f"{helper('preload')}:evil.so", "--", "true")
     lines = r.stderr.splitlines()
     assert r.status == "OK" and len(lines) == 1, r
     assert lines[0].startswith("loaded by uid 1000 pid ") and not lines[0].endswith("pid 1")

@@ -13,7 +13,7 @@ world=${0##*/}
 build=${SANDBOXD_BUILD_DIR:-$top/build/test}
 shell=false
 command=()
-tests=(/opt/sandboxd/tests/system/guest/run)
+tests=(/opt/sandboxd/guest/run)
 limit=600 # seconds that the world may run
 
 usage()
@@ -65,6 +65,13 @@ own_mounts()
     SANDBOXD_TEST_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 }
 
+# An empty folder for what comes back.
+prepare_results()
+{
+    rm -rf "$results"
+    mkdir -p "$results"
+}
+
 # Every program of the build finds its libraries there; on another system than Debian 12 it may not.
 check_libraries()
 {
@@ -81,7 +88,10 @@ install_tests()
     mkdir -p "$opt/build"
     cp -a "$source/tests" "$source/policy" "$opt/"
     cp -a "$build"/{sandboxd,sandboxd-frontend,sandboxd-init,sandboxctl} "$opt/build/"
-    cp -a "$here/guest/etc" "$1/"
+    cp -a "$here/guest" "$opt/"
+    cp -a "$opt/guest/etc" "$1/"
+    mkdir "$opt/helpers"
+    "$top/tests/attacks/helpers/compile" "$opt/helpers"
 }
 
 # stage ROOT: the machine, as an administrator would set it up.
