@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What quickstart and test share: where the tree is, messages, building out of tree.
+# What quickstart, test and the system rung share: where the tree is, messages, building out of tree, reports.
 
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 
@@ -53,4 +53,22 @@ build()
     fi
     say "make in ${folder#"$top"/}"
     logged "$log" 600 make -C "$folder" -j "$(nproc)" all
+}
+
+# Adds up pytest's own report: "passed failed skipped", then a line for each skip and failure.
+read_report()
+{
+    /usr/bin/python3 - "$1" <<'EOF'
+import sys
+import xml.etree.ElementTree as tree
+
+cases = list(tree.parse(sys.argv[1]).getroot().iter("testcase"))
+bad = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+skipped = [c for c in cases if c not in bad and c.find("skipped") is not None]
+print(len(cases) - len(bad) - len(skipped), len(bad), len(skipped))
+for c in bad:
+    print(f"failed: {c.get('classname')}.{c.get('name')}")
+for c in skipped:
+    print(f"skipped: {c.get('classname')}.{c.get('name')}: {c.find('skipped').get('message')}")
+EOF
 }

@@ -3,4 +3,5 @@
 include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
+include tests/system/local.mk
 EXTRA_DIST += tests/conftest.py tests/lib tests/integration tests/attacks

@@ -14,7 +14,8 @@ build=${SANDBOXD_BUILD_DIR:-$top/build/test}
 shell=false
 command=()
 tests=(/opt/sandboxd/guest/run)
-limit=600 # seconds that the world may run
+limit=600 # seconds that the command may take
+cannot_run=77
 
 usage()
 {
@@ -58,18 +59,33 @@ parse_options()
     results=$build/system/$world
 }
 
+# The exit status, and a note for whoever counts, where this machine does not allow or does not have what
+# the world needs.
+cannot()
+{
+    echo "$*" >"$results/skipped"
+    echo "$world: cannot run here: $*" >&2
+    exit "$cannot_run"
+}
+
+# prepare PROGRAM...: an empty folder for what comes back, and whether the world can be made at all.
+prepare()
+{
+    local program
+    rm -rf "$results"
+    mkdir -p "$results"
+    [ "$(id -u)" -eq 0 ] || cannot "this needs root, for mounts, namespaces and cgroups"
+    for program in mmdebstrap "$@"; do
+        command -v "$program" >/dev/null || cannot "$program is not installed: run scripts/deps system"
+    done
+    unshare --mount --pid --fork true || cannot "no mount and pid namespaces can be made"
+}
+
 # Re-executes the runner in a mount namespace of its own: whatever it mounts ends with it.
 own_mounts()
 {
     [ -z "${SANDBOXD_TEST_MOUNTS-}" ] || return 0
     SANDBOXD_TEST_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
-}
-
-# An empty folder for what comes back.
-prepare_results()
-{
-    rm -rf "$results"
-    mkdir -p "$results"
 }
 
 # Every program of the build finds its libraries there; on another system than Debian 12 it may not.
@@ -78,7 +94,10 @@ check_libraries()
     local root=$1 missing
     missing=$(chroot "$root" ldd /usr/sbin/sandboxd /usr/bin/sandboxctl \
         /usr/libexec/sandboxd/sandboxd-frontend 2>&1 | grep -E 'not found' | sort -u) || return 0
-    die "what this build links is not in Debian 12, or not in the packages of tests/system/rootfs:" "$missing"
+    if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
+        die "the packages of tests/system/rootfs lack what this build links: $missing"
+    fi
+    cannot "Debian 12 has not what this build links: $missing"
 }
 
 # The tree's tests and the programs as they were built, for tests that start sandboxd by hand.
@@ -100,12 +119,13 @@ stage()
     local root=$1 base log=$results/install.log
     base=$("$here/rootfs")
     cp -a "$base/." "$root/"
-    logged "$log" 600 make -C "$build" -j "$(nproc)" install DESTDIR="$root" || exit 1
+    logged "$log" 600 flock "$build/Makefile" env -u MAKEFLAGS make -C "$build" -j "$(nproc)" install DESTDIR="$root" || exit 1
     [ -e "$root/usr/sbin/sandboxd" ] ||
         die "$build installs elsewhere than in /usr: configure with --prefix=/usr --sysconfdir=/etc"
     install_tests "$root"
     check_libraries "$root"
     logged "$log" 60 chroot "$root" systemd-sysusers || exit 1
+    logged "$log" 60 chroot "$root" journalctl --update-catalog || exit 1
     if [ -e "$root/usr/lib/systemd/system/sandboxd.socket" ]; then
         logged "$log" 60 chroot "$root" systemctl enable sandboxd.socket || exit 1
     fi

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests, which run as root in a machine that `make check-system` boots. They use
+the installed sandboxd and leave it as they found it: listening, its unit not failed, and without a job."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib import host, machine
+
+HERE = Path(__file__).resolve().parent
+CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Outside such a machine there is nothing to test."""
+    if machine.WORLD:
+        return
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.skip(reason="runs in the machine that `make check-system` boots"))
+
+
+@pytest.fixture
+def journal():
+    """What the journal gets during the test."""
+    return machine.Journal()
+
+
+@pytest.fixture
+def running_job():
+    """running_job(*options, user=None) starts `sandboxctl run OPTIONS -- sleep 300`, waits for its scope,
+    and gives (process, unit)."""
+    started = []
+
+    def start(*options, user=None):
+        before = set(machine.scopes())
+        process = machine.command("run", *options, "-t", "5min", "--", "sleep", "300", user=user)
+        started.append(process)
+        new = host.wait_until(lambda: set(machine.scopes()) - before, 20)
+        assert len(new) == 1, (new, process.poll(), machine.status(machine.SERVICE_UNIT))
+        return process, new.pop()
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture
+def drop_in():
+    """drop_in(unit, text) changes a unit until the test ends; the unit is not restarted."""
+    folders = []
+
+    def write(unit, text):
+        folder = Path("/run/systemd/system") / f"{unit}.d"
+        folder.mkdir(parents=True, exist_ok=True)
+        folders.append(folder)
+        (folder / "test.conf").write_text(text)
+        machine.systemctl("daemon-reload")
+    yield write
+    for folder in folders:
+        shutil.rmtree(folder)
+    if folders:
+        machine.systemctl("daemon-reload")
+
+
+@pytest.fixture
+def configure():
+    """configure({section: {key: value}}) is sandboxd.conf of the installed daemon until the test ends."""
+    def write(settings):
+        CONFIG.parent.mkdir(exist_ok=True)
+        CONFIG.write_text("".join(f"[{section}]\n" + "".join(f"{k}={v}\n" for k, v in keys.items())
+                                  for section, keys in settings.items()))
+        machine.systemctl("stop", machine.SERVICE_UNIT)
+    yield write
+    CONFIG.unlink(missing_ok=True)
+    machine.systemctl("stop", machine.SERVICE_UNIT)
+
+
+def restore():
+    """The socket listens and no unit is failed, whatever a test did."""
+    machine.systemctl("reset-failed")
+    for scope in machine.scopes():
+        machine.systemctl("kill", "--signal=KILL", "--", scope, check=False)
+    machine.systemctl("stop", machine.SERVICE_UNIT)
+    machine.systemctl("restart", machine.SOCKET_UNIT)
+
+
+def disorder():
+    """What a test left behind, as sentences."""
+    out = []
+    if not host.wait_until(lambda: not machine.scopes(), 10, 0.1):
+        out.append(f"scopes are left: {machine.scopes()}")
+    if machine.failed_units():
+        out.append(f"units have failed: {machine.failed_units()}")
+    if machine.state(machine.SOCKET_UNIT) != "active":
+        out.append(f"{machine.SOCKET_UNIT} is {machine.state(machine.SOCKET_UNIT)}")
+    return out
+
+
+@pytest.fixture(autouse=True)
+def order(request):
+    """Whatever a test did, the machine is in order afterwards; if not, the next test finds it so."""
+    yield
+    problems = disorder()
+    if problems:
+        restore()
+        pytest.fail("; ".join(problems))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the end of the daemon's journal with a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and machine.WORLD and item.path.is_relative_to(HERE):
+        text = machine.call("journalctl", "--lines=60", "--output=short-precise", "--unit=sandboxd*",
+                            check=False).stdout
+        report.sections.append(("journal of sandboxd", text[-6000:]))
