@@ -194,7 +194,7 @@ def test_44_randomness(daemon):
                           "[random.random(), hash('x'), secrets.token_hex(8), str(uuid.uuid4()),"
                           " os.urandom(8).hex(), tempfile.mktemp(), id(object())]")
         python.add(tuple(r.return_value["json"][:6]))
-        r = daemon.run("-l", "js", "-c", "[Math.random(), crypto.randomUUID()].join()")
+        r = daemon.run("-l", "js", "-c", "[Math.random(), require('crypto').randomUUID()].join()")
         javascript.add(r.return_value["json"])
     for column in zip(*python):
         assert len(set(column)) == 10, column

@@ -14,6 +14,7 @@ SOCKET_UNIT = "sandboxd.socket"
 SERVICE_UNIT = "sandboxd.service"
 SOCKET = Path("/run/sandboxd/sandboxd.sock")
 WORLD = os.environ.get("SANDBOXD_TEST_WORLD", "")
+BOOT = Path(__file__).resolve().parents[1] / "system/guest/container-boot"
 UNIFIED = not Path("/sys/fs/cgroup/unified").exists()
 
 
@@ -161,3 +162,83 @@ def ctl(*args, stdin=None, user=None, timeout=60, env=None):
 def run(*args, **options):
     """`sandboxctl run --json ARGS` to its end, as lib.daemon.Result."""
     return Result(ctl("run", "--json", *args, **options))
+
+
+# --- a machine in this machine
+
+class Second:
+    """Another machine like this one, as a container in it: for what only a boot or a shutdown shows. Its
+    root is this one's, with changes of its own, and it keeps its journal. Its sandboxd has the same kernel
+    uids, so let this one's have no job."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.root = self.folder / "root"
+        self.process = None
+        self.folder.mkdir()
+        call("mount", "-t", "tmpfs", "-o", "mode=755", "second", self.folder)
+        for name in ("root", "upper", "work"):
+            (self.folder / name).mkdir()
+        call("mount", "-t", "overlay", "-o",
+             f"lowerdir=/,upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}", "second", self.root)
+        self.write("/etc/systemd/journald.conf.d/zz-second.conf", "[Journal]\nStorage=persistent\n")
+
+    def write(self, path, text):
+        """A file of its own, before or while it runs."""
+        path = self.root / path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    @property
+    def init(self):
+        return (host.read(self.folder / "pid") or "").strip()
+
+    def start(self):
+        """Starts it and waits for its PID 1 alone."""
+        with open(self.folder / "console", "wb") as console:
+            self.process = subprocess.Popen([BOOT, self.root, self.folder / "pid"], stdin=subprocess.DEVNULL,
+                                            stdout=console, stderr=console)
+        assert host.wait_until(lambda: self.init, 20), host.read(self.folder / "console")
+
+    def boot(self, timeout=90):
+        """Until it has started everything; what it could not start fails the test."""
+        self.start()
+        private = Path("/proc", self.init, "root/run/systemd/private")
+        host.wait_until(private.exists, timeout)
+        up = host.wait_until(lambda: self.call("systemctl", "is-system-running", "--wait",
+                                               check=False).stdout.strip() in ("running", "degraded"), timeout)
+        failed = self.call("systemctl", "list-units", "--failed", "--no-legend", check=False).stdout
+        assert up and not failed, f"{failed}\n{host.read(self.folder / 'console')}"
+
+    def enter(self, *argv):
+        return ["nsenter", f"--target={self.init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
+                "--", *map(str, argv)]
+
+    def call(self, *argv, **options):
+        """A command in it to its end."""
+        return call(*self.enter(*argv), **options)
+
+    def spawn(self, *argv):
+        """A command in it, started."""
+        return subprocess.Popen(self.enter(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+
+    def wait_end(self, timeout):
+        """Until it has powered itself off."""
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it still runs after {timeout} s:\n{self.journal()[-4000:]}") from None
+
+    def journal(self, *options):
+        """Its messages, also when it has ended."""
+        return call("journalctl", f"--directory={self.root}/var/log/journal", "--output=short-precise",
+                    "--no-pager", *options, check=False).stdout
+
+    def dispose(self):
+        """Whatever it does, it ends, and nothing is left of it."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+        call("umount", self.root, self.folder)
+        self.folder.rmdir()

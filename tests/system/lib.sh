@@ -59,7 +59,7 @@ parse_options()
     results=$build/system/$world
 }
 
-# The exit status, and a note for whoever counts, where this machine does not allow or does not have what
+# cannot REASON...: the exit status, and a note for whoever counts, where this machine does not allow or does not have what
 # the world needs.
 cannot()
 {
@@ -119,6 +119,7 @@ stage()
     local root=$1 base log=$results/install.log
     base=$("$here/rootfs")
     cp -a "$base/." "$root/"
+    mkdir "$root/results"
     logged "$log" 600 flock "$build/Makefile" env -u MAKEFLAGS make -C "$build" -j "$(nproc)" install DESTDIR="$root" || exit 1
     [ -e "$root/usr/sbin/sandboxd" ] ||
         die "$build installs elsewhere than in /usr: configure with --prefix=/usr --sysconfdir=/etc"

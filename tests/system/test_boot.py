@@ -28,6 +28,19 @@ def test_cgroups_are_those_of_the_world():
             assert Path("/sys/fs/cgroup", name, "cgroup.procs").exists(), name
 
 
+def test_machine_in_the_machine(second_machine):
+    """Boots, runs something and powers off, for tests of that; of its cgroups nothing is left."""
+    second_machine.boot()
+    assert second_machine.call("cat", "/proc/1/comm").stdout == "systemd\n"
+    assert "/init.scope" in second_machine.call("cat", "/proc/1/cgroup").stdout
+    groups = [d for d in host.cgroups(int(second_machine.init)).values() if "sandboxd-test-" in str(d)]
+    assert groups
+    second_machine.call("systemctl", "poweroff")
+    second_machine.wait_end(60)
+    assert "Reached target" in second_machine.journal()
+    assert not any(d.exists() for d in groups)
+
+
 def test_users_of_the_machine():
     """Others than root can be clients."""
     for user, groups in ("alice", {"alice"}), ("bob", {"bob", "judges"}):
