@@ -13,7 +13,7 @@
 #include "common/macro.h"
 
 /* The most fds one of our own SEQPACKET messages carries. */
-#define IO_FDS_MAX 16
+#define IO_FDS_MAX 20
 
 int io_write_full(int fd, const void *data, size_t size);
 /* Reads up to size bytes until end of file; returns the count. */

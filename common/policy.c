@@ -1,8 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Look-ups in the policy in force. Pure functions; runs in monitor and frontend.
+ * Look-ups in a policy, and its way from monitor to frontend. Runs in both.
  */
 #include "common/policy.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/io.h"
+
+int policy_publish(const struct policy *p, int *ret_fd)
+{
+        _cleanup_close_ int fd = io_memfd_new("policy");
+        int r;
+
+        if (fd < 0)
+                return fd;
+        r = io_write_full(fd, p, sizeof(*p));
+        if (r == 0)
+                r = io_memfd_seal(fd);
+        if (r < 0)
+                return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int policy_map(int fd, const struct policy **ret)
+{
+        const struct policy *p;
+        struct stat st;
+
+        if (!io_memfd_is_sealed(fd) || fstat(fd, &st) < 0 || st.st_size != sizeof(*p))
+                return -EBADMSG;
+        p = mmap(NULL, sizeof(*p), PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+                return -errno;
+        if (p->version != POLICY_VERSION || p->n_profiles > POLICY_PROFILES_MAX ||
+                p->n_runtimes > POLICY_RUNTIMES_MAX) {
+                policy_unmap(p);
+                return -EBADMSG;
+        }
+        *ret = p;
+        return 0;
+}
+
+void policy_unmap(const struct policy *p)
+{
+        (void) munmap((void *) p, sizeof(*p));
+}
 
 const struct policy_profile *policy_find_profile(const struct policy *p, const char *name)
 {

@@ -73,6 +73,11 @@ struct policy {
         char missing[POLICY_TEXT_MAX]; /* controllers missing and allowed to be, for doctor */
 };
 
+/* A policy in a sealed memfd, and such a memfd mapped. -EBADMSG for one that is not of this build. */
+int policy_publish(const struct policy *p, int *ret_fd);
+int policy_map(int fd, const struct policy **ret);
+void policy_unmap(const struct policy *p);
+
 /* Find by name; runtimes by alias too. NULL when there is none. */
 const struct policy_profile *policy_find_profile(const struct policy *p, const char *name);
 const struct policy_runtime *policy_find_runtime(const struct policy *p, const char *name);

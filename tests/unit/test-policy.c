@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Look-ups in a policy.
+ * Look-ups in a policy, and its way to another process.
  */
 #include <check.h>
 
+#include "common/io.h"
 #include "common/policy.h"
 
 static struct policy policy;
@@ -53,6 +54,64 @@ START_TEST(test_no_name)
 }
 END_TEST
 
+/* What is mapped is what was published, and not what became of it here. */
+START_TEST(test_publish)
+{
+        const struct policy *mapped;
+        int fd;
+
+        policy.version = POLICY_VERSION;
+        ck_assert_int_eq(policy_publish(&policy, &fd), 0);
+        ck_assert(io_memfd_is_sealed(fd));
+        policy.n_profiles = 1;
+        ck_assert_int_eq(policy_map(fd, &mapped), 0);
+        (void) close(fd);
+        ck_assert_uint_eq(mapped->n_profiles, 2);
+        ck_assert_str_eq(mapped->runtimes[1].aliases[1], "node");
+        policy_unmap(mapped);
+}
+END_TEST
+
+static void expect_not_mapped(void)
+{
+        const struct policy *mapped = NULL;
+        int fd;
+
+        ck_assert_int_eq(policy_publish(&policy, &fd), 0);
+        ck_assert_int_eq(policy_map(fd, &mapped), -EBADMSG);
+        ck_assert_ptr_null(mapped);
+        (void) close(fd);
+}
+
+START_TEST(test_map_of_another_build)
+{
+        const struct policy *mapped;
+        int fd;
+
+        policy.version = POLICY_VERSION + 1;
+        expect_not_mapped();
+        policy.version = POLICY_VERSION;
+        policy.n_profiles = POLICY_PROFILES_MAX + 1;
+        expect_not_mapped();
+        policy.n_profiles = 1;
+        policy.n_runtimes = POLICY_RUNTIMES_MAX + 1;
+        expect_not_mapped();
+        ck_assert_int_lt(policy_map(-EBADF, &mapped), 0);
+        /* Of the right size and version, but it could change. */
+        fd = io_memfd_new("policy");
+        policy.n_runtimes = 1;
+        ck_assert_int_eq(io_write_full(fd, &policy, sizeof(policy)), 0);
+        ck_assert_int_eq(policy_map(fd, &mapped), -EBADMSG);
+        (void) close(fd);
+        /* Sealed, but short. */
+        fd = io_memfd_new("policy");
+        ck_assert_int_eq(io_write_full(fd, &policy, sizeof(policy) - 1), 0);
+        ck_assert_int_eq(io_memfd_seal(fd), 0);
+        ck_assert_int_eq(policy_map(fd, &mapped), -EBADMSG);
+        (void) close(fd);
+}
+END_TEST
+
 int main(void)
 {
         Suite *s = suite_create("policy");
@@ -64,6 +123,8 @@ int main(void)
         tcase_add_test(t, test_profiles);
         tcase_add_test(t, test_runtimes);
         tcase_add_test(t, test_no_name);
+        tcase_add_test(t, test_publish);
+        tcase_add_test(t, test_map_of_another_build);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);
