@@ -80,7 +80,7 @@ static void set_congested(struct connection *c, bool congested)
 /* One that is too large for a frame, a list of a policy with many profiles, is an Error instead. */
 static int queue_response(struct connection *c, const Sandboxd__V1__Response *response)
 {
-        size_t max = c->frontend->policy->server.max_frame_bytes;
+        size_t max = c->max_frame_bytes;
         struct error text;
         int r;
 
@@ -167,7 +167,7 @@ static void update_io(struct connection *c)
 static void account_buffered(struct connection *c)
 {
         struct account_book *accounts = &c->frontend->accounts;
-        uint64_t max = MAX(BUFFERED_MAX, UINT64_C(2) * c->frontend->policy->server.max_frame_bytes);
+        uint64_t max = MAX(BUFFERED_MAX, UINT64_C(2) * c->max_frame_bytes);
         uint64_t size = frame_reader_size(&c->reader);
         char text[FORMAT_MAX];
         int r = 0;
@@ -223,7 +223,7 @@ static void handle_frame(struct connection *c)
         if (r == -EMSGSIZE)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
                         "the frame is over MaxFrameSize= (%u bytes): send input in parts",
-                        c->frontend->policy->server.max_frame_bytes);
+                        c->max_frame_bytes);
         else if (r < 0)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
                         "the frame is empty: put one Request into each frame");
@@ -348,7 +348,8 @@ int connection_new(struct frontend *f, int fd, uid_t uid)
         c->fd = fd;
         c->uid = uid;
         LIST_INIT(&c->jobs);
-        frame_reader_init(&c->reader, f->policy->server.max_frame_bytes);
+        c->max_frame_bytes = f->policy->server.max_frame_bytes;
+        frame_reader_init(&c->reader, c->max_frame_bytes);
         r = add_sources(c);
         if (r < 0) {
                 drop_sources(c);

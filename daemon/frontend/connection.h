@@ -27,6 +27,7 @@ struct connection {
         int fd;
         uid_t uid;
         enum connection_state state;
+        uint32_t max_frame_bytes; /* as HelloReply says, whatever a reload has changed since */
         struct frame_reader reader;
         uint64_t buffered; /* bytes in it that its user is charged */
         struct queue out;

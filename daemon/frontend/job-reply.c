@@ -58,7 +58,7 @@ void job_format_message(const struct job *j, struct error *text)
  * cannot be handed on. */
 static int take_return_value(struct job *j, struct return_value *ret, struct error *message)
 {
-        size_t frame = j->frontend->policy->server.max_frame_bytes;
+        size_t frame = j->connection->max_frame_bytes;
         size_t max = MIN((size_t) RETURN_VALUE_MAX, frame > RESULT_ROOM ? frame - RESULT_ROOM : 0);
         char text[FORMAT_MAX];
         int r;

@@ -80,7 +80,7 @@ void reply_hello(struct connection *c, uint64_t id)
         hello.version = (char *) PACKAGE_VERSION;
         hello.n_features = ELEMENTSOF(features);
         hello.features = (char **) features;
-        hello.max_frame_bytes = c->frontend->policy->server.max_frame_bytes;
+        hello.max_frame_bytes = c->max_frame_bytes;
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HELLO;
         response.hello = &hello;
@@ -104,7 +104,7 @@ static void send_output(struct connection *c, uint64_t id, Sandboxd__V1__Output_
 void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
         const uint8_t *data, size_t size)
 {
-        size_t most = c->frontend->policy->server.max_frame_bytes - OUTPUT_OVERHEAD;
+        size_t most = c->max_frame_bytes - OUTPUT_OVERHEAD;
 
         for (size_t done = 0, n; done < size; done += n) {
                 n = MIN(size - done, most);

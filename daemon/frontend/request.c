@@ -150,7 +150,7 @@ void request_handle(struct connection *c, const uint8_t *body, size_t size)
         Sandboxd__V1__Request *request;
         struct budget budget;
 
-        budget_init(&budget, BUDGET_FACTOR * (size_t) c->frontend->policy->server.max_frame_bytes);
+        budget_init(&budget, BUDGET_FACTOR * (size_t) c->max_frame_bytes);
         request = sandboxd__v1__request__unpack(&budget.allocator, size, body);
         if (!request)
                 return connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME, "%s",
