@@ -19,6 +19,7 @@ union message {
         struct channel_start start;
         struct channel_kill kill;
         struct channel_ended ended;
+        struct channel_generation generation;
 };
 
 struct channel_message {
@@ -34,44 +35,55 @@ static void message_free(struct channel_message *m)
         free(m);
 }
 
-static void on_ended(struct frontend *f, const union message *m, int *fd)
+static int on_ended(struct frontend *f, const union message *m, int *fd)
 {
         struct job *job = frontend_find_job(f, m->header.job);
 
         if (job)
                 job_on_ended(job, &m->ended, fd);
+        return 0;
 }
 
-static void on_gone(struct frontend *f, const union message *m, int *fd)
+static int on_gone(struct frontend *f, const union message *m, int *fd)
 {
         struct job *job = frontend_find_job(f, m->header.job);
 
         if (job)
                 job_on_gone(job);
+        return 0;
 }
 
-static void on_stop(struct frontend *f, const union message *m, int *fd)
+static int on_stop(struct frontend *f, const union message *m, int *fd)
 {
         frontend_on_stop(f);
+        return 0;
 }
 
-static void on_ping(struct frontend *f, const union message *m, int *fd)
+static int on_ping(struct frontend *f, const union message *m, int *fd)
 {
         /* One that cannot be sent is not heard, and ends this process. */
         (void) channel_pong(&f->channel);
+        return 0;
 }
 
-/* A handler that keeps the fd leaves -EBADF behind. */
+/* Without the policy in force there is nothing to go by: the monitor starts another frontend. */
+static int on_policy(struct frontend *f, const union message *m, int *fd)
+{
+        return frontend_on_policy(f, m->generation.generation, *fd);
+}
+
+/* A handler that keeps the fd leaves -EBADF behind; a negative errno ends the frontend. */
 static const struct {
         enum channel_op op;
         size_t size;
         size_t max_fds;
-        void (*handle)(struct frontend *f, const union message *m, int *fd);
+        int (*handle)(struct frontend *f, const union message *m, int *fd);
 } operations[] = {
         { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
         { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
         { CHANNEL_OP_STOP, sizeof(struct channel_header), 0, on_stop },
         { CHANNEL_OP_PING, sizeof(struct channel_header), 0, on_ping },
+        { CHANNEL_OP_POLICY, sizeof(struct channel_generation), 1, on_policy },
 };
 
 static int dispatch(struct channel *ch, const union message *m, size_t size, int *fd, size_t n_fds)
@@ -83,8 +95,7 @@ static int dispatch(struct channel *ch, const union message *m, size_t size, int
                         continue;
                 if (operations[i].size != size || n_fds > operations[i].max_fds)
                         return -EBADMSG;
-                operations[i].handle(ch->frontend, m, fd);
-                return 0;
+                return operations[i].handle(ch->frontend, m, fd);
         }
         return -EBADMSG;
 }
@@ -175,20 +186,12 @@ static int post(struct channel *ch, const union message *body, int *fds, size_t 
         return r;
 }
 
-int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags, uid_t owner,
-        const struct limits *limits, int *fds, size_t n_fds)
+int channel_start(struct channel *ch, const struct channel_start *start, int *fds, size_t n_fds)
 {
-        union message m = {
-                .start = {
-                        .profile = profile,
-                        .flags = flags,
-                        .owner = owner,
-                        .limits = *limits,
-                },
-        };
+        union message m = { .start = *start };
         int r;
 
-        channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m.start), job);
+        channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m.start), start->header.job);
         r = post(ch, &m, fds, n_fds);
         io_close_all(fds, n_fds);
         return r;
@@ -207,6 +210,14 @@ int channel_pong(struct channel *ch)
         union message m = {};
 
         channel_header_init(&m.header, CHANNEL_OP_PONG, sizeof(m.header), 0);
+        return post(ch, &m, NULL, 0);
+}
+
+int channel_retire(struct channel *ch, uint32_t generation)
+{
+        union message m = { .generation = { .generation = generation } };
+
+        channel_header_init(&m.header, CHANNEL_OP_RETIRE, sizeof(m.generation), 0);
         return post(ch, &m, NULL, 0);
 }
 

@@ -26,10 +26,12 @@ struct channel {
 int channel_init(struct channel *ch, struct frontend *f, int fd);
 void channel_done(struct channel *ch);
 
-/* Asks for a sandbox. Takes the fds over, in the order of enum channel_start_fd, also on error. */
-int channel_start(struct channel *ch, uint64_t job, uint32_t profile, uint32_t flags, uid_t owner,
-        const struct limits *limits, int *fds, size_t n_fds);
+/* Asks for a sandbox; of the header only the job is needed. Takes the fds over, in the order of enum
+ * channel_start_fd, also on error. */
+int channel_start(struct channel *ch, const struct channel_start *start, int *fds, size_t n_fds);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
 /* Answers a PING. */
 int channel_pong(struct channel *ch);
+/* Says that no job will be started any more with this generation of the policy. */
+int channel_retire(struct channel *ch, uint32_t generation);

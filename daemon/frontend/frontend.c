@@ -67,6 +67,28 @@ void frontend_on_stop(struct frontend *f)
         frontend_check_stopped(f);
 }
 
+int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
+{
+        int r;
+
+        r = policies_add(&f->policies, generation, fd);
+        if (r < 0)
+                return r;
+        f->policy = f->policies.current->policy;
+        frontend_retire_policies(f);
+        return 0;
+}
+
+void frontend_retire_policies(struct frontend *f)
+{
+        struct mapped_policy *p;
+
+        /* What cannot be said now is said the next time. */
+        while ((p = policies_find_spent(&f->policies)) &&
+                channel_retire(&f->channel, p->generation) >= 0)
+                policies_retire(&f->policies, p);
+}
+
 void frontend_on_monitor_lost(struct frontend *f)
 {
         f->monitor_lost = true;
@@ -113,14 +135,16 @@ static int init(struct frontend *f, int channel_fd, int listen_fd)
         return sd_event_source_set_enabled(f->last_flush, SD_EVENT_OFF);
 }
 
-int frontend_new(int channel_fd, int listen_fd, const struct policy *policy, struct frontend **ret)
+int frontend_new(int channel_fd, int listen_fd, struct policies *policies, struct frontend **ret)
 {
         _cleanup_(frontend_freep) struct frontend *f = calloc(1, sizeof(*f));
         int r;
 
         if (!f)
                 return -ENOMEM;
-        f->policy = policy;
+        f->policies = *policies;
+        *policies = (struct policies) {};
+        f->policy = f->policies.current->policy;
         f->monitor_pid = getppid();
         f->channel.fd = f->listener.fd = -EBADF;
         TAILQ_INIT(&f->channel.pending);
@@ -150,6 +174,7 @@ void frontend_free(struct frontend *f)
         listener_done(&f->listener);
         f->last_flush = sd_event_source_disable_unref(f->last_flush);
         f->event = sd_event_unref(f->event);
+        policies_done(&f->policies);
         ASSERT(account_book_is_empty(&f->accounts));
         free(f);
 }

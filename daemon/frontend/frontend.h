@@ -12,6 +12,7 @@
 #include "daemon/frontend/account.h"
 #include "daemon/frontend/channel.h"
 #include "daemon/frontend/listener.h"
+#include "daemon/frontend/policies.h"
 #include "daemon/frontend/record.h"
 
 #define FRONTEND_BUFFER_SIZE (64 * KIB)
@@ -27,7 +28,8 @@ LIST_HEAD(job_list, job);
 
 struct frontend {
         sd_event *event;
-        const struct policy *policy;
+        struct policies policies;
+        const struct policy *policy; /* the current one of them, which the next reload unmaps */
         pid_t monitor_pid;
         struct channel channel;
         struct listener listener;
@@ -42,8 +44,8 @@ struct frontend {
         uint8_t buffer[FRONTEND_BUFFER_SIZE]; /* for one read of job output */
 };
 
-/* Takes both fds over; the policy is borrowed and must stay. */
-int frontend_new(int channel_fd, int listen_fd, const struct policy *policy, struct frontend **ret);
+/* Takes both fds over, and the policies, of which there is one. */
+int frontend_new(int channel_fd, int listen_fd, struct policies *policies, struct frontend **ret);
 void frontend_free(struct frontend *f);
 DEFINE_CLEANUP(struct frontend *, frontend_free)
 
@@ -55,6 +57,12 @@ struct job *frontend_find_job(struct frontend *f, uint64_t id);
 /* What the channel reports about the monitor itself. */
 void frontend_on_stop(struct frontend *f);
 void frontend_on_monitor_lost(struct frontend *f);
+/* fd stays the caller's. */
+int frontend_on_policy(struct frontend *f, uint32_t generation, int fd);
+
+/* To be called when a job was started, or never will be: tells the monitor of policies that no job
+ * will be started with any more. */
+void frontend_retire_policies(struct frontend *f);
 
 /* To be called whenever a job or a byte for a client is done: ends a frontend that is stopping once
  * nothing is left to do. */

@@ -210,13 +210,19 @@ static int attach(struct job *j, struct pipes *p)
 
 int job_start(struct job *j)
 {
-        struct frontend *f = j->frontend;
         _cleanup_(pipes_done) struct pipes p = {
                 .job = { -EBADF, -EBADF, -EBADF, -EBADF },
                 .own_output = { -EBADF, -EBADF },
                 .own_input = -EBADF,
         };
-        uint32_t flags = j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0;
+        const struct channel_start start = {
+                .header.job = j->id,
+                .generation = j->policy->generation,
+                .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
+                .flags = j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0,
+                .owner = j->uid,
+                .limits = j->limits,
+        };
         int r;
 
         r = open_pipes(&p, j->wants_stdin);
@@ -231,8 +237,7 @@ int job_start(struct job *j)
         p.job[CHANNEL_FD_SPEC] = r;
         j->started_usec = io_now_usec();
         j->started_at_usec = io_realtime_usec();
-        return channel_start(&f->channel, j->id, (uint32_t) (j->profile - f->policy->profiles),
-                flags, j->uid, &j->limits, p.job, p.n_job);
+        return channel_start(&j->frontend->channel, &start, p.job, p.n_job);
 }
 
 void job_close_streams(struct job *j)

@@ -39,6 +39,9 @@ static int choose_id(struct frontend *f, uint64_t *ret)
 
 static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run *run)
 {
+        /* Plan and job are made in one go, with no policy coming between. */
+        j->policy = policies_take(&j->frontend->policies);
+        j->planned = true;
         j->runtime = plan->runtime;
         j->profile = plan->profile;
         j->limits = plan->limits;
@@ -106,14 +109,14 @@ static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *user
         job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "files",
                 "files are not complete, and no byte of them came within FrameTimeoutSec= (%s): "
                 "send them without a pause",
-                format_time(text, j->frontend->policy->server.frame_timeout_usec));
+                format_time(text, j->policy->policy->server.frame_timeout_usec));
         return 0;
 }
 
 /* Gives the client its time anew, for the next bytes of files. */
 static int await_files(struct job *j)
 {
-        uint64_t timeout = j->frontend->policy->server.frame_timeout_usec;
+        uint64_t timeout = j->policy->policy->server.frame_timeout_usec;
         int r;
 
         if (!j->upload_deadline)
@@ -129,6 +132,16 @@ static void release_upload(struct job *j)
 {
         account_release(&j->frontend->accounts, j->uid, ACCOUNT_UPLOADS, j->upload_charge);
         j->upload_charge = 0;
+}
+
+/* It was started, or never will be. */
+static void end_plan(struct job *j)
+{
+        if (!j->planned)
+                return;
+        j->planned = false;
+        policies_end_plan(j->policy);
+        frontend_retire_policies(j->frontend);
 }
 
 /* The files are complete: on to the monitor. */
@@ -147,6 +160,7 @@ static void start(struct job *j)
                 return;
         }
         release_upload(j);
+        end_plan(j);
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
         record_job_started(j);
@@ -200,6 +214,8 @@ void job_free(struct job *j)
         LIST_REMOVE(j, entries);
         if (j->connection)
                 LIST_REMOVE(j, of_connection);
+        end_plan(j);
+        policies_release(&f->policies, j->policy);
         account_release(&f->accounts, j->uid, ACCOUNT_JOBS, 1);
         free(j);
         frontend_check_stopped(f);

@@ -41,6 +41,8 @@ struct job {
         uid_t uid;
         enum job_state state;
 
+        struct mapped_policy *policy; /* that it was planned with */
+        bool planned;                 /* and may still be started with */
         const struct policy_runtime *runtime;
         const struct policy_profile *profile;
         struct limits limits;

@@ -19,6 +19,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/plan.c daemon/frontend/plan.h \
 	daemon/frontend/plan-limits.c \
 	daemon/frontend/plan-parts.c \
+	daemon/frontend/policies.c daemon/frontend/policies.h \
 	daemon/frontend/queue.c daemon/frontend/queue.h \
 	daemon/frontend/record.c daemon/frontend/record.h \
 	daemon/frontend/reply.c daemon/frontend/reply.h \

@@ -56,7 +56,7 @@ static void limit_heap(void)
 static int start(struct frontend **ret, struct error *error)
 {
         _cleanup_(frontend_freep) struct frontend *f = NULL;
-        const struct policy *policy;
+        _cleanup_(policies_done) struct policies policies = {};
         int r;
 
         r = startup_check_privileges(error);
@@ -65,10 +65,10 @@ static int start(struct frontend **ret, struct error *error)
         r = startup_check_fds(error);
         if (r < 0)
                 return r;
-        r = startup_receive_policy(FRONTEND_FD_CHANNEL, &policy, error);
+        r = startup_receive_policy(FRONTEND_FD_CHANNEL, &policies, error);
         if (r < 0)
                 return r;
-        r = frontend_new(FRONTEND_FD_CHANNEL, FRONTEND_FD_LISTEN, policy, &f);
+        r = frontend_new(FRONTEND_FD_CHANNEL, FRONTEND_FD_LISTEN, &policies, &f);
         if (r < 0)
                 return error_set(error, r, "cannot set up the event loop: %s", strerror(-r));
         r = startup_load_filter(FRONTEND_FD_FILTER, error);

@@ -9,7 +9,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -91,52 +90,53 @@ int startup_check_fds(struct error *ret_error)
         return 0;
 }
 
-/* Receives the first message, which must be the policy. */
-static int receive_policy_fd(int channel_fd)
+static int wait_for_message(int channel_fd)
 {
         struct pollfd p = { .fd = channel_fd, .events = POLLIN };
-        _cleanup_close_ int fd = -EBADF;
-        struct channel_header header;
-        size_t n_fds = 0;
-        ssize_t n;
         int r;
 
         do
                 r = poll(&p, 1, POLICY_WAIT_MSEC);
         while (r < 0 && errno == EINTR);
-        if (r <= 0)
-                return r < 0 ? -errno : -ETIMEDOUT;
-        n = io_receive_message(channel_fd, &header, sizeof(header), &fd, 1, &n_fds);
-        if (n < 0)
-                return (int) n;
-        if (!channel_header_valid(&header, (size_t) n) || header.op != CHANNEL_OP_POLICY ||
-                n_fds != 1)
-                return -EBADMSG;
-        return TAKE_FD(fd);
+        if (r < 0)
+                return -errno;
+        return r == 0 ? -ETIMEDOUT : 0;
 }
 
-int startup_receive_policy(int channel_fd, const struct policy **ret, struct error *ret_error)
+/* Receives the first message, which must be a policy. */
+static int receive_policy(int channel_fd, struct policies *ret)
 {
-        _cleanup_close_ int fd = receive_policy_fd(channel_fd);
-        const struct policy *policy;
-        struct stat st;
+        _cleanup_close_ int fd = -EBADF;
+        struct channel_generation message;
+        size_t n_fds = 0;
+        ssize_t n;
+        int r;
 
-        if (fd < 0)
-                return error_set(ret_error, fd, "cannot receive the policy from sandboxd: %s",
-                        strerror(-fd));
-        if (!io_memfd_is_sealed(fd) || fstat(fd, &st) < 0 || st.st_size != sizeof(*policy))
-                return error_set(ret_error, -EBADMSG,
+        r = wait_for_message(channel_fd);
+        if (r < 0)
+                return r;
+        n = io_receive_message(channel_fd, &message, sizeof(message), &fd, 1, &n_fds);
+        if (n < 0)
+                return (int) n;
+        if ((size_t) n != sizeof(message) || !channel_header_valid(&message.header, (size_t) n) ||
+                message.header.op != CHANNEL_OP_POLICY)
+                return -EBADMSG;
+        return policies_add(ret, message.generation, fd);
+}
+
+int startup_receive_policy(int channel_fd, struct policies *ret, struct error *ret_error)
+{
+        struct policies policies = {};
+        int r;
+
+        r = receive_policy(channel_fd, &policies);
+        if (r == -EBADMSG)
+                return error_set(ret_error, r,
                         "the policy from sandboxd is not of this build: reinstall both");
-        policy = mmap(NULL, sizeof(*policy), PROT_READ, MAP_PRIVATE, fd, 0);
-        if (policy == MAP_FAILED)
-                return error_set(ret_error, -errno, "cannot map the policy: %s", strerror(errno));
-        if (policy->version != POLICY_VERSION || policy->n_profiles > POLICY_PROFILES_MAX ||
-                policy->n_runtimes > POLICY_RUNTIMES_MAX) {
-                (void) munmap((void *) policy, sizeof(*policy));
-                return error_set(ret_error, -EBADMSG,
-                        "the policy from sandboxd is not of this build: reinstall both");
-        }
-        *ret = policy;
+        if (r < 0)
+                return error_set(ret_error, r, "cannot receive the policy from sandboxd: %s",
+                        strerror(-r));
+        *ret = policies;
         return 0;
 }
 

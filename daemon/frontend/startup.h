@@ -7,13 +7,13 @@
  */
 
 #include "common/error.h"
-#include "common/policy.h"
+#include "daemon/frontend/policies.h"
 
 /* -EPERM with the sentence when this process could do more than it should. */
 int startup_check_privileges(struct error *ret_error);
 /* -EBADF with the sentence when an fd is not what the monitor should have put there. */
 int startup_check_fds(struct error *ret_error);
-/* Waits for the policy and maps it; the mapping stays for the process's life. */
-int startup_receive_policy(int channel_fd, const struct policy **ret, struct error *ret_error);
+/* Waits for the first policy, and maps it. */
+int startup_receive_policy(int channel_fd, struct policies *ret, struct error *ret_error);
 /* Installs the filter that is in fd, and closes fd. */
 int startup_load_filter(int fd, struct error *ret_error);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * System-call filters: policy/seccomp/NAME.seccomp compiled to BPF once, at start.
+ * System-call filters: policy/seccomp/NAME.seccomp compiled to BPF, at start and on reload.
  *
  *      # comment
  *      [allow]                   the call goes through

@@ -20,12 +20,12 @@ static uint32_t visible_cpus(const struct sandbox *s)
 {
         uint64_t n = ROUND_UP(s->place.limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
 
-        return (uint32_t) MIN(MAX(n, UINT64_C(1)), (uint64_t) s->host->template->n_cpus);
+        return (uint32_t) MIN(MAX(n, UINT64_C(1)), (uint64_t) s->generation->template.n_cpus);
 }
 
 static int send_prepare(const struct sandbox *s)
 {
-        const struct policy_profile *profile = &s->host->policy->profiles[s->profile];
+        const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
         const struct limits *limits = &s->place.limits;
         const struct launch_prepare m = {
                 .kind = LAUNCH_PREPARE,
@@ -40,8 +40,8 @@ static int send_prepare(const struct sandbox *s)
                 .tmp_inodes = profile->tmp_inodes,
         };
         const int fds[_LAUNCH_PREPARE_FD_COUNT] = {
-                [LAUNCH_FD_MNTNS] = s->host->template->mntns_fd,
-                [LAUNCH_FD_FILTER] = s->host->filter_fds[s->profile],
+                [LAUNCH_FD_MNTNS] = s->generation->template.mntns_fd,
+                [LAUNCH_FD_FILTER] = s->generation->filter_fds[s->profile],
         };
 
         return io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
@@ -130,7 +130,7 @@ int launch_join(struct sandbox *s, enum setup_step *ret_step)
 
 int launch_run(struct sandbox *s, enum setup_step *ret_step)
 {
-        const struct policy_profile *profile = &s->host->policy->profiles[s->profile];
+        const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
         const struct limits *limits = &s->place.limits;
         const struct launch_run m = {
                 .kind = LAUNCH_RUN,
@@ -150,6 +150,8 @@ int launch_run(struct sandbox *s, enum setup_step *ret_step)
         *ret_step = SETUP_STEP_RECEIVE;
         r = io_send_message(s->control_fd, &m, sizeof(m), s->start_fds, n);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+        /* Init has what it needs of the policy: a long job does not keep it. */
+        s->generation = generation_unref(s->generation);
         return r;
 }
 

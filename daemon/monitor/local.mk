@@ -5,10 +5,12 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/cgroup-layout.c daemon/monitor/cgroup-layout.h \
 	daemon/monitor/cgroupfs.c daemon/monitor/cgroup-dir.h daemon/monitor/driver.h \
 	daemon/monitor/filter.c daemon/monitor/filter.h \
+	daemon/monitor/generation.c daemon/monitor/generation.h \
 	daemon/monitor/launch.c daemon/monitor/launch.h \
 	daemon/monitor/leaf.c daemon/monitor/leaf.h \
 	daemon/monitor/listen.c daemon/monitor/listen.h \
 	daemon/monitor/monitor.c daemon/monitor/monitor.h \
+	daemon/monitor/monitor-policy.c \
 	daemon/monitor/notify.c daemon/monitor/notify.h \
 	daemon/monitor/operation.c \
 	daemon/monitor/pid1.c daemon/monitor/pid1.h \
@@ -18,6 +20,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/policy-profile.c \
 	daemon/monitor/policy-runtime.c \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
+	daemon/monitor/reload.c daemon/monitor/reload.h \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
 	daemon/monitor/scope.c \
 	daemon/monitor/scope-leaves.c daemon/monitor/scope-leaves.h \

@@ -86,8 +86,8 @@ static void lose_frontend(struct monitor *m)
         drop_outgoing(m);
 }
 
-/* While there is a queue no request is read, so that it is bounded by the live sandboxes: each sends two
- * messages in its life. */
+/* While there is a queue no request is read, so that it is bounded by the live sandboxes, each of which
+ * sends two messages in its life, and by the generations that there can be. */
 static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
 {
         struct outgoing *o = malloc(sizeof(*o) + size);
@@ -157,12 +157,12 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-static void send_plain(struct monitor *m, enum channel_op op, uint64_t job, int fd)
+static void send_plain(struct monitor *m, enum channel_op op, uint64_t job)
 {
         struct channel_header h;
 
         channel_header_init(&h, op, sizeof(h), job);
-        monitor_send(m, &h, sizeof(h), fd);
+        monitor_send(m, &h, sizeof(h), -EBADF);
 }
 
 static int start_frontend(struct monitor *m, struct error *ret_error)
@@ -177,7 +177,7 @@ static int start_frontend(struct monitor *m, struct error *ret_error)
                 return error_set(ret_error, r, "the frontend's channel cannot be watched (%s)",
                         strerror(-r));
         watchdog_reset(&m->watchdog);
-        send_plain(m, CHANNEL_OP_POLICY, 0, m->policy_fd);
+        monitor_send_policy(m);
         return 0;
 }
 
@@ -213,17 +213,29 @@ static void stop(struct monitor *m, int result)
         monitor_set_state(m, MONITOR_STOPPING);
         m->result = result;
         notify_stopping(&m->notify);
+        reload_cancel(&m->reload);
         kill_all(m);
-        send_plain(m, CHANNEL_OP_STOP, 0, -EBADF);
+        send_plain(m, CHANNEL_OP_STOP, 0);
         (void) sd_event_add_time_relative(m->event, &m->stop_source, CLOCK_MONOTONIC,
                 STOP_TIMEOUT_USEC, 0, on_stop_timeout, m);
         stop_if_done(m);
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *si,
+        void *userdata)
 {
         log_notice("stopping on signal %u", si->ssi_signo);
         stop(userdata, 0);
+        return 0;
+}
+
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
+        void *userdata)
+{
+        struct monitor *m = userdata;
+
+        if (m->state == MONITOR_SERVING)
+                reload_request(&m->reload);
         return 0;
 }
 
@@ -236,6 +248,8 @@ static void on_frontend_died(void *userdata)
         lose_frontend(m);
         /* Their output has nobody to read it. */
         kill_all(m);
+        /* Nobody knows what the one that died had planned; the next one begins with the newest. */
+        generations_retire_all_but_current(&m->generations);
         if (m->state == MONITOR_SERVING) {
                 log_notice("starting the frontend again");
                 r = start_frontend(m, &error);
@@ -266,7 +280,7 @@ static void on_sandbox_gone(void *userdata, uint64_t job)
         m->n_done++;
         notify_changed(&m->notify);
         sandbox_free(s);
-        send_plain(m, CHANNEL_OP_GONE, job, -EBADF);
+        send_plain(m, CHANNEL_OP_GONE, job);
         stop_if_done(m);
 }
 
@@ -275,7 +289,8 @@ static int watch_signals(struct monitor *m)
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(monitor_signals) && r >= 0; i++)
-                r = sd_event_add_signal(m->event, NULL, monitor_signals[i], on_signal, m);
+                r = sd_event_add_signal(m->event, NULL, monitor_signals[i],
+                        monitor_signals[i] == SIGHUP ? on_reload_signal : on_stop_signal, m);
         return MIN(r, 0);
 }
 
@@ -314,6 +329,7 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         m->host.userdata = m;
         m->supervisor.died = on_frontend_died;
         m->supervisor.userdata = m;
+        monitor_plan_reload(m);
         r = watch_signals(m);
         if (r < 0)
                 return error_set(ret_error, r, "signals cannot be watched (%s)", strerror(-r));

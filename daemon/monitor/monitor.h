@@ -8,9 +8,10 @@
 
 #include <signal.h>
 
+#include "daemon/monitor/generation.h"
 #include "daemon/monitor/listen.h"
 #include "daemon/monitor/notify.h"
-#include "daemon/monitor/policy-load.h"
+#include "daemon/monitor/reload.h"
 #include "daemon/monitor/sandbox.h"
 #include "daemon/monitor/supervisor.h"
 #include "daemon/monitor/watchdog.h"
@@ -39,10 +40,10 @@ struct monitor {
         struct monitor_options options;
         enum monitor_state state;
         sd_event *event;
-        struct policy *policy;
-        struct policy_config config;
-        int policy_fd; /* the policy as the frontend maps it */
-        int filter_fds[POLICY_PROFILES_MAX];
+        struct policy_paths paths;
+        struct generation_draft draft; /* while starting */
+        struct generations generations;
+        struct reload reload;
         int frontend_filter_fd;
         int lock_fd;     /* of the runtime directory */
         int uid_lock_fd; /* of the uid range */
@@ -51,7 +52,6 @@ struct monitor {
         int frontend_fd;
         struct driver *driver;
         struct uid_pool uids;
-        struct template template;
         struct sandbox_host host;
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
@@ -67,28 +67,31 @@ struct monitor {
         int result; /* what run() returns */
 };
 
-/* What ends the daemon. main() blocks them before anything is made; the loop takes them. */
+/* What the loop takes. main() blocks them before anything is made. */
 static const int monitor_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* start.c: makes everything that is made once. On error the sentence says what is wrong. */
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error);
 void monitor_done(struct monitor *m);
+/* What start and reload have in common: from a draft to a generation. */
+int monitor_make_generation(struct monitor *m, struct generation_draft *draft,
+        struct generation **ret, struct error *ret_error);
 
 /* monitor.c */
 void monitor_set_state(struct monitor *m, enum monitor_state state);
 int monitor_run(struct monitor *m, struct error *ret_error);
-/* The frontend may have MaxJobs= running; besides, some are on their way out. */
-static inline uint32_t monitor_max_sandboxes(const struct monitor *m)
-{
-        return m->policy->server.max_jobs + 256;
-}
-
 struct sandbox *monitor_find(struct monitor *m, uint64_t job);
 void monitor_add(struct monitor *m, struct sandbox *s);
 /* Ends and frees all of them without a loop, for when that has failed. */
 void monitor_abandon_sandboxes(struct monitor *m);
 /* Sends to the frontend, or queues; without a frontend the message is dropped. fd is borrowed. */
 void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
+
+/* monitor-policy.c: makes a generation the one in force, taking the reference over; tells the frontend
+ * of it; says what a reload is. */
+void monitor_adopt_generation(struct monitor *m, struct generation *g);
+void monitor_send_policy(struct monitor *m);
+void monitor_plan_reload(struct monitor *m);
 
 /* operation.c: takes one message off the channel. 1 when one was handled, 0 when there is none, a
  * negative errno when the channel must end. */

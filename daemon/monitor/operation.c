@@ -16,6 +16,7 @@ struct request {
                 struct channel_header header;
                 struct channel_start start;
                 struct channel_kill kill;
+                struct channel_generation generation;
         };
         int fds[_CHANNEL_FD_COUNT];
         size_t n_fds;
@@ -49,10 +50,10 @@ static bool limit_is_allowed(const struct policy_profile *p, enum limit_id id, u
         return value >= info->least && value <= info->most && (maximum == 0 || value <= maximum);
 }
 
-static bool limits_are_allowed(const struct monitor *m, const struct channel_start *start)
+static bool limits_are_allowed(const struct policy *policy, const struct channel_start *start)
 {
         for (enum limit_id id = 0; id < _LIMIT_COUNT; id++)
-                if (!limit_is_allowed(&m->policy->profiles[start->profile], id,
+                if (!limit_is_allowed(&policy->profiles[start->profile], id,
                             start->limits.value[id]))
                         return false;
         return true;
@@ -78,17 +79,18 @@ static int refuse_start(struct monitor *m, uint64_t job, int error)
 static int handle_start(struct monitor *m, struct request *q)
 {
         const struct channel_start *start = &q->start;
+        struct generation *g = generations_find(&m->generations, start->generation);
         struct sandbox *s;
         int r;
 
-        if (start->header.job == 0 || monitor_find(m, start->header.job) ||
-                start->profile >= m->policy->n_profiles || start->flags & ~_CHANNEL_START_FLAGS ||
-                !limits_are_allowed(m, start) || !fds_are_valid(q))
+        if (!g || start->header.job == 0 || monitor_find(m, start->header.job) ||
+                start->profile >= g->policy->n_profiles || start->flags & ~_CHANNEL_START_FLAGS ||
+                !limits_are_allowed(g->policy, start) || !fds_are_valid(q))
                 return -EBADMSG;
         /* The frontend counts too; this holds when it is captured, or many are on their way out. */
-        if (m->n_sandboxes >= monitor_max_sandboxes(m))
+        if (m->n_sandboxes >= generation_max_sandboxes(g->policy))
                 return refuse_start(m, start->header.job, EAGAIN);
-        r = sandbox_start(&m->host, start, q->fds, &s);
+        r = sandbox_start(&m->host, g, start, q->fds, &s);
         if (r < 0)
                 return refuse_start(m, start->header.job, -r);
         monitor_add(m, s);
@@ -114,6 +116,14 @@ static int handle_pong(struct monitor *m, struct request *q)
         return watchdog_answered(&m->watchdog);
 }
 
+static int handle_retire(struct monitor *m, struct request *q)
+{
+        if (generations_retire(&m->generations, q->generation.generation) < 0)
+                return -EBADMSG;
+        log_debug("policy %" PRIu32 " is given back", q->generation.generation);
+        return 0;
+}
+
 static const struct operation {
         enum channel_op op;
         size_t size;
@@ -128,6 +138,8 @@ static const struct operation {
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_kill },
         { CHANNEL_OP_PONG, sizeof(struct channel_header), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_pong },
+        { CHANNEL_OP_RETIRE, sizeof(struct channel_generation), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_retire },
 };
 
 static const struct operation *find_operation(const struct monitor *m, const struct request *q,

@@ -374,7 +374,8 @@ static int set_limits(struct sandbox *s, enum setup_step *ret_step)
         int r;
 
         *ret_step = SETUP_STEP_LIMITS;
-        r = leaves_set_limits(&s->place.leaves, &s->place.limits, s->host->allow_missing, &error);
+        r = leaves_set_limits(&s->place.leaves, &s->place.limits, s->generation->allow_missing,
+                &error);
         if (r < 0)
                 set_detail(s, error.text);
         return r;
@@ -433,7 +434,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 conclude(s);
                 return;
         case LAUNCH_JOINED:
-                if (s->exec_usec > 0)
+                if (!s->generation)
                         break;
                 limit_and_run(s);
                 return;
@@ -563,8 +564,8 @@ static int make(struct sandbox *s, enum setup_step *ret_step)
                                                 : make_inside(s, ret_step);
 }
 
-int sandbox_start(struct sandbox_host *host, const struct channel_start *m, int *fds,
-        struct sandbox **ret)
+int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
+        int *fds, struct sandbox **ret)
 {
         enum setup_step step;
         struct sandbox *s;
@@ -575,6 +576,7 @@ int sandbox_start(struct sandbox_host *host, const struct channel_start *m, int 
                 return -ENOMEM;
         *s = (struct sandbox) {
                 .host = host,
+                .generation = generation_ref(g),
                 .place = {
                         .job = m->header.job,
                         .owner = m->owner,
@@ -632,5 +634,6 @@ void sandbox_free(struct sandbox *s)
         (void) safe_close(s->control_fd);
         (void) safe_close(s->oom_fd);
         (void) safe_close(s->value_fd);
+        (void) generation_unref(s->generation);
         free(s);
 }

@@ -7,9 +7,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "common/policy.h"
-#include "daemon/monitor/driver.h"
-#include "daemon/monitor/template.h"
+#include "daemon/monitor/generation.h"
 #include "daemon/monitor/uid-pool.h"
 #include "daemon/monitor/verdict.h"
 #include "daemon/wire/channel.h"
@@ -24,13 +22,9 @@ enum sandbox_state {
 /* What sandboxes take from the monitor; owned there. */
 struct sandbox_host {
         sd_event *event;
-        const struct policy *policy;
         struct driver *driver;
         struct uid_pool *uids;
-        const struct template *template;
-        const int *filter_fds; /* one a profile */
-        int init_fd;           /* the init program, O_PATH */
-        unsigned allow_missing;
+        int init_fd; /* the init program, O_PATH */
         /* The verdict is out. value_fd is borrowed; -EBADF for none. */
         void (*ended)(void *userdata, const struct channel_ended *m, int value_fd);
         /* Nothing is left: the sandbox is freed when this returns. */
@@ -42,6 +36,7 @@ struct sandbox {
         struct sandbox_host *host;
         struct sandbox *next; /* in its bucket */
         enum sandbox_state state;
+        struct generation *generation; /* until init has its orders */
         struct placement place;
         uint32_t profile; /* index in the policy */
         bool return_value;
@@ -69,11 +64,11 @@ struct sandbox {
         int value_fd;
 };
 
-/* Starts a sandbox for a checked request; fds as in enum channel_start_fd, stdin -EBADF for none;
- * they are taken over on success. What goes wrong later is reported through ended() and gone(), from
- * the loop. */
-int sandbox_start(struct sandbox_host *host, const struct channel_start *m, int *fds,
-        struct sandbox **ret);
+/* Starts a sandbox of generation g for a checked request; fds as in enum channel_start_fd, stdin
+ * -EBADF for none; they are taken over on success. What goes wrong later is reported through ended()
+ * and gone(), from the loop. */
+int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
+        int *fds, struct sandbox **ret);
 /* Ends it for a reason, unless it has ended already. The first reason stays. */
 void sandbox_kill(struct sandbox *s, enum job_status cause);
 /* Kills it, waits for its init, and frees it; its cgroups are the driver's to sweep. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the monitor makes once, before it serves: runtime directory and locks, policy, filters,
- * cgroups, the template, the socket. Runs in the monitor as root with the bounded capability set;
+ * What the monitor makes before it serves: runtime directory and locks, the first generation of the
+ * policy, cgroups, the socket. Runs in the monitor as root with the bounded capability set;
  * reads policy files and nothing of any client.
  */
 #include <fcntl.h>
@@ -9,12 +9,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/io.h"
 #include "common/log.h"
-#include "daemon/monitor/filter.h"
 #include "daemon/monitor/monitor.h"
 
 /* Byte ranges of this file stand for ranges of kernel ids: whoever holds the lock may use them. The
@@ -74,30 +72,13 @@ static int lock_runtime_dir(struct monitor *m, struct error *ret_error)
         return 0;
 }
 
-/* Each sandbox holds some fds of ours. To run out of them would end jobs that run already. */
-#define FDS_PER_SANDBOX 12
-#define FDS_OWN 256
-
-static int check_open_files(struct monitor *m, struct error *ret_error)
-{
-        uint64_t needed = (uint64_t) monitor_max_sandboxes(m) * FDS_PER_SANDBOX + FDS_OWN;
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
-                return 0;
-        return error_set(ret_error, -EMFILE,
-                "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32 " needs %" PRIu64
-                ": lower MaxJobs= in sandboxd.conf, or raise the limit (ulimit -n)",
-                (uint64_t) limit.rlim_cur, m->policy->server.max_jobs, needed);
-}
-
 static int lock_uid_range(struct monitor *m, struct error *ret_error)
 {
         struct flock range = {
                 .l_type = F_WRLCK,
                 .l_whence = SEEK_SET,
-                .l_start = m->config.uid_base,
-                .l_len = m->config.uid_size,
+                .l_start = m->draft.config.uid_base,
+                .l_len = m->draft.config.uid_size,
         };
 
         struct flock scopes = {
@@ -119,12 +100,12 @@ static int lock_uid_range(struct monitor *m, struct error *ret_error)
                 return error_set(ret_error, -errno,
                         "another sandboxd uses kernel ids of 0x%" PRIx32 "+0x%" PRIx32
                         ": stop it, or set another [UserNamespaces] Base= in sandboxd.conf",
-                        m->config.uid_base, m->config.uid_size);
+                        m->draft.config.uid_base, m->draft.config.uid_size);
         if (!m->options.standalone && fcntl(m->uid_lock_fd, F_OFD_SETLK, &scopes) < 0)
                 return error_set(ret_error, -errno,
                         "another sandboxd makes scopes on this host: stop it, or start this one "
                         "with --standalone");
-        if (uid_pool_init(&m->uids, m->config.uid_base, m->config.uid_size) < 0)
+        if (uid_pool_init(&m->uids, m->draft.config.uid_base, m->draft.config.uid_size) < 0)
                 return error_set(ret_error, -EINVAL,
                         "sandboxd.conf: [UserNamespaces] Base= and Size= are no usable range");
         return 0;
@@ -162,87 +143,33 @@ static int find_programs(struct monitor *m, struct error *ret_error)
         return r < 0 ? r : open_program(dir, "sandboxd-init", &m->init_fd, ret_error);
 }
 
-/* Policy folders in rising priority; NULL where there are fewer. */
-static void policy_dirs(const struct monitor *m, const char *dirs[static POLICY_DIRS_MAX])
+static void find_policy(struct monitor *m)
 {
-        dirs[0] = m->options.policy_dir ?: PKGDATADIR;
-        dirs[1] = m->options.policy_dir ? NULL : PKGSYSCONFDIR;
+        m->paths = (struct policy_paths) {
+                .config_file = m->options.config_file,
+                .dirs = {
+                        m->options.policy_dir ?: PKGDATADIR,
+                        m->options.policy_dir ? NULL : PKGSYSCONFDIR,
+                },
+        };
 }
 
 static int load_policy(struct monitor *m, struct error *ret_error)
 {
-        struct policy_paths paths = { .config_file = m->options.config_file };
-
-        policy_dirs(m, paths.dirs);
-        return policy_load(&paths, &m->policy, &m->config, ret_error);
+        return generation_load(&m->paths, &m->draft, ret_error);
 }
 
-static int check_launcher(const struct monitor *m, const struct policy_runtime *rt,
-        struct error *ret_error)
+/* No part of the policy: it is the program's, and is put on when that starts. */
+static int compile_frontend_filter(struct monitor *m, struct error *ret_error)
 {
-        const char *dirs[POLICY_DIRS_MAX];
-        char path[POLICY_PATH_MAX];
-
-        policy_dirs(m, dirs);
-        for (size_t i = 0; i < POLICY_DIRS_MAX; i++)
-                if (dirs[i] &&
-                        snprintf(path, sizeof(path), "%s/launchers/%s", dirs[i], rt->launcher) <
-                                (int) sizeof(path) &&
-                        access(path, R_OK) == 0)
-                        return 0;
-        return error_set(ret_error, -ENOENT,
-                "runtimes/%s.runtime: Launcher=%s is not in %s/launchers: put it there, or correct "
-                "the name",
-                rt->name, rt->launcher, dirs[1] ?: dirs[0]);
-}
-
-static int check_launchers(struct monitor *m, struct error *ret_error)
-{
-        int r = 0;
-
-        for (uint32_t i = 0; i < m->policy->n_runtimes && r == 0; i++)
-                if (m->policy->runtimes[i].launcher[0])
-                        r = check_launcher(m, &m->policy->runtimes[i], ret_error);
-        return r;
-}
-
-static int compile_filter(const struct monitor *m, const char *name, int *ret_fd,
-        struct error *ret_error)
-{
-        const char *dirs[POLICY_DIRS_MAX];
-        char path[POLICY_PATH_MAX] = "";
-
-        policy_dirs(m, dirs);
-        for (size_t i = POLICY_DIRS_MAX; i-- > 0;) {
-                if (!dirs[i])
-                        continue;
-                if (snprintf(path, sizeof(path), "%s/seccomp/%s.seccomp", dirs[i], name) >=
-                        (int) sizeof(path))
-                        return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path",
-                                dirs[i]);
-                if (access(path, F_OK) == 0)
-                        break;
-        }
-        return filter_compile(path, ret_fd, ret_error);
-}
-
-static int compile_filters(struct monitor *m, struct error *ret_error)
-{
-        int r;
-
-        for (uint32_t i = 0; i < m->policy->n_profiles; i++) {
-                r = compile_filter(m, m->policy->profiles[i].filter, &m->filter_fds[i], ret_error);
-                if (r < 0)
-                        return error_prefix(ret_error, r,
-                                "profiles/%s.profile: SystemCallFilter=%s",
-                                m->policy->profiles[i].name, m->policy->profiles[i].filter);
-        }
 #ifdef WITH_SANITIZERS
         /* The sanitizers' run-time calls what the product does not. */
-        return compile_filter(m, "frontend-sanitizers", &m->frontend_filter_fd, ret_error);
+        static const char name[] = "frontend-sanitizers";
 #else
-        return compile_filter(m, "frontend", &m->frontend_filter_fd, ret_error);
+        static const char name[] = "frontend";
 #endif
+
+        return generation_compile_filter(&m->paths, name, &m->frontend_filter_fd, ret_error);
 }
 
 /* 32 bits of FNV-1a: tells the cgroup trees of daemons with different runtime directories apart. */
@@ -253,25 +180,6 @@ static uint32_t hash(const char *text)
         for (; *text; text++)
                 h = (h ^ (uint8_t) *text) * 16777619u;
         return h;
-}
-
-/* The log says it at once; doctor lists what is allowed to be missing. */
-static void note_missing(struct monitor *m, enum cgroup_controller controller)
-{
-        const char *name = cgroup_controller_name(controller);
-        size_t n = strlen(m->policy->missing);
-
-        if (!(m->config.allow_missing & controller)) {
-                log_warning("this host has no %s controller, so every job will be refused: mount "
-                            "it, or list it in AllowMissing=",
-                        name);
-                return;
-        }
-        log_warning("this host has no %s controller: jobs run without its limit, as AllowMissing= "
-                    "says",
-                name);
-        (void) snprintf(m->policy->missing + n, sizeof(m->policy->missing) - n, "%s%s",
-                n > 0 ? " " : "", name);
 }
 
 static int make_cgroupfs_driver(struct monitor *m, struct error *ret_error)
@@ -287,70 +195,52 @@ static int make_cgroupfs_driver(struct monitor *m, struct error *ret_error)
 
 static int make_driver(struct monitor *m, struct error *ret_error)
 {
-        int r;
-
-        if (m->options.standalone)
-                r = make_cgroupfs_driver(m, ret_error);
-        else
-                r = scope_driver_new(m->event, &m->driver, ret_error);
-        if (r < 0)
-                return r;
-        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1)
-                if (m->driver->missing & c)
-                        note_missing(m, c);
-        (void) str_copy(m->policy->driver, sizeof(m->policy->driver), m->driver->description);
-        return 0;
+        return m->options.standalone ? make_cgroupfs_driver(m, ret_error)
+                                     : scope_driver_new(m->event, &m->driver, ret_error);
 }
 
-static int make_template(struct monitor *m, struct error *ret_error)
+/* Init takes its working directory from us, and names it as the overlay's lower layer. */
+static int enter_empty_dir(struct monitor *m, struct error *ret_error)
 {
-        char work[POLICY_PATH_MAX], empty[POLICY_PATH_MAX];
-        char launchers[POLICY_DIRS_MAX][POLICY_PATH_MAX];
-        struct template_options o = { .work_dir = work };
-        const char *dirs[POLICY_DIRS_MAX];
+        char path[POLICY_PATH_MAX];
         int r;
 
-        for (uint32_t i = 0; i < m->policy->n_profiles; i++)
-                o.max_quota =
-                        MAX(o.max_quota, m->policy->profiles[i].maximums.value[LIMIT_CPU_QUOTA]);
-        policy_dirs(m, dirs);
-        for (size_t i = 0; i < POLICY_DIRS_MAX; i++) {
-                if (!dirs[i])
-                        continue;
-                if (snprintf(launchers[i], POLICY_PATH_MAX, "%s/launchers", dirs[i]) >=
-                        POLICY_PATH_MAX)
-                        return error_set(ret_error, -ENAMETOOLONG, "%s is too long a path",
-                                dirs[i]);
-                o.launcher_dirs[i] = launchers[i];
-        }
-        r = runtime_path(m, "root", work, ret_error);
+        r = runtime_path(m, "empty", path, ret_error);
         if (r == 0)
-                r = runtime_path(m, "empty", empty, ret_error);
-        if (r == 0)
-                r = make_dir(work, ret_error);
-        if (r == 0)
-                r = make_dir(empty, ret_error);
-        if (r == 0)
-                r = template_build(&o, &m->template, ret_error);
+                r = make_dir(path, ret_error);
         if (r < 0)
                 return r;
-        /* Init takes its working directory from us, and names it as the overlay's lower layer. */
-        if (chdir(empty) < 0)
-                return error_set(ret_error, -errno, "%s cannot be entered (%s)", empty,
+        if (chdir(path) < 0)
+                return error_set(ret_error, -errno, "%s cannot be entered (%s)", path,
                         strerror(errno));
         return 0;
 }
 
-static int publish_policy(struct monitor *m, struct error *ret_error)
+int monitor_make_generation(struct monitor *m, struct generation_draft *draft,
+        struct generation **ret, struct error *ret_error)
 {
+        char work[POLICY_PATH_MAX];
         int r;
 
-        m->policy_fd = r = io_memfd_new("policy");
-        if (r >= 0)
-                r = io_write_full(m->policy_fd, m->policy, sizeof(*m->policy));
-        if (r >= 0)
-                r = io_memfd_seal(m->policy_fd);
-        return r < 0 ? error_set(ret_error, r, "no memfd for the policy (%s)", strerror(-r)) : 0;
+        r = runtime_path(m, "root", work, ret_error);
+        if (r == 0)
+                r = make_dir(work, ret_error);
+        if (r < 0)
+                return r;
+        return generation_new(draft, &m->paths, work, m->driver, ret, ret_error);
+}
+
+static int make_generation(struct monitor *m, struct error *ret_error)
+{
+        struct generation *g;
+        int r;
+
+        r = monitor_make_generation(m, &m->draft, &g, ret_error);
+        if (r < 0)
+                return r;
+        generation_draft_done(&m->draft);
+        monitor_adopt_generation(m, g);
+        return 0;
 }
 
 static int make_socket(struct monitor *m, struct error *ret_error)
@@ -382,13 +272,9 @@ static void plan_host(struct monitor *m)
 {
         m->host = (struct sandbox_host) {
                 .event = m->event,
-                .policy = m->policy,
                 .driver = m->driver,
                 .uids = &m->uids,
-                .template = &m->template,
-                .filter_fds = m->filter_fds,
                 .init_fd = m->init_fd,
-                .allow_missing = m->config.allow_missing,
         };
 }
 
@@ -411,14 +297,12 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 open_notify,
                 find_programs,
                 load_policy,
-                check_launchers,
-                check_open_files,
                 lock_runtime_dir,
                 lock_uid_range,
-                compile_filters,
+                compile_frontend_filter,
                 make_driver,
-                make_template,
-                publish_policy,
+                enter_empty_dir,
+                make_generation,
                 make_socket,
                 plan_supervisor,
         };
@@ -426,19 +310,19 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
 
         *m = (struct monitor) {
                 .options = *o,
-                .policy_fd = -EBADF,
-                .filter_fds = { [0 ... POLICY_PROFILES_MAX - 1] = -EBADF },
+                .draft = GENERATION_DRAFT_INIT,
                 .frontend_filter_fd = -EBADF,
                 .lock_fd = -EBADF,
                 .uid_lock_fd = -EBADF,
                 .listener = { .fd = -EBADF },
                 .init_fd = -EBADF,
                 .frontend_fd = -EBADF,
-                .template = { .mntns_fd = -EBADF },
                 .channel_fd = -EBADF,
                 .notify = { .fd = -EBADF },
                 .supervisor = { .pidfd = -EBADF },
+                .reload = { .pidfd = -EBADF, .socket = -EBADF },
         };
+        find_policy(m);
         for (size_t i = 0; i < ELEMENTSOF(steps) && r == 0; i++)
                 r = steps[i](m, ret_error);
         if (r == 0)
@@ -463,25 +347,23 @@ static void remove_runtime_files(struct monitor *m)
 void monitor_done(struct monitor *m)
 {
         monitor_abandon_sandboxes(m);
+        reload_done(&m->reload);
         supervisor_done(&m->supervisor);
         m->channel_source = sd_event_source_disable_unref(m->channel_source);
         m->stop_source = sd_event_source_disable_unref(m->stop_source);
         if (m->driver)
                 driver_free(m->driver);
-        template_done(&m->template);
+        generations_done(&m->generations);
+        generation_draft_done(&m->draft);
         uid_pool_done(&m->uids);
         listen_close(&m->listener);
         remove_runtime_files(m);
-        for (size_t i = 0; i < POLICY_PROFILES_MAX; i++)
-                (void) safe_close(m->filter_fds[i]);
         (void) safe_close(m->frontend_filter_fd);
-        (void) safe_close(m->policy_fd);
         (void) safe_close(m->init_fd);
         (void) safe_close(m->frontend_fd);
         (void) safe_close(m->channel_fd);
         (void) safe_close(m->uid_lock_fd);
         (void) safe_close(m->lock_fd);
-        free(m->policy);
         watchdog_done(&m->watchdog);
         notify_done(&m->notify);
         (void) sd_event_unref(m->event);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Builds the template mount namespace in a short-lived child, and keeps it by an fd. Runs in the
- * monitor at start; reads only what the system administrator installed.
+ * monitor at start, and in the child of a reload; reads only what the system administrator installed.
  */
 #include "daemon/monitor/template.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -125,6 +127,7 @@ static _noreturn_ void build(const struct template_options *o, uint32_t n_cpus, 
         struct error error = {};
         int fd = -EBADF, r;
 
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void) umask(0);
         r = check_file_systems(&error);
         if (r == 0)

@@ -4,7 +4,7 @@
 /*
  * The template: a mount namespace without processes that holds what every sandbox's root has in
  * common, all of it read-only. A sandbox enters it and takes a private copy, which is cheaper than
- * building the tree for each job. Made once at start.
+ * building the tree for each job. Made for each generation of the policy.
  */
 
 #include "common/error.h"

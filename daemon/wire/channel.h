@@ -16,11 +16,13 @@
 
 enum channel_op {
         /* frontend to monitor */
-        CHANNEL_OP_START = 1, /* struct channel_start; fds: CHANNEL_FD_* */
-        CHANNEL_OP_KILL = 2,  /* struct channel_kill */
-        CHANNEL_OP_PONG = 5,  /* no body: the answer to a PING */
+        CHANNEL_OP_START = 1,  /* struct channel_start; fds: CHANNEL_FD_* */
+        CHANNEL_OP_KILL = 2,   /* struct channel_kill */
+        CHANNEL_OP_RETIRE = 3, /* struct channel_generation: no START will name this one */
+        CHANNEL_OP_PONG = 5,   /* no body: the answer to a PING */
         /* monitor to frontend */
-        CHANNEL_OP_POLICY = 16, /* no body; fd: sealed memfd with struct policy. First message. */
+        CHANNEL_OP_POLICY = 16, /* struct channel_generation; fd: sealed memfd with struct policy.
+                                 * The first message, and after each reload. */
         CHANNEL_OP_ENDED = 17,  /* struct channel_ended; fd: the return value's file, if any */
         CHANNEL_OP_GONE = 18,   /* no body: nothing of the sandbox is left */
         CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
@@ -50,9 +52,17 @@ enum channel_start_flag {
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE,
 };
 
+/* The monitor numbers the policies that it loads from 1 on. */
+struct channel_generation {
+        struct channel_header header;
+        uint32_t generation;
+        uint32_t pad;
+};
+
 struct channel_start {
         struct channel_header header;
-        uint32_t profile; /* index in the policy */
+        uint32_t generation; /* of the policy that the job was planned with */
+        uint32_t profile;    /* index in that policy */
         uint32_t flags;
         uint32_t owner; /* the client's uid: whose slice the job's scope is in */
         uint32_t pad;

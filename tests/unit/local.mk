@@ -27,6 +27,7 @@ check_PROGRAMS += \
 	tests/unit/test-filter \
 	tests/unit/test-frame \
 	tests/unit/test-frontend \
+	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
 	tests/unit/test-journal \
@@ -37,9 +38,11 @@ check_PROGRAMS += \
 	tests/unit/test-output \
 	tests/unit/test-parse \
 	tests/unit/test-plan \
+	tests/unit/test-policies \
 	tests/unit/test-policy-load \
 	tests/unit/test-policy \
 	tests/unit/test-record \
+	tests/unit/test-reload \
 	tests/unit/test-result-message \
 	tests/unit/test-return-value \
 	tests/unit/test-spec \
@@ -70,6 +73,8 @@ tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frame_LDADD = $(UNIT_PROTO_LIBS)
 tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_generation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_io_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_job_CFLAGS = $(UNIT_CFLAGS)
@@ -90,12 +95,16 @@ tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_plan_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_plan_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_policies_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_policy_load_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policy_load_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_policy_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policy_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_record_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_reload_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reload_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_result_message_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_message_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
@@ -115,4 +124,4 @@ UNIT_SH = tests/unit/test-layers.sh tests/unit/test-style.sh
 TESTS += $(check_PROGRAMS) $(UNIT_SH)
 check_SCRIPTS += $(UNIT_SH)
 EXTRA_DIST += $(UNIT_SH)
-noinst_HEADERS += tests/unit/fixture-policy.h
+noinst_HEADERS += tests/unit/fixture-generation.h tests/unit/fixture-policy.h

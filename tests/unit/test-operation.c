@@ -14,6 +14,7 @@
 
 #include "common/io.h"
 #include "daemon/monitor/monitor.h"
+#include "tests/unit/fixture-generation.h"
 #include "tests/unit/fixture-policy.h"
 
 #define JOB UINT64_C(0x1234)
@@ -25,6 +26,7 @@ struct message {
                 struct channel_header header;
                 struct channel_start start;
                 struct channel_kill kill;
+                struct channel_generation generation;
                 uint8_t bytes[2 * sizeof(struct channel_start)];
         };
         size_t size;
@@ -99,6 +101,12 @@ static void drain(void)
                 ck_assert_int_ge(sd_event_run(monitor.event, 5 * USEC_PER_SEC), 0);
 }
 
+/* A reload: what policy says now is in force. */
+static void reload(void)
+{
+        generations_add(&monitor.generations, fixture_generation(&policy));
+}
+
 static void setup(void)
 {
         int pair[2];
@@ -111,14 +119,13 @@ static void setup(void)
         frontend = pair[0];
         monitor = (struct monitor) {
                 .state = MONITOR_SERVING,
-                .policy = &policy,
                 .channel_fd = pair[1],
         };
         ck_assert_int_eq(uid_pool_init(&monitor.uids, 0x70000000, 1024), 0);
         ck_assert_int_ge(sd_event_new(&monitor.event), 0);
+        reload();
         monitor.host = (struct sandbox_host) {
                 .event = monitor.event,
-                .policy = &policy,
                 .driver = &stub,
                 .uids = &monitor.uids,
                 .init_fd = -EBADF,
@@ -133,6 +140,8 @@ static void teardown(void)
         drain();
         ck_assert_uint_eq(uid_pool_used(&monitor.uids), 0);
         uid_pool_done(&monitor.uids);
+        generations_done(&monitor.generations);
+        ck_assert_uint_eq(monitor.generations.n_alive, 0);
         monitor.event = sd_event_unref(monitor.event);
         monitor.channel_fd = safe_close(monitor.channel_fd);
         frontend = safe_close(frontend);
@@ -225,6 +234,7 @@ static void good_start(struct message *q)
 {
         *q = (struct message) { .size = sizeof(q->start) };
         channel_header_init(&q->header, CHANNEL_OP_START, q->size, JOB);
+        q->start.generation = monitor.generations.last;
         q->start.limits = policy.profiles[0].maximums;
         q->fds[CHANNEL_FD_SPEC] = new_spec();
         q->fds[CHANNEL_FD_STDOUT] = new_pipe_end(1);
@@ -238,6 +248,13 @@ static void good_kill(struct message *q)
         *q = (struct message) { .size = sizeof(q->kill) };
         channel_header_init(&q->header, CHANNEL_OP_KILL, q->size, JOB);
         q->kill.cause = JOB_STATUS_CANCELLED;
+}
+
+static void good_retire(struct message *q)
+{
+        *q = (struct message) { .size = sizeof(q->generation) };
+        channel_header_init(&q->header, CHANNEL_OP_RETIRE, q->size, 0);
+        q->generation.generation = monitor.generations.last - 1;
 }
 
 static void resize(struct message *q, size_t size)
@@ -281,6 +298,15 @@ static int deliver_kill(uint64_t job, uint32_t cause)
         good_kill(&q);
         q.header.job = job;
         q.kill.cause = cause;
+        return deliver(&q);
+}
+
+static int deliver_retire(uint32_t generation)
+{
+        struct message q;
+
+        good_retire(&q);
+        q.generation.generation = generation;
         return deliver(&q);
 }
 
@@ -365,6 +391,56 @@ START_TEST(test_kill_is_taken)
 }
 END_TEST
 
+/* A job is started as it was planned, until the frontend says that none will be. */
+START_TEST(test_start_of_an_older_generation)
+{
+        uint64_t before = policy.profiles[1].maximums.value[LIMIT_MEMORY];
+        struct message q;
+
+        warm_up();
+        policy.profiles[0].maximums.value[LIMIT_MEMORY] /= 2;
+        policy.n_profiles = 1;
+        reload();
+        good_start(&q);
+        q.start.generation = 1;
+        q.start.profile = 1;
+        q.start.limits.value[LIMIT_MEMORY] = before;
+        ck_assert_int_eq(deliver(&q), 1);
+        good_start(&q);
+        q.header.job = JOB + 1;
+        ck_assert_int_eq(deliver(&q), 1);
+        ck_assert_uint_eq(n_made, 2);
+        /* The sandbox keeps what it was made of. */
+        ck_assert_int_eq(deliver_retire(1), 1);
+        ck_assert_uint_eq(monitor.generations.n_alive, 2);
+        drain();
+        ck_assert_uint_eq(monitor.generations.n_alive, 1);
+        ck_assert_int_eq(deliver_start(JOB), 1);
+}
+END_TEST
+
+/* Each START counts against MaxJobs= as it was when the job was planned. */
+START_TEST(test_max_jobs_of_a_generation)
+{
+        uint32_t before = policy.server.max_jobs, most;
+        struct message q;
+
+        warm_up();
+        policy.server.max_jobs = 1;
+        reload();
+        most = generation_max_sandboxes(&policy);
+        for (uint64_t job = 1; job <= most; job++)
+                ck_assert_int_eq(deliver_start(job), 1);
+        ck_assert_int_eq(deliver_start(most + 1), 1);
+        ck_assert_uint_eq(n_made, most);
+        good_start(&q);
+        q.header.job = most + 2;
+        q.start.generation = 1;
+        ck_assert_int_eq(deliver(&q), 1);
+        ck_assert_uint_eq(n_made, most + (before > 1));
+}
+END_TEST
+
 START_TEST(test_start_while_stopping)
 {
         warm_up();
@@ -438,6 +514,23 @@ static void spoil_profile(struct message *q)
 static void spoil_profile_large(struct message *q)
 {
         q->start.profile = UINT32_MAX;
+}
+
+static void spoil_generation_none(struct message *q)
+{
+        q->start.generation = 0;
+}
+
+static void spoil_generation_next(struct message *q)
+{
+        q->start.generation++;
+}
+
+/* What this profile allowed once is no help when the policy in force does not. */
+static void spoil_generation_retired(struct message *q)
+{
+        reload();
+        ck_assert_int_eq(generations_retire(&monitor.generations, q->start.generation), 0);
 }
 
 static void spoil_flags(struct message *q)
@@ -566,6 +659,9 @@ static const struct {
         { "job 0", spoil_no_job },
         { "the profile after the last", spoil_profile },
         { "a profile far off", spoil_profile_large },
+        { "no generation", spoil_generation_none },
+        { "a generation to come", spoil_generation_next },
+        { "a generation that was given back", spoil_generation_retired },
         { "an unknown flag", spoil_flags },
         { "an unknown flag beside a known one", spoil_flags_high },
         { "spec: not sealed", spoil_unsealed_spec },
@@ -630,6 +726,7 @@ START_TEST(test_limits)
                 expect_limit_refused(id, 0);
         /* What the limit can be at all holds where the policy has a larger maximum, too. */
         policy.profiles[0].maximums.value[id] = UINT64_MAX;
+        reload();
         expect_limit_refused(id, info->most + 1);
 }
 END_TEST
@@ -668,7 +765,7 @@ static void expect_refusal(uint64_t job, int error)
 /* The frontend counts jobs too; a captured one does not. */
 START_TEST(test_too_many_jobs)
 {
-        uint32_t most = monitor_max_sandboxes(&monitor);
+        uint32_t most = generation_max_sandboxes(&policy);
 
         warm_up();
         for (uint64_t job = 1; job <= most; job++)
@@ -760,13 +857,40 @@ START_TEST(test_pong)
 }
 END_TEST
 
+START_TEST(test_bad_retire)
+{
+        struct generation *held = generation_ref(generations_current(&monitor.generations));
+        struct message q;
+
+        reload();
+        ck_assert_int_lt(deliver_retire(0), 0);
+        ck_assert_int_lt(deliver_retire(monitor.generations.last), 0);
+        ck_assert_int_lt(deliver_retire(monitor.generations.last + 1), 0);
+        ck_assert_int_lt(deliver_retire(UINT32_MAX), 0);
+        good_retire(&q);
+        q.fds[q.n_fds++] = new_spec();
+        ck_assert_int_lt(deliver(&q), 0);
+        good_retire(&q);
+        resize(&q, sizeof(q.start));
+        ck_assert_int_lt(deliver(&q), 0);
+        good_retire(&q);
+        resize(&q, sizeof(q.header));
+        ck_assert_int_lt(deliver(&q), 0);
+        ck_assert_uint_eq(monitor.generations.n, 2);
+        ck_assert_int_eq(deliver_retire(1), 1);
+        ck_assert_int_lt(deliver_retire(1), 0);
+        ck_assert_uint_eq(monitor.generations.n, 1);
+        (void) generation_unref(held);
+}
+END_TEST
+
 /* Whatever a message of another operation looks like, also one of the monitor's own. */
 START_TEST(test_unknown_operations)
 {
         for (uint32_t op = 0; op <= UINT16_MAX; op += op < 64 ? 1 : 251) {
                 struct message q;
 
-                if (op == CHANNEL_OP_START || op == CHANNEL_OP_KILL)
+                if (op == CHANNEL_OP_START || op == CHANNEL_OP_KILL || op == CHANNEL_OP_RETIRE)
                         continue;
                 good_start(&q);
                 q.header.op = (uint16_t) op;
@@ -787,6 +911,8 @@ START_TEST(test_wrong_state)
                 monitor.state = states[i];
                 ck_assert_int_lt(deliver_start(JOB), 0);
                 ck_assert_int_lt(deliver_kill(JOB, JOB_STATUS_CANCELLED), 0);
+                reload();
+                ck_assert_int_lt(deliver_retire(1), 0);
         }
         ck_assert_uint_eq(n_made, 0);
 }
@@ -803,6 +929,8 @@ int main(void)
         tcase_add_test(tc, test_start_is_taken);
         tcase_add_test(tc, test_limit_without_maximum);
         tcase_add_test(tc, test_kill_is_taken);
+        tcase_add_test(tc, test_start_of_an_older_generation);
+        tcase_add_test(tc, test_max_jobs_of_a_generation);
         tcase_add_test(tc, test_start_while_stopping);
         tcase_add_test(tc, test_nothing_to_receive);
         tcase_add_loop_test(tc, test_bad_start, 0, (int) ELEMENTSOF(bad_starts));
@@ -812,6 +940,7 @@ int main(void)
         tcase_add_test(tc, test_full_fd_table);
         tcase_add_test(tc, test_bad_kill);
         tcase_add_test(tc, test_pong);
+        tcase_add_test(tc, test_bad_retire);
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_wrong_state);
         suite_add_tcase(suite, tc);

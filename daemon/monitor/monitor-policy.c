@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy in force: its first generation, those of reloads, and what the frontend is told of
+ * them. Runs in the monitor.
+ */
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "daemon/monitor/monitor.h"
+
+/* As long as a file system may take to answer. */
+#define RELOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+/* The log says it at once; doctor lists what is allowed to be missing. */
+static void warn_missing(const struct driver *driver, unsigned allowed)
+{
+        for (unsigned c = CGROUP_MEMORY; c <= CGROUP_PIDS; c <<= 1) {
+                const char *name = cgroup_controller_name(c);
+
+                if (!(driver->missing & c))
+                        continue;
+                if (allowed & c)
+                        log_warning("this host has no %s controller: jobs run without its limit, "
+                                    "as AllowMissing= says",
+                                name);
+                else
+                        log_warning("this host has no %s controller, so every job will be "
+                                    "refused: mount it, or list it in AllowMissing=",
+                                name);
+        }
+}
+
+void monitor_adopt_generation(struct monitor *m, struct generation *g)
+{
+        generations_add(&m->generations, g);
+        warn_missing(m->driver, g->allow_missing);
+}
+
+void monitor_send_policy(struct monitor *m)
+{
+        const struct generation *g = generations_current(&m->generations);
+        struct channel_generation message = { .generation = g->number };
+
+        channel_header_init(&message.header, CHANNEL_OP_POLICY, sizeof(message), 0);
+        monitor_send(m, &message, sizeof(message), g->policy_fd);
+}
+
+/* Kernel ids of live sandboxes are out of this range, and its lock is held. */
+static int check_uid_range(const struct monitor *m, const struct generation_draft *d,
+        struct error *ret_error)
+{
+        const struct policy_server *now = &generations_current(&m->generations)->policy->server;
+
+        if (d->config.uid_base == now->job_uid_base && d->config.uid_size == now->job_uid_size)
+                return 0;
+        return error_set(ret_error, -EINVAL,
+                "[UserNamespaces] Base= and Size= were 0x%" PRIx32 " and 0x%" PRIx32
+                " when sandboxd was started: put them back, or restart it",
+                now->job_uid_base, now->job_uid_size);
+}
+
+/* In the reload's child. */
+static int make_generation(void *userdata, struct generation **ret, struct error *ret_error)
+{
+        _cleanup_(generation_draft_done) struct generation_draft draft = GENERATION_DRAFT_INIT;
+        struct monitor *m = userdata;
+        int r;
+
+        if (!generations_have_room(&m->generations))
+                return error_set(ret_error, -EBUSY,
+                        "%d policies are in use, of earlier reloads, by jobs that are not started "
+                        "yet: reload again when they are, or restart sandboxd",
+                        GENERATIONS_MAX);
+        r = generation_load(&m->paths, &draft, ret_error);
+        if (r == 0)
+                r = check_uid_range(m, &draft, ret_error);
+        return r < 0 ? r : monitor_make_generation(m, &draft, ret, ret_error);
+}
+
+static void on_reload_begun(void *userdata)
+{
+        struct monitor *m = userdata;
+
+        notify_reloading(&m->notify);
+        log_info("reloading: the policy is read again");
+}
+
+static void on_reload_ended(void *userdata, struct generation *g, const struct error *error)
+{
+        struct monitor *m = userdata;
+
+        if (m->state != MONITOR_SERVING) {
+                (void) generation_unref(g);
+                return;
+        }
+        if (g) {
+                monitor_adopt_generation(m, g);
+                monitor_send_policy(m);
+                log_event(EVENT_POLICY_RELOADED, NULL, "reloaded: policy %" PRIu32 " is in force",
+                        g->number);
+        } else
+                log_event(EVENT_POLICY_KEPT, NULL, "not reloaded, the policy stays as it was: %s",
+                        error->text);
+        notify_ready(&m->notify);
+}
+
+void monitor_plan_reload(struct monitor *m)
+{
+        m->reload.event = m->event;
+        m->reload.make = make_generation;
+        m->reload.begun = on_reload_begun;
+        m->reload.ended = on_reload_ended;
+        m->reload.userdata = m;
+        m->reload.timeout_usec = RELOAD_TIMEOUT_USEC;
+}
