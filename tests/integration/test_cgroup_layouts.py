@@ -56,7 +56,8 @@ def test_v1_alone_refuses_processes(v1):
 
 @pytest.mark.parametrize("controller", ["memory", "cpu", "pids"])
 def test_missing_controller_is_an_error(make_daemon, controller):
-    """Named in the result, and nothing has run; with AllowMissing= jobs run without it."""
+    """Named in the result, and nothing has run; with AllowMissing= jobs run without it, also from a reload
+    on."""
     point = mounted("cgroup", controller)
     if not point:
         pytest.skip(f"{controller} is no v1 controller on this host, and cannot be taken away alone")
@@ -69,3 +70,9 @@ def test_missing_controller_is_an_error(make_daemon, controller):
     lenient = make_daemon(wrapper=without(point), settings={"Cgroup": {"AllowMissing": controller}})
     assert lenient.run("--", "true").status == "OK"
     assert controller.encode() in lenient.ctl_run("doctor").stdout
+
+    strict.settings["Cgroup"] = {"AllowMissing": controller}
+    strict.write_config()
+    assert strict.reload().startswith("reloaded")
+    assert strict.run("--", "true").status == "OK"
+    assert controller.encode() in strict.ctl_run("doctor").stdout

@@ -50,6 +50,23 @@ def test_status_is_not_sent_for_each_job(notified):
     assert len(systemd.take()) < 40
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_reload(notified, broken):
+    """Told around it, whatever comes of it: `systemctl reload` waits for the second."""
+    d, systemd = notified()
+    systemd.wait(lambda m: m.startswith("READY=1"))
+    if broken:
+        d.settings["Server"] = {"MaxJobz": 1}
+        d.write_config()
+    assert d.reload().startswith("not" if broken else "reloaded")
+
+    def states():
+        return [m for m in systemd.take() if not m.startswith("STATUS=")]
+    assert host.wait_until(lambda: len(states()) == 3, 5), systemd.received
+    assert [m.partition("\n")[0] for m in states()] == ["READY=1", "RELOADING=1", "READY=1"]
+    assert re.match(r"RELOADING=1\nMONOTONIC_USEC=[0-9]+\n", states()[1])
+
+
 def test_nobody_inherits_it(notified):
     """Neither the frontend nor a job could tell systemd anything."""
     d, _ = notified(environment={"WATCHDOG_USEC": "60000000"})

@@ -155,6 +155,18 @@ class Daemon:
         assert not problems, f"after SIGTERM: {'; '.join(problems)}\n{self.log()}"
         shutil.rmtree(self.home)
 
+    def reloads(self):
+        """What came of the reloads so far, as the log says."""
+        return re.findall(r"(?:not reloaded|reloaded: ).*", self.log())
+
+    def reload(self, timeout=20):
+        """SIGHUP, and the line that says what came of it."""
+        before = len(self.reloads())
+        self.process.send_signal(signal.SIGHUP)
+        assert host.wait_until(lambda: len(self.reloads()) > before, timeout), \
+            f"nothing came of SIGHUP:\n{self.log()[-4000:]}"
+        return self.reloads()[before]
+
     def kill(self):
         """The end of a daemon whose test does not ask how it ends."""
         if self.process and self.process.poll() is None:
