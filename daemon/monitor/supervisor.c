@@ -133,8 +133,10 @@ static int on_death(sd_event_source *source, int fd, uint32_t events, void *user
                         "frontend ended with %s %d, and every job with it",
                         info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
         s->pid = 0;
-        s->pidfd = safe_close(s->pidfd);
+        /* In this order: a child that was forked a moment ago may hold the fd too, and an fd that is
+         * closed while it is watched would stay in epoll for as long. */
         s->source = sd_event_source_disable_unref(s->source);
+        s->pidfd = safe_close(s->pidfd);
         s->died(s->userdata);
         return 0;
 }
