@@ -35,7 +35,7 @@ def install():
 
 
 @pytest.fixture
-def script():
+def script(order):
     """script(NAME, CODE) uploads a script that only root may read; gives its unit."""
     SCRIPTS.mkdir(mode=0o700)
     units = []
@@ -136,13 +136,11 @@ def test_stopped_script_ends_its_job_and_has_not_failed(install, script, journal
     assert host.wait_until(lambda: not machine.scopes(), 10)
 
 
-def test_instances_are_users_of_their_own(install, script):
+def test_instances_run_side_by_side(install, script):
     install("sandbox-script@.service")
-    units = [script(name, "import time\ntime.sleep(300)\n") for name in ("one", "two")]
-    for unit in units:
-        machine.systemctl("start", "--no-block", unit)
-    assert host.wait_until(lambda: len(machine.scopes()) == 2, 20), [machine.status(unit) for unit in units]
-    assert len({machine.get(scope, "Slice") for scope in machine.scopes()}) == 2
+    for name in "one", "two":
+        machine.systemctl("start", "--no-block", script(name, "import time\ntime.sleep(300)\n"))
+    assert host.wait_until(lambda: len(machine.scopes()) == 2, 20), machine.scopes()
 
 
 @pytest.fixture
@@ -163,7 +161,7 @@ def test_second_socket_has_its_own_profile(second_socket):
 
 def test_second_socket_is_for_its_group_alone(second_socket):
     p = machine.ctl("--socket", second_socket, "run", "--", "true", user="alice")
-    assert p.returncode == 125 and b"Permission denied" in p.stderr, p.stderr
+    assert p.returncode == 125 and b"may not use the socket" in p.stderr, p.stderr
     assert machine.run("--", "true", user="alice").profile == "default"
 
 
