@@ -155,11 +155,21 @@ static pid_t fork_payload(struct init *i)
         return (pid_t) pid;
 }
 
-/* From here on the only thing that init still holds is the way to report. */
-static void become_reaper(struct init *i)
+/* Any change of ids or user namespace takes this signal away, so it is set anew after each; then see
+ * whether the monitor went meanwhile. */
+static void die_with_monitor(enum setup_step step)
 {
         struct pollfd monitor = { .fd = LAUNCH_CONTROL_FD };
 
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                init_fail(step, -errno);
+        if (poll(&monitor, 1, 0) > 0 && monitor.revents & POLLHUP)
+                _exit(1);
+}
+
+/* From here on the only thing that init still holds is the way to report. */
+static void become_reaper(struct init *i)
+{
         if (i->return_fd != LAUNCH_CONTROL_FD + 1) {
                 if (dup2(i->return_fd, LAUNCH_CONTROL_FD + 1) < 0)
                         init_fail(SETUP_STEP_CREDENTIALS, -errno);
@@ -170,12 +180,7 @@ static void become_reaper(struct init *i)
         (void) close(STDERR_FILENO);
         (void) io_close_from(LAUNCH_CONTROL_FD + 2);
         shed_privileges(i, LAUNCH_INIT_ID);
-        /* Set after the change of ids, which clears it; then see whether the monitor went before.
-         */
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                init_fail(SETUP_STEP_CREDENTIALS, -errno);
-        if (poll(&monitor, 1, 0) > 0 && monitor.revents & POLLHUP)
-                _exit(1);
+        die_with_monitor(SETUP_STEP_CREDENTIALS);
 }
 
 /* Reaps until the payload's own process has ended. What it left running dies with pid 1. */
@@ -236,17 +241,19 @@ int main(void)
         struct launch_event event = { .kind = LAUNCH_EXITED };
         pid_t payload;
 
-        if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-                fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
                 io_close_from(LAUNCH_CONTROL_FD + 1) < 0)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
         reset_signals();
+        die_with_monitor(SETUP_STEP_RECEIVE);
         receive_prepare(&i);
         if (!i.prepare.join_late)
                 join_init_leaf(&i);
         userns_prepare(&i);
+        die_with_monitor(SETUP_STEP_USERNS);
         init_mounts(&i);
         userns_enter(&i);
+        die_with_monitor(SETUP_STEP_USERNS);
         if (i.prepare.join_late)
                 join_init_leaf(&i);
         receive_run(&i);

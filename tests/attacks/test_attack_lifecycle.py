@@ -82,6 +82,113 @@ def test_60_monitor_killed(own, delay):
         "the frontend outlives its monitor"
 
 
+def upload(d, c):
+    """The frontend waits for a file's bytes."""
+    c.send(wire.run(2, argv=[b"true"], files=[wire.file_message("late", size=10)]), wire.get_host(3))
+    assert c.expect("host")["running_jobs"] == 1
+
+
+def start(d, c):
+    """The monitor was asked for a sandbox and has not looked yet."""
+    os.kill(d.monitor, signal.SIGSTOP)
+    c.send(wire.run(2, argv=[b"sleep", b"600"]))
+    c.expect("started")
+
+
+def running(d, c):
+    c.send(wire.run(2, argv=[b"sleep", b"600"]))
+    c.expect("started")
+    assert host.wait_until(d.payload_pids, 10)
+
+
+def draining(d, c):
+    """The job has ended, and its client has not read what it wrote."""
+    c.send(wire.run(2, argv=[b"head", b"-c", b"1300000", b"/dev/zero"],
+                    limits={"output_bytes": 4 << 20}))
+    c.expect("started")
+    assert host.wait_until(lambda: not d.job_pids(), 10)
+
+
+@pytest.mark.parametrize("phase", [upload, start, running, draining], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("victim", ["frontend", "monitor"])
+def test_60_killed_in_a_phase(own, phase, victim):
+    """The client hears of it at once, if only by the end of the connection, and no job is left."""
+    with own.session() as c:
+        phase(own, c)
+        monitor = own.monitor
+        os.kill(own.frontend if victim == "frontend" else monitor, signal.SIGKILL)
+        with pytest.raises(wire.Closed):
+            while True:
+                response = c.receive(timeout=10)
+                assert "result" not in response, "a result of a job that was cut off"
+        if victim == "frontend":
+            os.kill(monitor, signal.SIGCONT)
+    if victim == "monitor":
+        own.process.wait(10)
+        own.start()
+    assert works_again(own), own.log()
+    assert host.wait_until(lambda: not own.job_pids(), 5), "its job runs on"
+    assert host.wait_until(lambda: own.cgroup_directories() == [], 5), own.cgroup_directories()
+
+
+def is_building(pid):
+    """A sandbox's init that has its orders and is root on the host still. While it lends its effective
+    id for a system call, the kernel would not end it with its parent: it sees to that afterwards."""
+    status = host.status(pid)
+    return (status.get("Name") == "sandboxd-init" and set(status["Uid"].split()) == {"0"} and
+            host.namespace(pid, "user") == host.namespace("self", "user") and host.fd_count(pid) > 4)
+
+
+def stop_a_builder(d):
+    """The pid of an init that was stopped while it builds its sandbox; None when all were too fast."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        for pid in host.children(d.monitor):
+            if pid == d.frontend:
+                continue
+            try:
+                os.kill(pid, signal.SIGSTOP)
+                if host.wait_until(lambda: host.status(pid)["State"][0] == "T", 1, 0) and is_building(pid):
+                    return pid
+                os.kill(pid, signal.SIGCONT)
+            except (OSError, KeyError):
+                pass  # it has ended
+    return None
+
+
+def stop_a_reaper(d):
+    """The pid of the init of a job that runs, stopped: it has shed everything, and waits."""
+    assert host.wait_until(lambda: len(d.payload_pids()) == 1 and len(d.job_pids()) == 2, 10)
+    time.sleep(0.2)
+    pid = (set(d.job_pids()) - set(d.payload_pids())).pop()
+    assert int(host.status(pid)["CapEff"], 16) == 0
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+@pytest.mark.parametrize("stop", [stop_a_builder, stop_a_reaper], ids=["before-shedding", "after-shedding"])
+def test_60_init_dies_with_the_monitor(own, stop):
+    """By the kernel's hand: it is stopped, and could not do it itself."""
+    with own.session() as c:
+        for number in range(2, 32):
+            c.send(wire.run(number, argv=[b"sleep", b"3"]))
+            pid = stop(own)
+            if pid:
+                break
+        assert pid, "no init was seen in time"
+        born = host.start_time(pid)
+        own.process.kill()
+        own.process.wait(10)
+
+        def is_gone():
+            return host.start_time(pid) != born or host.status(pid).get("State", "X")[0] in "ZX"
+        gone = host.wait_until(is_gone, 5)
+        if not gone:
+            os.kill(pid, signal.SIGCONT)
+    assert gone, "it outlives the monitor"
+    assert host.wait_until(lambda: not own.job_pids(), 5)
+
+
 def test_60_restart_after_a_kill(own):
     """The next start clears what a killed one could not: cgroups, socket."""
     p = own.command("run", "--", "sleep", "600")
