@@ -13,6 +13,7 @@ client_ctl_libctl_a_SOURCES = \
 	client/ctl/json.c client/ctl/json.h \
 	client/ctl/memory.c client/ctl/memory.h \
 	client/ctl/options.c \
+	client/ctl/reach.c client/ctl/reach.h \
 	client/ctl/run-options.c client/ctl/run-options.h \
 	client/ctl/run-output.c client/ctl/run-output.h \
 	client/ctl/run-report.c client/ctl/run-report.h \

@@ -4,7 +4,10 @@
  */
 #include "client/ctl/ctl.h"
 
+#include <fcntl.h>
+
 #include "client/ctl/json.h"
+#include "client/ctl/reach.h"
 
 /* A busy host may take its time, a dead daemon closes the connection. */
 #define ANSWER_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -73,34 +76,17 @@ int ctl_lost(const struct ctl *ctl, int error)
         return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
 }
 
-static int explain_connect(const char *path, int error, struct error *e)
+/* Connects, and says what to do when nobody is there. */
+static int connect_or_explain(const struct ctl *ctl, struct client **ret, struct error *e)
 {
-        switch (-error) {
-        case ENOENT:
-        case ECONNREFUSED:
-                return error_set(e, error,
-                        "sandboxd is not running at %s: start it with "
-                        "'sudo sandboxd --standalone'",
-                        path);
-        case EACCES:
-        case EPERM:
-                return error_set(e, error,
-                        "you may not use the socket %s: ask its administrator for access", path);
-        case ENOTSOCK:
-        case EPROTOTYPE:
-                return error_set(e, error, "%s is not the socket of sandboxd: check --socket",
-                        path);
-        case ENAMETOOLONG:
-                return error_set(e, error,
-                        "--socket '%s' is too long for a "
-                        "socket: use a path of at most 107 bytes",
-                        path);
-        default:
-                return error_set(e, error,
-                        "cannot connect to sandboxd at %s "
-                        "(%s): check that the path is right",
-                        path, strerror(-error));
-        }
+        _cleanup_close_ int root_fd = -EBADF;
+        int r;
+
+        r = client_connect(ctl->socket_path, ret);
+        if (r == 0)
+                return 0;
+        root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return reach_explain(root_fd, ctl->socket_path, r, e);
 }
 
 int ctl_connect(const struct ctl *ctl, struct client **ret)
@@ -109,11 +95,8 @@ int ctl_connect(const struct ctl *ctl, struct client **ret)
         struct error e;
         int r;
 
-        r = client_connect(ctl->socket_path, &c);
-        if (r < 0) {
-                (void) explain_connect(ctl->socket_path, r, &e);
+        if (connect_or_explain(ctl, &c, &e) < 0)
                 return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
-        }
         r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
         if (r > 0)
                 return ctl_refused(ctl, client_response(c)->error);
@@ -128,9 +111,9 @@ int ctl_try_connect(const struct ctl *ctl, struct client **ret, struct error *e)
         _cleanup_(client_freep) struct client *c = NULL;
         int r;
 
-        r = client_connect(ctl->socket_path, &c);
+        r = connect_or_explain(ctl, &c, e);
         if (r < 0)
-                return explain_connect(ctl->socket_path, r, e);
+                return r;
         r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
         if (r > 0)
                 return error_set(e, -EREMOTEIO, "%s", client_response(c)->error->message);

@@ -8,6 +8,7 @@
 #include "client/ctl/ctl.h"
 #include "client/ctl/host.h"
 #include "client/ctl/json.h"
+#include "client/ctl/reach.h"
 #include "client/ctl/table.h"
 
 #define MISSING_MAX 128
@@ -75,7 +76,7 @@ static int examine(const struct ctl *ctl, struct findings *f)
 {
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(client_freep) struct client *c = NULL;
-        char missing[MISSING_MAX] = "";
+        char missing[MISSING_MAX] = "", command[REACH_COMMAND_MAX];
         struct host host;
         struct error e;
         int r;
@@ -90,7 +91,8 @@ static int examine(const struct ctl *ctl, struct findings *f)
                 ask_host(ctl, c, f, missing);
         else if (r == -ENOENT || r == -ECONNREFUSED)
                 findings_add(f, FINDING_WARNING, "sandboxd", "no job can run until it is",
-                        "sudo sandboxd --standalone", "not running at %s", ctl->socket_path);
+                        reach_command(root_fd, ctl->socket_path, r, command), "not running at %s",
+                        ctl->socket_path);
         else
                 findings_add(f, FINDING_WARNING, "sandboxd", "you cannot run jobs",
                         "see what was found, and the log of sandboxd", "%s", e.text);

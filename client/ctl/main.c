@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
-#define SOCKET_PATH "/run/sandboxd/sandboxd.sock"
+#include "client/ctl/reach.h"
 
 static const struct verb {
         const char *name;
@@ -42,7 +42,7 @@ static void print_help(FILE *f)
                 (void) fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
         (void) fputs("\nOptions, before or after the verb:\n"
                      "  --socket PATH        of sandboxd (default $SANDBOXD_SOCKET, then\n"
-                     "                       " SOCKET_PATH ")\n"
+                     "                       " REACH_SOCKET ")\n"
                      "  --json               print JSON for programs\n"
                      "  --color WHEN         auto, always or never (default auto)\n"
                      "  --version, --help\n\n"
@@ -176,7 +176,7 @@ static int finish(int exit_code)
 int main(int argc, char **argv)
 {
         const char *socket_path = getenv("SANDBOXD_SOCKET");
-        struct ctl ctl = { .socket_path = strnull(socket_path) ? SOCKET_PATH : socket_path };
+        struct ctl ctl = { .socket_path = strnull(socket_path) ? REACH_SOCKET : socket_path };
         const struct verb *verb;
         struct error e;
         int r;

@@ -22,6 +22,7 @@ check_PROGRAMS += \
 	tests/unit/test-client \
 	tests/unit/test-ctl-host \
 	tests/unit/test-ctl-options \
+	tests/unit/test-ctl-reach \
 	tests/unit/test-ctl-report \
 	tests/unit/test-event \
 	tests/unit/test-filter \
@@ -63,6 +64,8 @@ tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_options_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_reach_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_reach_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_report_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_event_CFLAGS = $(UNIT_CFLAGS)

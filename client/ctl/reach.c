@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to tell somebody whose connect() failed. Runs in sandboxctl as any user, asks only which
+ * files there are.
+ */
+#include "client/ctl/reach.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+static bool exists(int root_fd, const char *path)
+{
+        return faccessat(root_fd, path, F_OK, 0) == 0;
+}
+
+static bool has_systemd(int root_fd)
+{
+        return exists(root_fd, "run/systemd/system");
+}
+
+/* The socket's file was removed under a daemon that runs: its lock is still there. */
+static bool lost_its_file(int root_fd, int error)
+{
+        return error == -ENOENT && exists(root_fd, "run/sandboxd/lock");
+}
+
+const char *reach_command(int root_fd, const char *path, int error,
+        char buf[static REACH_COMMAND_MAX])
+{
+        if (!streq(path, REACH_SOCKET))
+                (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone --socket %s",
+                        path);
+        else if (!has_systemd(root_fd))
+                (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone");
+        else if (lost_its_file(root_fd, error))
+                (void) snprintf(buf, REACH_COMMAND_MAX, "sudo systemctl restart sandboxd.socket");
+        else
+                (void) snprintf(buf, REACH_COMMAND_MAX,
+                        "sudo systemctl enable --now sandboxd.socket");
+        return buf;
+}
+
+static int explain_absence(int root_fd, const char *path, int error, struct error *e)
+{
+        char command[REACH_COMMAND_MAX];
+
+        (void) reach_command(root_fd, path, error, command);
+        if (!streq(path, REACH_SOCKET))
+                return error_set(e, error,
+                        "sandboxd is not running at %s: check --socket and SANDBOXD_SOCKET, or "
+                        "start one there with '%s'",
+                        path, command);
+        if (has_systemd(root_fd) && lost_its_file(root_fd, error))
+                return error_set(e, error,
+                        "sandboxd runs, but its socket %s was removed: make it anew with '%s'",
+                        path, command);
+        return error_set(e, error, "sandboxd is not running at %s: start it with '%s'", path,
+                command);
+}
+
+int reach_explain(int root_fd, const char *path, int error, struct error *ret_error)
+{
+        switch (-error) {
+        case ENOENT:
+        case ECONNREFUSED:
+                return explain_absence(root_fd, path, error, ret_error);
+        case EACCES:
+        case EPERM:
+                return error_set(ret_error, error,
+                        "you may not use the socket %s: ask its administrator for access%s", path,
+                        has_systemd(root_fd) ? ", which SocketMode= and SocketGroup= of its "
+                                               "socket unit give"
+                                             : "");
+        case ENOTSOCK:
+        case EPROTOTYPE:
+                return error_set(ret_error, error,
+                        "%s is not the socket of sandboxd: check --socket", path);
+        case ENAMETOOLONG:
+                return error_set(ret_error, error,
+                        "--socket '%s' is too long for a "
+                        "socket: use a path of at most 107 bytes",
+                        path);
+        default:
+                return error_set(ret_error, error,
+                        "cannot connect to sandboxd at %s "
+                        "(%s): check that the path is right",
+                        path, strerror(-error));
+        }
+}
