@@ -25,6 +25,17 @@ int policy_publish(const struct policy *p, int *ret_fd)
         return 0;
 }
 
+static bool is_of_this_build(const struct policy *p)
+{
+        if (p->version != POLICY_VERSION || p->n_profiles > POLICY_PROFILES_MAX ||
+                p->n_runtimes > POLICY_RUNTIMES_MAX || p->n_listeners > POLICY_LISTENERS_MAX)
+                return false;
+        for (uint32_t i = 0; i < p->n_listeners; i++)
+                if (p->listener_profiles[i] >= p->n_profiles)
+                        return false;
+        return true;
+}
+
 int policy_map(int fd, const struct policy **ret)
 {
         const struct policy *p;
@@ -35,8 +46,7 @@ int policy_map(int fd, const struct policy **ret)
         p = mmap(NULL, sizeof(*p), PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)
                 return -errno;
-        if (p->version != POLICY_VERSION || p->n_profiles > POLICY_PROFILES_MAX ||
-                p->n_runtimes > POLICY_RUNTIMES_MAX) {
+        if (!is_of_this_build(p)) {
                 policy_unmap(p);
                 return -EBADMSG;
         }

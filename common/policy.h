@@ -9,15 +9,17 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 1
+#define POLICY_VERSION 2
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32
+#define POLICY_DEFAULT_PROFILE "default" /* must exist */
 #define POLICY_TEXT_MAX 160
 #define POLICY_ALIASES_MAX 4
 #define POLICY_ARGS_MAX 16
 #define POLICY_ARG_MAX 128
 #define POLICY_PATH_MAX 256
+#define POLICY_LISTENERS_MAX 16
 
 struct policy_server {
         uint32_t max_frame_bytes;          /* MaxFrameSize=, one protocol frame */
@@ -65,7 +67,8 @@ struct policy {
         uint32_t version; /* POLICY_VERSION: both programs are of one build */
         uint32_t n_profiles;
         uint32_t n_runtimes;
-        uint32_t pad;
+        uint32_t n_listeners; /* sockets on which the frontend accepts, in the order of its fds */
+        uint32_t listener_profiles[POLICY_LISTENERS_MAX]; /* for a Run there that names none */
         struct policy_server server;
         struct policy_profile profiles[POLICY_PROFILES_MAX];
         struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];

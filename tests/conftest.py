@@ -69,10 +69,10 @@ def daemon(build):
 @pytest.fixture
 def make_daemon(build):
     """Makes further daemons: make_daemon(settings={section: {key: value}}, policy_dir=...). Each must
-    end clean, unless the test stopped or killed it itself."""
+    end clean, unless the test stopped or killed it itself. kind is the class of a special one."""
     with contextlib.ExitStack() as cleanup:
-        def make(start=True, **options):
-            d = Daemon(build, **options)
+        def make(start=True, kind=Daemon, **options):
+            d = kind(build, **options)
             cleanup.callback(dispose, d)
             if start:
                 d.start()

@@ -337,7 +337,7 @@ static void drop_sources(struct connection *c)
         c->deadline = sd_event_source_disable_unref(c->deadline);
 }
 
-int connection_new(struct frontend *f, int fd, uid_t uid)
+int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
 {
         struct connection *c = calloc(1, sizeof(*c));
         int r;
@@ -347,6 +347,7 @@ int connection_new(struct frontend *f, int fd, uid_t uid)
         c->frontend = f;
         c->fd = fd;
         c->uid = uid;
+        c->listener = listener;
         LIST_INIT(&c->jobs);
         c->max_frame_bytes = f->policy->server.max_frame_bytes;
         frame_reader_init(&c->reader, c->max_frame_bytes);

@@ -26,6 +26,7 @@ struct connection {
         struct job_list jobs;
         int fd;
         uid_t uid;
+        uint32_t listener; /* the one that it came by */
         enum connection_state state;
         uint32_t max_frame_bytes; /* as HelloReply says, whatever a reload has changed since */
         struct frame_reader reader;
@@ -40,7 +41,7 @@ struct connection {
 };
 
 /* Takes fd over on success. */
-int connection_new(struct frontend *f, int fd, uid_t uid);
+int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener);
 /* Ends its jobs, too. Only the connection's own events and the end of the frontend may call this:
  * everything below them uses connection_fail(). */
 void connection_free(struct connection *c);
@@ -52,6 +53,14 @@ void connection_send(struct connection *c, const Sandboxd__V1__Response *respons
 /* Says why, takes no further request, ends its jobs, and closes once the client has read it. */
 void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
         const char *format, ...) _printf_(4, 5);
+
+/* What a Run gets that names no profile: a matter of the socket that the client chose. */
+static inline const struct policy_profile *connection_default_profile(const struct connection *c)
+{
+        const struct policy *p = c->frontend->policy;
+
+        return &p->profiles[p->listener_profiles[c->listener]];
+}
 
 /* Whether jobs should hold back their output. */
 static inline bool connection_is_congested(const struct connection *c)

@@ -50,6 +50,12 @@ static int on_last_flush(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_exit(f->event, 0);
 }
 
+void frontend_stop_accepting(struct frontend *f)
+{
+        for (uint32_t i = 0; i < f->n_listeners; i++)
+                listener_stop(&f->listeners[i]);
+}
+
 void frontend_on_stop(struct frontend *f)
 {
         struct job *job, *next;
@@ -57,8 +63,7 @@ void frontend_on_stop(struct frontend *f)
         if (f->stopping)
                 return;
         f->stopping = true;
-        (void) sd_event_source_set_enabled(f->listener.source, SD_EVENT_OFF);
-        (void) sd_event_source_set_enabled(f->listener.pause, SD_EVENT_OFF);
+        frontend_stop_accepting(f);
         (void) sd_event_source_set_time_relative(f->last_flush, LAST_FLUSH_USEC);
         for (job = LIST_FIRST(&f->jobs); job; job = next) {
                 next = LIST_NEXT(job, entries);
@@ -75,6 +80,8 @@ int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
         if (r < 0)
                 return r;
         f->policy = f->policies.current->policy;
+        if (f->policy->n_listeners != f->n_listeners)
+                return -EBADMSG;
         frontend_retire_policies(f);
         return 0;
 }
@@ -118,16 +125,19 @@ int frontend_run(struct frontend *f)
         return r;
 }
 
-static int init(struct frontend *f, int channel_fd, int listen_fd)
+static int init(struct frontend *f, int channel_fd, const int *listen_fds)
 {
         int r;
 
         r = channel_init(&f->channel, f, channel_fd);
         if (r < 0)
                 return r;
-        r = listener_init(&f->listener, f, listen_fd);
-        if (r < 0)
-                return r;
+        for (uint32_t i = 0; i < f->policy->n_listeners; i++) {
+                f->n_listeners++;
+                r = listener_init(&f->listeners[i], f, listen_fds[i], i);
+                if (r < 0)
+                        return r;
+        }
         r = sd_event_add_time_relative(f->event, &f->last_flush, CLOCK_MONOTONIC, 0,
                 FRONTEND_TIMER_ACCURACY, on_last_flush, f);
         if (r < 0)
@@ -135,7 +145,8 @@ static int init(struct frontend *f, int channel_fd, int listen_fd)
         return sd_event_source_set_enabled(f->last_flush, SD_EVENT_OFF);
 }
 
-int frontend_new(int channel_fd, int listen_fd, struct policies *policies, struct frontend **ret)
+int frontend_new(int channel_fd, const int *listen_fds, struct policies *policies,
+        struct frontend **ret)
 {
         _cleanup_(frontend_freep) struct frontend *f = calloc(1, sizeof(*f));
         int r;
@@ -146,14 +157,14 @@ int frontend_new(int channel_fd, int listen_fd, struct policies *policies, struc
         *policies = (struct policies) {};
         f->policy = f->policies.current->policy;
         f->monitor_pid = getppid();
-        f->channel.fd = f->listener.fd = -EBADF;
+        f->channel.fd = -EBADF;
         TAILQ_INIT(&f->channel.pending);
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;
-        r = init(f, channel_fd, listen_fd);
+        r = init(f, channel_fd, listen_fds);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(f);
@@ -171,7 +182,8 @@ void frontend_free(struct frontend *f)
         while ((job = LIST_FIRST(&f->jobs)))
                 job_free(job);
         channel_done(&f->channel);
-        listener_done(&f->listener);
+        for (uint32_t i = 0; i < f->n_listeners; i++)
+                listener_done(&f->listeners[i]);
         f->last_flush = sd_event_source_disable_unref(f->last_flush);
         f->event = sd_event_unref(f->event);
         policies_done(&f->policies);

@@ -32,7 +32,8 @@ struct frontend {
         const struct policy *policy; /* the current one of them, which the next reload unmaps */
         pid_t monitor_pid;
         struct channel channel;
-        struct listener listener;
+        struct listener listeners[POLICY_LISTENERS_MAX];
+        uint32_t n_listeners;
         struct account_book accounts;
         struct record_book records;
         struct connection_list connections;
@@ -44,8 +45,10 @@ struct frontend {
         uint8_t buffer[FRONTEND_BUFFER_SIZE]; /* for one read of job output */
 };
 
-/* Takes both fds over, and the policies, of which there is one. */
-int frontend_new(int channel_fd, int listen_fd, struct policies *policies, struct frontend **ret);
+/* Takes all fds over, of listen_fds as many as the policy says, and the policies, of which there is
+ * one. */
+int frontend_new(int channel_fd, const int *listen_fds, struct policies *policies,
+        struct frontend **ret);
 void frontend_free(struct frontend *f);
 DEFINE_CLEANUP(struct frontend *, frontend_free)
 
@@ -53,6 +56,9 @@ DEFINE_CLEANUP(struct frontend *, frontend_free)
 int frontend_run(struct frontend *f);
 
 struct job *frontend_find_job(struct frontend *f, uint64_t id);
+
+/* From here on clients wait in the queues of the sockets. */
+void frontend_stop_accepting(struct frontend *f);
 
 /* What the channel reports about the monitor itself. */
 void frontend_on_stop(struct frontend *f);

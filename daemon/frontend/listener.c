@@ -62,8 +62,9 @@ static bool is_job(const struct policy_server *server, uid_t uid)
         return uid >= server->job_uid_base && uid - server->job_uid_base < server->job_uid_size;
 }
 
-static void admit(struct frontend *f, int client_fd)
+static void admit(struct listener *l, int client_fd)
 {
+        struct frontend *f = l->frontend;
         const struct policy_server *server = &f->policy->server;
         _cleanup_close_ int fd = client_fd;
         struct ucred peer;
@@ -77,7 +78,7 @@ static void admit(struct frontend *f, int client_fd)
         r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
                 server->max_connections_per_user, server->max_connections);
         if (r >= 0) {
-                r = connection_new(f, fd, peer.uid);
+                r = connection_new(f, fd, peer.uid, l->index);
                 if (r >= 0) {
                         (void) TAKE_FD(fd);
                         return;
@@ -118,16 +119,17 @@ static int on_connections(sd_event_source *source, int fd, uint32_t revents, voi
                         pause_accepting(l, -errno);
                 if (client < 0)
                         break;
-                admit(l->frontend, client);
+                admit(l, client);
         }
         return 0;
 }
 
-int listener_init(struct listener *l, struct frontend *f, int fd)
+int listener_init(struct listener *l, struct frontend *f, int fd, uint32_t index)
 {
         int r;
 
-        *l = (struct listener) { .frontend = f, .fd = fd };
+        *l = (struct listener) { .frontend = f, .fd = fd, .index = index };
+        /* Of a passed socket it is systemd's flag too, which sets it itself. */
         r = io_set_nonblock(fd);
         if (r < 0)
                 return r;
@@ -139,6 +141,12 @@ int listener_init(struct listener *l, struct frontend *f, int fd)
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(l->pause, SD_EVENT_OFF);
+}
+
+void listener_stop(struct listener *l)
+{
+        (void) sd_event_source_set_enabled(l->source, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(l->pause, SD_EVENT_OFF);
 }
 
 void listener_done(struct listener *l)

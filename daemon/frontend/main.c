@@ -57,6 +57,7 @@ static int start(struct frontend **ret, struct error *error)
 {
         _cleanup_(frontend_freep) struct frontend *f = NULL;
         _cleanup_(policies_done) struct policies policies = {};
+        int listen_fds[POLICY_LISTENERS_MAX];
         int r;
 
         r = startup_check_privileges(error);
@@ -68,7 +69,12 @@ static int start(struct frontend **ret, struct error *error)
         r = startup_receive_policy(FRONTEND_FD_CHANNEL, &policies, error);
         if (r < 0)
                 return r;
-        r = frontend_new(FRONTEND_FD_CHANNEL, FRONTEND_FD_LISTEN, &policies, &f);
+        r = startup_check_listeners(policies.current->policy, error);
+        if (r < 0)
+                return r;
+        for (int i = 0; i < POLICY_LISTENERS_MAX; i++)
+                listen_fds[i] = FRONTEND_FD_LISTEN + i;
+        r = frontend_new(FRONTEND_FD_CHANNEL, listen_fds, &policies, &f);
         if (r < 0)
                 return error_set(error, r, "cannot set up the event loop: %s", strerror(-r));
         r = startup_load_filter(FRONTEND_FD_FILTER, error);

@@ -120,14 +120,14 @@ static int choose_runtime(struct plan *p, const struct policy *policy, const San
         return 0;
 }
 
-static int choose_profile(struct plan *p, const struct policy *policy, const Sandboxd__V1__Run *run,
-        struct plan_error *e)
+static int choose_profile(struct plan *p, const struct policy *policy,
+        const struct policy_profile *otherwise, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
         const struct policy_profile *found;
         char name[ASKED_MAX], known[256];
         int r;
 
-        r = take_name(&run->profile, "profile", "default", name, e);
+        r = take_name(&run->profile, "profile", otherwise->name, name, e);
         if (r < 0)
                 return r;
         found = policy_find_profile(policy, name);
@@ -258,15 +258,15 @@ static int finish(struct plan *p, struct plan_error *e)
         return 0;
 }
 
-static int build(struct plan *p, const struct policy *policy, const Sandboxd__V1__Run *run,
-        struct plan_error *e)
+static int build(struct plan *p, const struct policy *policy,
+        const struct policy_profile *otherwise, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
         int r;
 
         r = choose_runtime(p, policy, run, e);
         if (r < 0)
                 return r;
-        r = choose_profile(p, policy, run, e);
+        r = choose_profile(p, policy, otherwise, run, e);
         if (r < 0)
                 return r;
         r = plan_resolve_limits(p->profile, run, &p->limits, e);
@@ -299,13 +299,13 @@ static int build(struct plan *p, const struct policy *policy, const Sandboxd__V1
         return finish(p, e);
 }
 
-int plan_make(const struct policy *policy, const Sandboxd__V1__Run *run, struct plan *ret,
-        struct plan_error *ret_error)
+int plan_make(const struct policy *policy, const struct policy_profile *otherwise,
+        const Sandboxd__V1__Run *run, struct plan *ret, struct plan_error *ret_error)
 {
         struct plan p = {};
         int r;
 
-        r = build(&p, policy, run, ret_error);
+        r = build(&p, policy, otherwise, run, ret_error);
         if (r < 0) {
                 plan_done(&p);
                 if (r == -ENOMEM)

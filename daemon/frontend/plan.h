@@ -41,9 +41,10 @@ struct plan_error {
         struct error text;
 };
 
-/* Returns 0, or -EINVAL or -ENOMEM with the error filled in. The plan borrows nothing from run. */
-int plan_make(const struct policy *policy, const Sandboxd__V1__Run *run, struct plan *ret,
-        struct plan_error *ret_error);
+/* otherwise is the profile, of the policy, for a run that names none. Returns 0, or -EINVAL or
+ * -ENOMEM with the error filled in. The plan borrows nothing from run. */
+int plan_make(const struct policy *policy, const struct policy_profile *otherwise,
+        const Sandboxd__V1__Run *run, struct plan *ret, struct plan_error *ret_error);
 void plan_done(struct plan *p);
 
 /* Bytes of code and files, as declared. */

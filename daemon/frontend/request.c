@@ -50,7 +50,8 @@ static void handle_run(struct connection *c, const Sandboxd__V1__Request *reques
         /* A user who has all the jobs he may is not worth the work of a plan. */
         if (admission_take_job(c, request->id) < 0)
                 return;
-        if (plan_make(c->frontend->policy, request->run, &plan, &error) < 0) {
+        if (plan_make(c->frontend->policy, connection_default_profile(c), request->run, &plan,
+                    &error) < 0) {
                 account_release(&c->frontend->accounts, c->uid, ACCOUNT_JOBS, 1);
                 return reply_error(c, request->id, error.code, error.field, error.text.text);
         }

@@ -75,18 +75,26 @@ int startup_check_fds(struct error *ret_error)
                         "fd %d is not the monitor's channel: let sandboxd start this "
                         "program",
                         FRONTEND_FD_CHANNEL);
-        if (!socket_has(FRONTEND_FD_LISTEN, SO_DOMAIN, AF_UNIX) ||
-                !socket_has(FRONTEND_FD_LISTEN, SO_TYPE, SOCK_STREAM) ||
-                !socket_has(FRONTEND_FD_LISTEN, SO_ACCEPTCONN, 1))
-                return error_set(ret_error, -EBADF,
-                        "fd %d is not a listening stream socket: let sandboxd start this "
-                        "program",
-                        FRONTEND_FD_LISTEN);
         if (fstat(FRONTEND_FD_FILTER, &st) < 0 || !S_ISREG(st.st_mode))
                 return error_set(ret_error, -EBADF,
                         "fd %d is not the system-call filter: let sandboxd start this "
                         "program",
                         FRONTEND_FD_FILTER);
+        return 0;
+}
+
+int startup_check_listeners(const struct policy *policy, struct error *ret_error)
+{
+        if (policy->n_listeners == 0)
+                return error_set(ret_error, -EBADMSG,
+                        "there is no socket to serve: let sandboxd start this program");
+        for (int fd = FRONTEND_FD_LISTEN; fd < FRONTEND_FD_LISTEN + (int) policy->n_listeners; fd++)
+                if (!socket_has(fd, SO_DOMAIN, AF_UNIX) || !socket_has(fd, SO_TYPE, SOCK_STREAM) ||
+                        !socket_has(fd, SO_ACCEPTCONN, 1))
+                        return error_set(ret_error, -EBADF,
+                                "fd %d is not a listening stream socket: let sandboxd start this "
+                                "program",
+                                fd);
         return 0;
 }
 

@@ -15,7 +15,6 @@
 #include "daemon/monitor/privilege.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/sandboxd"
-#define DEFAULT_SOCKET DEFAULT_RUNTIME_DIR "/sandboxd.sock"
 
 enum option_code {
         OPTION_STANDALONE = 256,
@@ -39,11 +38,12 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-        "sandboxd --standalone [OPTIONS]\n"
-        "Runs untrusted code for local clients, each job in a sandbox of its own.\n"
+        "sandboxd [OPTIONS]\n"
+        "Runs untrusted code for local clients, each job in a sandbox of its own. Serves the\n"
+        "sockets that systemd passes, or makes one.\n"
         "\n"
-        "  --standalone        run in the foreground, without systemd, until SIGTERM\n"
-        "  --socket PATH       listen there (default " DEFAULT_SOCKET ")\n"
+        "  --standalone        make cgroups without systemd, which need not run then\n"
+        "  --socket PATH       listen there (default " MONITOR_DEFAULT_SOCKET ")\n"
         "  --config FILE       read this sandboxd.conf instead of the installed one\n"
         "  --policy-dir DIR    take profiles, runtimes and filters from DIR alone\n"
         "  --runtime-dir DIR   keep locks and mount points there (default " DEFAULT_RUNTIME_DIR
@@ -150,8 +150,6 @@ int main(int argc, char **argv)
         r = parse_options(argc, argv, &options);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        if (!options.socket_path)
-                options.socket_path = DEFAULT_SOCKET;
         if (make_all_absolute(&options) < 0)
                 return 2;
         (void) umask(022);

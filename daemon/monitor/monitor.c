@@ -319,6 +319,7 @@ static void describe_status(void *userdata, char *text, size_t size)
 
 int monitor_run(struct monitor *m, struct error *ret_error)
 {
+        char sockets[LISTEN_TEXT_MAX];
         int r;
 
         m->notify.describe = describe_status;
@@ -340,8 +341,8 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         if (r < 0)
                 return r;
         monitor_set_state(m, MONITOR_SERVING);
-        log_event(EVENT_DAEMON_STARTED, NULL, "serving on %s, %s", m->options.socket_path,
-                m->driver->description);
+        log_event(EVENT_DAEMON_STARTED, NULL, "serving on %s, %s",
+                listen_show(&m->listeners, sockets), m->driver->description);
         notify_ready(&m->notify);
         r = sd_event_loop(m->event);
         monitor_set_state(m, MONITOR_STOPPED);

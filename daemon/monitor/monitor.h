@@ -16,6 +16,7 @@
 #include "daemon/monitor/supervisor.h"
 #include "daemon/monitor/watchdog.h"
 
+#define MONITOR_DEFAULT_SOCKET "/run/sandboxd/sandboxd.sock"
 #define MONITOR_BUCKETS 256 /* of live sandboxes; a power of two */
 
 enum monitor_state {
@@ -26,8 +27,8 @@ enum monitor_state {
 };
 
 struct monitor_options {
-        bool standalone; /* cgroups of our own, not scopes of systemd */
-        const char *socket_path;
+        bool standalone;         /* cgroups of our own, not scopes of systemd */
+        const char *socket_path; /* NULL: the default, unless systemd passes sockets */
         const char *config_file; /* NULL: the default path, which need not exist */
         const char *policy_dir;  /* NULL: the installed ones */
         const char *runtime_dir;
@@ -47,7 +48,7 @@ struct monitor {
         int frontend_filter_fd;
         int lock_fd;     /* of the runtime directory */
         int uid_lock_fd; /* of the uid range */
-        struct listen_socket listener;
+        struct listen_table listeners;
         int init_fd; /* the programs, O_PATH */
         int frontend_fd;
         struct driver *driver;

@@ -270,7 +270,7 @@ int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
         r = load_kind(&policy_kind_profile, paths, p, ret_error);
         if (r < 0)
                 return r;
-        if (!policy_find_profile(p, "default"))
+        if (!policy_find_profile(p, POLICY_DEFAULT_PROFILE))
                 return error_set(ret_error, -ENOENT,
                         "%s has no profiles/default.profile: put it back, or name another "
                         "folder "

@@ -222,7 +222,9 @@ int monitor_make_generation(struct monitor *m, struct generation_draft *draft,
         char work[POLICY_PATH_MAX];
         int r;
 
-        r = runtime_path(m, "root", work, ret_error);
+        r = listen_describe(&m->listeners, draft->policy, ret_error);
+        if (r == 0)
+                r = runtime_path(m, "root", work, ret_error);
         if (r == 0)
                 r = make_dir(work, ret_error);
         if (r < 0)
@@ -243,9 +245,27 @@ static int make_generation(struct monitor *m, struct error *ret_error)
         return 0;
 }
 
+/* The first step: until then the sockets would be inherited by whatever is started. */
+static int take_sockets(struct monitor *m, struct error *ret_error)
+{
+        const char *path = m->options.socket_path;
+        int r = listen_take(&m->listeners, ret_error);
+
+        if (r < 0)
+                return r;
+        if (!m->listeners.passed)
+                return listen_plan(&m->listeners, path ?: MONITOR_DEFAULT_SOCKET, ret_error);
+        if (path)
+                return error_set(ret_error, -EINVAL,
+                        "--socket %s cannot be used where systemd passes sockets: leave it out, "
+                        "and set ListenStream= of sandboxd.socket",
+                        path);
+        return 0;
+}
+
 static int make_socket(struct monitor *m, struct error *ret_error)
 {
-        return listen_open(&m->listener, m->options.socket_path, ret_error);
+        return listen_open(&m->listeners, ret_error);
 }
 
 static int plan_supervisor(struct monitor *m, struct error *ret_error)
@@ -256,8 +276,8 @@ static int plan_supervisor(struct monitor *m, struct error *ret_error)
         m->supervisor = (struct supervisor) {
                 .event = m->event,
                 .program_fd = m->frontend_fd,
-                .listen_fd = m->listener.fd,
                 .filter_fd = m->frontend_filter_fd,
+                .listeners = &m->listeners,
                 .pidfd = -EBADF,
         };
         r = supervisor_find_user(&m->supervisor.uid, &m->supervisor.gid, &name, ret_error);
@@ -293,6 +313,7 @@ static int open_notify(struct monitor *m, struct error *ret_error)
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error)
 {
         static int (*const steps[])(struct monitor * m, struct error * ret_error) = {
+                take_sockets,
                 make_loop,
                 open_notify,
                 find_programs,
@@ -314,7 +335,6 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .frontend_filter_fd = -EBADF,
                 .lock_fd = -EBADF,
                 .uid_lock_fd = -EBADF,
-                .listener = { .fd = -EBADF },
                 .init_fd = -EBADF,
                 .frontend_fd = -EBADF,
                 .channel_fd = -EBADF,
@@ -356,7 +376,7 @@ void monitor_done(struct monitor *m)
         generations_done(&m->generations);
         generation_draft_done(&m->draft);
         uid_pool_done(&m->uids);
-        listen_close(&m->listener);
+        listen_close(&m->listeners);
         remove_runtime_files(m);
         (void) safe_close(m->frontend_filter_fd);
         (void) safe_close(m->init_fd);

@@ -42,12 +42,15 @@ int supervisor_find_user(uid_t *ret_uid, gid_t *ret_gid, const char **ret_name,
                 "'useradd --system sandboxd'");
 }
 
+#define FDS_MAX (FRONTEND_FD_LISTEN + POLICY_LISTENERS_MAX)
+
 /* Moves the fds out of the way of the numbers they shall have, then to those numbers. The one that
  * exec needs follows them, and is closed by it. */
 static int place_fds(const int *fds, size_t n, int *program)
 {
-        int high[_FRONTEND_FD_END];
+        int high[FDS_MAX];
 
+        ASSERT(n <= FDS_MAX);
         *program = fcntl(*program, F_DUPFD_CLOEXEC, 64);
         if (*program < 0)
                 return -errno;
@@ -90,18 +93,19 @@ static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
         char *const argv[] = { (char *) "sandboxd-frontend", NULL };
         char *envp[ELEMENTSOF(passed) + 1] = {};
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC), program = s->program_fd, r;
-        const int fds[_FRONTEND_FD_END] = {
+        int fds[FDS_MAX] = {
                 null,
                 STDERR_FILENO,
                 STDERR_FILENO,
-                channel,
-                s->listen_fd,
-                s->filter_fd,
+                [FRONTEND_FD_CHANNEL] = channel,
+                [FRONTEND_FD_FILTER] = s->filter_fd,
         };
+        size_t n = 0, n_fds = FRONTEND_FD_LISTEN;
         sigset_t none;
-        size_t n = 0;
 
         log_close();
+        for (uint32_t i = 0; i < s->listeners->n; i++)
+                fds[n_fds++] = s->listeners->sockets[i].fd;
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
                 if ((envp[n] = environment_of(passed[i])))
                         n++;
@@ -110,7 +114,7 @@ static _noreturn_ void become_frontend(const struct supervisor *s, int channel)
         (void) signal(SIGPIPE, SIG_DFL);
         r = null < 0 || chdir("/") < 0 || setsid() < 0 ? -errno : 0;
         if (r == 0)
-                r = place_fds(fds, ELEMENTSOF(fds), &program);
+                r = place_fds(fds, n_fds, &program);
         if (r == 0)
                 r = privilege_drop_all(s->uid, s->gid);
         if (r == 0) {

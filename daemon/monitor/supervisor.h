@@ -9,15 +9,15 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "common/error.h"
+#include "daemon/monitor/listen.h"
 
 struct supervisor {
         sd_event *event;
         int program_fd; /* sandboxd-frontend, O_PATH; borrowed */
         uid_t uid;
         gid_t gid;
-        int listen_fd; /* borrowed */
-        int filter_fd; /* borrowed */
+        int filter_fd;                        /* borrowed */
+        const struct listen_table *listeners; /* borrowed */
         /* It died; the channel is dead too. Called from the loop. */
         void (*died)(void *userdata);
         void *userdata;

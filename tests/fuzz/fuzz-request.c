@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!request)
                 return 0;
         if (request->body_case == SANDBOXD__V1__REQUEST__BODY_RUN) {
-                if (plan_make(&policy, request->run, &plan, &error) == 0) {
+                if (plan_make(&policy, &policy.profiles[0], request->run, &plan, &error) == 0) {
                         check_plan(&plan);
                         plan_done(&plan);
                 } else {

@@ -97,18 +97,27 @@ class Daemon:
             lines += [f"{key}={value}" for key, value in keys.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
-    def spawn(self):
-        """Starts the program and does not wait for it to listen."""
+    def prepare(self):
+        """What must be there before the program is started. Returns its environment."""
         self.write_config()
         self.runtime_dir.mkdir(mode=0o755, exist_ok=True)
-        shutil.copy(self.build / "sandboxctl", self.ctl)
+        if not self.ctl.exists():
+            shutil.copy(self.build / "sandboxctl", self.ctl)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SANDBOXD_")}
         environment |= {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "abort_on_error=1")}
-        environment |= self.environment
+        return environment | self.environment
+
+    def arguments(self):
+        """The command line, apart from where it listens."""
+        return [self.build / "sandboxd", *self.mode(), "--config", self.config, "--policy-dir", self.policy_dir,
+                "--runtime-dir", self.runtime_dir]
+
+    def spawn(self):
+        """Starts the program and does not wait for it to listen."""
+        environment = self.prepare()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, self.build / "sandboxd", *self.mode(), "--socket", self.socket, "--config",
-                 self.config, "--policy-dir", self.policy_dir, "--runtime-dir", self.runtime_dir],
+                [*self.wrapper, *self.arguments(), "--socket", self.socket],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/")
         return self
 
@@ -255,20 +264,21 @@ class Daemon:
         connection.hello()
         return connection
 
-    def command(self, *args, uid=0, **options):
-        """A started sandboxctl."""
+    def command(self, *args, uid=0, groups=(), **options):
+        """A started sandboxctl; groups are those of a uid that is not 0, besides one of its number."""
         argv = [str(self.ctl), *map(str, args)]
         if uid:
-            argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *argv]
+            more = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+            argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", more, *argv]
         environment = {"PATH": "/usr/bin:/bin", "SANDBOXD_SOCKET": str(self.socket), "LANG": "C.UTF-8"}
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env=environment | options.pop("env", {}), cwd="/", **options)
 
-    def ctl_run(self, *args, stdin=None, uid=0, timeout=60, env=None):
+    def ctl_run(self, *args, stdin=None, uid=0, groups=(), timeout=60, env=None):
         """A finished sandboxctl, as subprocess.CompletedProcess."""
         options = {"stdin": subprocess.PIPE} if stdin is not None else {}
-        with self.command(*args, uid=uid, env=env or {}, **options) as process:
+        with self.command(*args, uid=uid, groups=groups, env=env or {}, **options) as process:
             try:
                 out, err = process.communicate(stdin, timeout)
             except subprocess.TimeoutExpired:

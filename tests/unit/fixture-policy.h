@@ -46,6 +46,7 @@ static inline void fixture_policy(struct policy *p)
                 .version = POLICY_VERSION,
                 .n_profiles = 2,
                 .n_runtimes = 3,
+                .n_listeners = 1,
                 .server = {
                         .max_frame_bytes = 4 * MIB,
                         .max_connections = 8,

@@ -33,6 +33,7 @@ check_PROGRAMS += \
 	tests/unit/test-job \
 	tests/unit/test-journal \
 	tests/unit/test-limit \
+	tests/unit/test-listen \
 	tests/unit/test-log \
 	tests/unit/test-notify \
 	tests/unit/test-operation \
@@ -86,6 +87,8 @@ tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_journal_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_limit_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_listen_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_listen_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_notify_CFLAGS = $(UNIT_CFLAGS)

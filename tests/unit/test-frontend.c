@@ -30,8 +30,11 @@
 static struct policy policy;
 static pid_t pid;
 static int channel = -EBADF;
-static struct sockaddr_un address;
-static socklen_t address_size;
+/* The sockets stay open here, as they do in systemd. */
+static int listeners[2] = { -EBADF, -EBADF };
+static struct sockaddr_un addresses[2];
+static socklen_t address_sizes[2];
+static unsigned chosen; /* the one that clients connect to */
 
 /* A client: its socket and what it has received. */
 struct client {
@@ -56,7 +59,7 @@ static int new_policy_memfd(void)
         return fd;
 }
 
-static void serve(int channel_fd, int listen_fd)
+static void serve(int channel_fd)
 {
         struct policies policies = {};
         int fd = new_policy_memfd(), r;
@@ -68,7 +71,7 @@ static void serve(int channel_fd, int listen_fd)
         (void) mallopt(M_TRIM_THRESHOLD, 128 * KIB);
         ck_assert_int_eq(policies_add(&policies, 1, fd), 0);
         (void) close(fd);
-        r = frontend_new(channel_fd, listen_fd, &policies, &f);
+        r = frontend_new(channel_fd, listeners, &policies, &f);
         if (r >= 0) {
                 r = frontend_run(f);
                 frontend_free(f);
@@ -76,27 +79,35 @@ static void serve(int channel_fd, int listen_fd)
         exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
+static int open_listener(struct sockaddr_un *address, socklen_t *ret_size)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        *address = (struct sockaddr_un) { .sun_family = AF_UNIX };
+        /* No name given: the kernel chooses a free abstract one. */
+        ck_assert_int_eq(bind(fd, (struct sockaddr *) address, sizeof(sa_family_t)), 0);
+        *ret_size = sizeof(*address);
+        ck_assert_int_eq(getsockname(fd, (struct sockaddr *) address, ret_size), 0);
+        ck_assert_int_eq(listen(fd, 64), 0);
+        return fd;
+}
+
 static void start_frontend(void)
 {
-        int pair[2], listener;
+        int pair[2];
 
-        listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        address = (struct sockaddr_un) { .sun_family = AF_UNIX };
-        /* No name given: the kernel chooses a free abstract one. */
-        ck_assert_int_eq(bind(listener, (struct sockaddr *) &address, sizeof(sa_family_t)), 0);
-        address_size = sizeof(address);
-        ck_assert_int_eq(getsockname(listener, (struct sockaddr *) &address, &address_size), 0);
-        ck_assert_int_eq(listen(listener, 64), 0);
+        chosen = 0;
+        for (uint32_t i = 0; i < policy.n_listeners; i++)
+                listeners[i] = open_listener(&addresses[i], &address_sizes[i]);
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         (void) fflush(NULL);
         pid = fork();
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
                 (void) close(pair[0]);
-                serve(pair[1], listener);
+                serve(pair[1]);
         }
         (void) close(pair[1]);
-        (void) close(listener);
         channel = pair[0];
         ck_assert_int_eq(setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO,
                                  &(struct timeval) { .tv_sec = 5 }, sizeof(struct timeval)),
@@ -126,6 +137,8 @@ static void teardown(void)
         channel = safe_close(channel);
         if (pid > 0)
                 expect_exit();
+        for (size_t i = 0; i < ELEMENTSOF(listeners); i++)
+                listeners[i] = safe_close(listeners[i]);
 }
 
 /* Another frontend, for what the test has changed in the policy. */
@@ -139,7 +152,9 @@ static void client_open(struct client *c)
 {
         *c = (struct client) { .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
         frame_reader_init(&c->reader, FRAME_MAX_DEFAULT);
-        ck_assert_int_eq(connect(c->fd, (struct sockaddr *) &address, address_size), 0);
+        ck_assert_int_eq(connect(c->fd, (struct sockaddr *) &addresses[chosen],
+                                 address_sizes[chosen]),
+                0);
         ck_assert_int_eq(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO,
                                  &(struct timeval) { .tv_sec = 5 }, sizeof(struct timeval)),
                 0);
@@ -1480,6 +1495,41 @@ START_TEST(test_stop_with_deaf_client)
 }
 END_TEST
 
+/* Which profile the monitor was asked for, by a Run over that socket. */
+static uint32_t profile_of(unsigned socket, Sandboxd__V1__Run *run)
+{
+        struct client c;
+        struct start s;
+
+        chosen = socket;
+        client_hello(&c);
+        client_run(&c, 2, run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+        return s.message.profile;
+}
+
+START_TEST(test_default_profile_of_a_socket)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+
+        policy.n_listeners = 2;
+        policy.listener_profiles[1] = 1;
+        restart();
+        ck_assert_uint_eq(profile_of(0, &run), 0);
+        ck_assert_uint_eq(profile_of(1, &run), 1);
+        /* One that is named is taken anywhere. */
+        run.profile = (ProtobufCBinaryData) BYTES("open");
+        ck_assert_uint_eq(profile_of(0, &run), 1);
+        run.profile = (ProtobufCBinaryData) BYTES("default");
+        ck_assert_uint_eq(profile_of(1, &run), 0);
+}
+END_TEST
+
 START_TEST(test_monitor_dies)
 {
         Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
@@ -1748,10 +1798,24 @@ static void send_reload_of_another_build(void)
         monitor_reload(2);
 }
 
+static void send_reload_without_the_socket(void)
+{
+        policy.n_listeners = 0;
+        monitor_reload(2);
+}
+
+static void send_reload_with_a_socket_of_no_profile(void)
+{
+        policy.listener_profiles[0] = policy.n_profiles;
+        monitor_reload(2);
+}
+
 static void (*const bad_reloads[])(void) = {
         send_reload_without_fd,
         send_reload_of_the_same,
         send_reload_of_another_build,
+        send_reload_without_the_socket,
+        send_reload_with_a_socket_of_no_profile,
 };
 
 /* Without the policy in force nothing is served: the monitor starts another frontend. */
@@ -1814,6 +1878,7 @@ int main(void)
         tcase_add_test(tc, test_ping);
         tcase_add_test(tc, test_stop);
         tcase_add_test(tc, test_stop_with_deaf_client);
+        tcase_add_test(tc, test_default_profile_of_a_socket);
         tcase_add_test(tc, test_monitor_dies);
         tcase_add_test(tc, test_no_fd_is_kept);
         tcase_add_test(tc, test_reload);

@@ -76,14 +76,15 @@ static void python(const char *code)
 
 static void expect_plan(void)
 {
-        ck_assert_msg(plan_make(&policy, &run, &plan, &error) == 0, "%s", error.text.text);
+        ck_assert_msg(plan_make(&policy, &policy.profiles[0], &run, &plan, &error) == 0, "%s",
+                error.text.text);
 }
 
 static void expect_refusal(Sandboxd__V1__ErrorCode code, const char *field, const char *part)
 {
         struct plan none;
 
-        ck_assert_int_eq(plan_make(&policy, &run, &none, &error), -EINVAL);
+        ck_assert_int_eq(plan_make(&policy, &policy.profiles[0], &run, &none, &error), -EINVAL);
         ck_assert_int_eq(error.code, code);
         ck_assert_str_eq(error.field, field);
         ck_assert_msg(strstr(error.text.text, part), "'%s' is not in '%s'", part, error.text.text);
