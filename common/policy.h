@@ -20,6 +20,7 @@
 #define POLICY_ARG_MAX 128
 #define POLICY_PATH_MAX 256
 #define POLICY_LISTENERS_MAX 16
+#define POLICY_IDS_MAX 64
 
 struct policy_server {
         uint32_t max_frame_bytes;          /* MaxFrameSize=, one protocol frame */
@@ -31,6 +32,18 @@ struct policy_server {
         uint64_t frame_timeout_usec;       /* FrameTimeoutSec=, for a frame begun but not ended */
         uint32_t job_uid_base;             /* [UserNamespaces] Base=, kernel ids of jobs: */
         uint32_t job_uid_size;             /* Size=, no client comes from among them */
+};
+
+struct policy_ids {
+        uint32_t n;
+        uint32_t ids[POLICY_IDS_MAX];
+};
+
+/* [Access]: who may connect. Names are numbers already. */
+struct policy_access {
+        struct policy_ids allow_users;
+        struct policy_ids allow_groups;
+        struct policy_ids deny_users;
 };
 
 struct policy_profile {
@@ -70,6 +83,7 @@ struct policy {
         uint32_t n_listeners; /* sockets on which the frontend accepts, in the order of its fds */
         uint32_t listener_profiles[POLICY_LISTENERS_MAX]; /* for a Run there that names none */
         struct policy_server server;
+        struct policy_access access;
         struct policy_profile profiles[POLICY_PROFILES_MAX];
         struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];
         char driver[POLICY_NAME_MAX];  /* "cgroupfs" and the layout found, for doctor */

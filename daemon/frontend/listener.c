@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accepting clients. Runs in the frontend. Who a client is, the kernel says (SO_PEERCRED); one over
- * its caps is told which setting that is, and closed.
+ * Accepting clients. Runs in the frontend. One that may not connect, or is over its caps, is told
+ * which setting that is, and closed. The socket may be shared with systemd: it is never shut down,
+ * and whoever waits in its queue when we go is served by our next life.
  */
 #include "daemon/frontend/listener.h"
 
@@ -12,6 +13,7 @@
 #include "common/error.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "daemon/frontend/access.h"
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/frontend.h"
 #include "daemon/frontend/reply.h"
@@ -30,17 +32,19 @@ static void turn_away(int fd, Sandboxd__V1__ErrorCode code, const char *text)
         queue_done(&frame);
 }
 
+static void refuse_as(struct frontend *f, int fd, uid_t uid, Sandboxd__V1__ErrorCode code,
+        const struct error *text)
+{
+        turn_away(fd, code, text->text);
+        record_refusal(&f->records, uid, code, text->text);
+}
+
 static void refuse(struct frontend *f, int fd, uid_t uid, int error)
 {
         const struct policy_server *server = &f->policy->server;
-        Sandboxd__V1__ErrorCode code = SANDBOXD__V1__ERROR_CODE__BUSY;
         struct error text;
 
-        if (error == -EACCES) {
-                code = SANDBOXD__V1__ERROR_CODE__DENIED;
-                (void) error_set(&text, error, "user %u is a job's own: jobs cannot start jobs",
-                        (unsigned) uid);
-        } else if (error == -EDQUOT)
+        if (error == -EDQUOT)
                 (void) error_set(&text, error,
                         "you have %" PRIu32 " connections open, as many as "
                         "MaxConnectionsPerUser= allows: close one and try again",
@@ -52,29 +56,25 @@ static void refuse(struct frontend *f, int fd, uid_t uid, int error)
                         server->max_connections);
         else
                 (void) error_set(&text, error, "sandboxd is out of memory: try again later");
-        turn_away(fd, code, text.text);
-        record_refusal(&f->records, uid, code, text.text);
-}
-
-/* A sandbox sees no socket of ours; should one be handed in, it is of no use there. */
-static bool is_job(const struct policy_server *server, uid_t uid)
-{
-        return uid >= server->job_uid_base && uid - server->job_uid_base < server->job_uid_size;
+        refuse_as(f, fd, uid, SANDBOXD__V1__ERROR_CODE__BUSY, &text);
 }
 
 static void admit(struct listener *l, int client_fd)
 {
+        _cleanup_(access_peer_done) struct peer peer = {};
         struct frontend *f = l->frontend;
         const struct policy_server *server = &f->policy->server;
         _cleanup_close_ int fd = client_fd;
-        struct ucred peer;
-        socklen_t size = sizeof(peer);
+        struct error text;
         int r;
 
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || size != sizeof(peer))
+        r = access_peer(fd, &peer);
+        if (r < 0) {
+                log_debug("refused a connection of unknown credentials: %s", strerror(-r));
                 return;
-        if (is_job(server, peer.uid))
-                return refuse(f, fd, peer.uid, -EACCES);
+        }
+        if (access_check(f->policy, &peer, &text) < 0)
+                return refuse_as(f, fd, peer.uid, SANDBOXD__V1__ERROR_CODE__DENIED, &text);
         r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
                 server->max_connections_per_user, server->max_connections);
         if (r >= 0) {

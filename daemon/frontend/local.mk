@@ -4,6 +4,7 @@ pkglibexec_PROGRAMS += sandboxd-frontend
 # All but main(), so that the unit tests link it.
 noinst_LIBRARIES += daemon/frontend/libfrontend.a
 daemon_frontend_libfrontend_a_SOURCES = \
+	daemon/frontend/access.c daemon/frontend/access.h \
 	daemon/frontend/account.c daemon/frontend/account.h \
 	daemon/frontend/admission.c daemon/frontend/admission.h \
 	daemon/frontend/channel.c daemon/frontend/channel.h \

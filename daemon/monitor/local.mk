@@ -14,6 +14,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/notify.c daemon/monitor/notify.h \
 	daemon/monitor/operation.c \
 	daemon/monitor/pid1.c daemon/monitor/pid1.h \
+	daemon/monitor/policy-access.c daemon/monitor/policy-access.h \
 	daemon/monitor/policy-file.c daemon/monitor/policy-file.h \
 	daemon/monitor/policy-key.c daemon/monitor/policy-key.h \
 	daemon/monitor/policy-load.c daemon/monitor/policy-load.h \

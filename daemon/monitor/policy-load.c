@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "daemon/monitor/cgroup-layout.h"
+#include "daemon/monitor/policy-access.h"
 #include "daemon/monitor/policy-key.h"
 
 #define CONFIG_NAME "sandboxd"
@@ -18,6 +19,7 @@
 
 struct config_target {
         struct policy_server server;
+        struct policy_access access;
         struct policy_config config;
 };
 
@@ -69,6 +71,7 @@ static int set_allow_missing(const struct policy_key *key, const struct policy_i
 }
 
 #define SERVER(f) offsetof(struct config_target, server.f)
+#define ACCESS(f) offsetof(struct config_target, access.f)
 #define CONFIG(f) offsetof(struct config_target, config.f)
 
 enum config_key {
@@ -79,6 +82,9 @@ enum config_key {
         KEY_MAX_JOBS_PER_USER,
         KEY_MAX_UPLOAD_PER_USER,
         KEY_FRAME_TIMEOUT,
+        KEY_ALLOW_USERS,
+        KEY_ALLOW_GROUPS,
+        KEY_DENY_USERS,
         KEY_BASE,
         KEY_SIZE,
         KEY_ALLOW_MISSING,
@@ -99,6 +105,9 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
                 SERVER(max_upload_per_user), MIB, 2 * GIB },
         [KEY_FRAME_TIMEOUT] = { "Server", "FrameTimeoutSec", policy_set_time,
                 SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
+        [KEY_ALLOW_USERS] = { "Access", "AllowUsers", policy_set_users, ACCESS(allow_users) },
+        [KEY_ALLOW_GROUPS] = { "Access", "AllowGroups", policy_set_groups, ACCESS(allow_groups) },
+        [KEY_DENY_USERS] = { "Access", "DenyUsers", policy_set_users, ACCESS(deny_users) },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
                 UID_END - 2 },
@@ -265,6 +274,7 @@ int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
         if (r < 0)
                 return r;
         p->server = config.server;
+        p->access = config.access;
         p->server.job_uid_base = config.config.uid_base;
         p->server.job_uid_size = config.config.uid_size;
         r = load_kind(&policy_kind_profile, paths, p, ret_error);

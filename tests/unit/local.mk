@@ -16,6 +16,7 @@ UNIT_FRONTEND_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a $(UNIT_
 UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libclient.a $(UNIT_PROTO_LIBS) $(JANSSON_LIBS)
 
 check_PROGRAMS += \
+	tests/unit/test-access \
 	tests/unit/test-account \
 	tests/unit/test-budget \
 	tests/unit/test-cgroup-layout \
@@ -53,6 +54,8 @@ check_PROGRAMS += \
 	tests/unit/test-uid-pool \
 	tests/unit/test-verdict
 
+tests_unit_test_access_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_access_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_account_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_account_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)

@@ -1530,6 +1530,19 @@ START_TEST(test_default_profile_of_a_socket)
 }
 END_TEST
 
+START_TEST(test_denied)
+{
+        struct client c;
+
+        policy.access.deny_users = (struct policy_ids) { 1, { geteuid() } };
+        restart();
+        client_open(&c);
+        client_expect_error(&c, 0, ERROR_CODE(DENIED), "DenyUsers=");
+        client_expect_end(&c);
+        client_close(&c);
+}
+END_TEST
+
 START_TEST(test_monitor_dies)
 {
         Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
@@ -1879,6 +1892,7 @@ int main(void)
         tcase_add_test(tc, test_stop);
         tcase_add_test(tc, test_stop_with_deaf_client);
         tcase_add_test(tc, test_default_profile_of_a_socket);
+        tcase_add_test(tc, test_denied);
         tcase_add_test(tc, test_monitor_dies);
         tcase_add_test(tc, test_no_fd_is_kept);
         tcase_add_test(tc, test_reload);

@@ -288,6 +288,54 @@ START_TEST(test_lists)
 }
 END_TEST
 
+static void check_ids(const struct policy_ids *ids, const uint32_t *expected, uint32_t n)
+{
+        ck_assert_uint_eq(ids->n, n);
+        for (uint32_t i = 0; i < n; i++)
+                ck_assert_uint_eq(ids->ids[i], expected[i]);
+}
+
+#define IDS(list, ...)                                                                             \
+        check_ids(&policy->access.list, (const uint32_t[]) { __VA_ARGS__ },                        \
+                sizeof((const uint32_t[]) { __VA_ARGS__ }) / sizeof(uint32_t))
+
+START_TEST(test_access)
+{
+        load();
+        ck_assert_uint_eq(policy->access.allow_users.n, 0);
+        ck_assert_uint_eq(policy->access.allow_groups.n, 0);
+        ck_assert_uint_eq(policy->access.deny_users.n, 0);
+        put(low, "sandboxd.conf",
+                "[Access]\nAllowUsers=root 1000\nAllowUsers=4294967294\n"
+                "AllowGroups=root\t7 root\nDenyUsers=5\nDenyUsers=\nDenyUsers=0\n");
+        load();
+        IDS(allow_users, 0, 1000, 4294967294);
+        IDS(allow_groups, 0, 7, 0);
+        IDS(deny_users, 0);
+        /* Drop-ins add to the lists, or begin anew. */
+        put(high, "sandboxd.conf.d/1.conf", "[Access]\nAllowUsers=8\nAllowGroups=\n");
+        load();
+        IDS(allow_users, 0, 1000, 4294967294, 8);
+        ck_assert_uint_eq(policy->access.allow_groups.n, 0);
+}
+END_TEST
+
+START_TEST(test_access_is_bounded)
+{
+        char text[1024] = "[Access]\nAllowUsers=";
+        size_t n = strlen(text);
+
+        for (unsigned i = 0; i < POLICY_IDS_MAX; i++)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, "%u ", i);
+        put(low, "sandboxd.conf", text);
+        load();
+        ck_assert_uint_eq(policy->access.allow_users.n, POLICY_IDS_MAX);
+        free(TAKE_PTR(policy));
+        put(high, "sandboxd.conf.d/1.conf", "[Access]\nAllowUsers=99\n");
+        REFUSED("1.conf:2", "AllowUsers=99", "more than 64 users");
+}
+END_TEST
+
 START_TEST(test_named_config)
 {
         char path[256];
@@ -426,6 +474,13 @@ static const struct wrong wrongs[] = {
         { "sandboxd.conf", "[UserNamespaces]\nBase=0xfffffff0\n", "sandboxd.conf:2", "32 bits" },
         { "sandboxd.conf", "[UserNamespaces]\nBase=4294967291\nSize=5\n", "sandboxd.conf:3",
                 "32 bits" },
+        { "sandboxd.conf", "[Access]\nAllowUsers=root no-such-user\n", "sandboxd.conf:2",
+                "unknown user 'no-such-user'" },
+        { "sandboxd.conf", "[Access]\n\nAllowGroups=no-such-group\n", "sandboxd.conf:3",
+                "unknown group 'no-such-group'" },
+        { "sandboxd.conf", "[Access]\nDenyUsers=4294967295\n", "sandboxd.conf:2", "is no user" },
+        { "sandboxd.conf", "[Access]\nDenyGroups=root\n", "sandboxd.conf:2",
+                "use one of AllowUsers=, AllowGroups=, DenyUsers=" },
         { "sandboxd.conf", "[Cgroup]\nAllowMissing=memory swp\n", "sandboxd.conf:2",
                 "unknown word swp: use memory, cpu, pids, swap" },
         { "sandboxd.conf.d/1.conf", "[Server]\nMaxJobs=x\n", "1.conf:2", "MaxJobs=x" },
@@ -561,6 +616,8 @@ int main(void)
         tcase_add_test(t, test_later_folder_replaces);
         tcase_add_test(t, test_drop_ins);
         tcase_add_test(t, test_lists);
+        tcase_add_test(t, test_access);
+        tcase_add_test(t, test_access_is_bounded);
         tcase_add_test(t, test_named_config);
         tcase_add_test(t, test_syntax);
         tcase_add_loop_test(t, test_wrong, 0, ELEMENTSOF(wrongs));
