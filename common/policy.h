@@ -30,6 +30,7 @@ struct policy_server {
         uint32_t max_jobs_per_user;        /* MaxJobsPerUser= */
         uint32_t max_upload_per_user;      /* MaxUploadPerUser=, bytes of jobs not yet complete */
         uint64_t frame_timeout_usec;       /* FrameTimeoutSec=, for a frame begun but not ended */
+        uint64_t idle_exit_usec;           /* IdleExitSec=; 0: never, as without passed sockets */
         uint32_t job_uid_base;             /* [UserNamespaces] Base=, kernel ids of jobs: */
         uint32_t job_uid_size;             /* Size=, no client comes from among them */
 };

@@ -221,6 +221,14 @@ int channel_retire(struct channel *ch, uint32_t generation)
         return post(ch, &m, NULL, 0);
 }
 
+int channel_idle(struct channel *ch)
+{
+        union message m = {};
+
+        channel_header_init(&m.header, CHANNEL_OP_IDLE, sizeof(m.header), 0);
+        return post(ch, &m, NULL, 0);
+}
+
 int channel_init(struct channel *ch, struct frontend *f, int fd)
 {
         int r;

@@ -35,3 +35,5 @@ int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
 int channel_pong(struct channel *ch);
 /* Says that no job will be started any more with this generation of the policy. */
 int channel_retire(struct channel *ch, uint32_t generation);
+/* Says that there is nothing to do, and that no socket is polled any more. The answer is STOP. */
+int channel_idle(struct channel *ch);

@@ -358,6 +358,7 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
                 return r;
         }
         LIST_INSERT_HEAD(&f->connections, c, entries);
+        idle_update(f);
         return 0;
 }
 
@@ -374,5 +375,6 @@ void connection_free(struct connection *c)
         account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
         (void) safe_close(c->fd);
         free(c);
+        idle_update(f);
         frontend_check_stopped(f);
 }

@@ -64,6 +64,7 @@ void frontend_on_stop(struct frontend *f)
                 return;
         f->stopping = true;
         frontend_stop_accepting(f);
+        idle_update(f);
         (void) sd_event_source_set_time_relative(f->last_flush, LAST_FLUSH_USEC);
         for (job = LIST_FIRST(&f->jobs); job; job = next) {
                 next = LIST_NEXT(job, entries);
@@ -82,6 +83,7 @@ int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
         f->policy = f->policies.current->policy;
         if (f->policy->n_listeners != f->n_listeners)
                 return -EBADMSG;
+        idle_update(f);
         frontend_retire_policies(f);
         return 0;
 }
@@ -138,6 +140,9 @@ static int init(struct frontend *f, int channel_fd, const int *listen_fds)
                 if (r < 0)
                         return r;
         }
+        r = idle_init(f);
+        if (r < 0)
+                return r;
         r = sd_event_add_time_relative(f->event, &f->last_flush, CLOCK_MONOTONIC, 0,
                 FRONTEND_TIMER_ACCURACY, on_last_flush, f);
         if (r < 0)
@@ -177,6 +182,7 @@ void frontend_free(struct frontend *f)
         struct job *job;
 
         f->stopping = false; /* no order to exit from here on */
+        idle_done(f);
         while ((c = LIST_FIRST(&f->connections)))
                 connection_free(c);
         while ((job = LIST_FIRST(&f->jobs)))

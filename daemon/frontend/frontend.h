@@ -11,6 +11,7 @@
 #include "common/policy.h"
 #include "daemon/frontend/account.h"
 #include "daemon/frontend/channel.h"
+#include "daemon/frontend/idle.h"
 #include "daemon/frontend/listener.h"
 #include "daemon/frontend/policies.h"
 #include "daemon/frontend/record.h"
@@ -34,6 +35,7 @@ struct frontend {
         struct channel channel;
         struct listener listeners[POLICY_LISTENERS_MAX];
         uint32_t n_listeners;
+        struct idle idle;
         struct account_book accounts;
         struct record_book records;
         struct connection_list connections;

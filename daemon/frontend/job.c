@@ -218,6 +218,7 @@ void job_free(struct job *j)
         policies_release(&f->policies, j->policy);
         account_release(&f->accounts, j->uid, ACCOUNT_JOBS, 1);
         free(j);
+        idle_update(f);
         frontend_check_stopped(f);
 }
 

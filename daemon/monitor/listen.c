@@ -203,6 +203,9 @@ int listen_describe(const struct listen_table *t, struct policy *p, struct error
                 p->listener_profiles[i] = (uint32_t) (profile - p->profiles);
         }
         p->n_listeners = t->n;
+        /* Nobody would start us again. */
+        if (!t->passed)
+                p->server.idle_exit_usec = 0;
         return 0;
 }
 

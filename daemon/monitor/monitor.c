@@ -221,6 +221,13 @@ static void stop(struct monitor *m, int result)
         stop_if_done(m);
 }
 
+void monitor_on_idle(struct monitor *m)
+{
+        if (m->state == MONITOR_SERVING)
+                log_notice("nothing to do: stopping until somebody connects");
+        stop(m, 0);
+}
+
 static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         void *userdata)
 {

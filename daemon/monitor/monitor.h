@@ -85,6 +85,8 @@ struct sandbox *monitor_find(struct monitor *m, uint64_t job);
 void monitor_add(struct monitor *m, struct sandbox *s);
 /* Ends and frees all of them without a loop, for when that has failed. */
 void monitor_abandon_sandboxes(struct monitor *m);
+/* The frontend has had nothing to do for long, and has stopped accepting: ends the daemon. */
+void monitor_on_idle(struct monitor *m);
 /* Sends to the frontend, or queues; without a frontend the message is dropped. fd is borrowed. */
 void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
 

@@ -124,6 +124,16 @@ static int handle_retire(struct monitor *m, struct request *q)
         return 0;
 }
 
+/* One that crosses an order to stop changes nothing. A captured frontend could make us exit, so that
+ * is taken only where the next client starts us again. */
+static int handle_idle(struct monitor *m, struct request *q)
+{
+        if (!m->listeners.passed)
+                return -EBADMSG;
+        monitor_on_idle(m);
+        return 0;
+}
+
 static const struct operation {
         enum channel_op op;
         size_t size;
@@ -140,6 +150,8 @@ static const struct operation {
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_pong },
         { CHANNEL_OP_RETIRE, sizeof(struct channel_generation), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_retire },
+        { CHANNEL_OP_IDLE, sizeof(struct channel_header), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_idle },
 };
 
 static const struct operation *find_operation(const struct monitor *m, const struct request *q,

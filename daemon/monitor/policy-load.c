@@ -32,6 +32,7 @@ static const struct config_target config_defaults = {
                 .max_jobs_per_user = 256,
                 .max_upload_per_user = 128 * MIB,
                 .frame_timeout_usec = 10 * USEC_PER_SEC,
+                .idle_exit_usec = 600 * USEC_PER_SEC,
         },
         .config = {
                 .uid_base = 0x70000000,
@@ -70,6 +71,14 @@ static int set_allow_missing(const struct policy_key *key, const struct policy_i
         return policy_each_word(item, allow_word, field);
 }
 
+static int set_idle_exit(const struct policy_key *key, const struct policy_item *item, void *field)
+{
+        if (!streq(item->value, "infinity"))
+                return policy_set_time(key, item, field);
+        *(uint64_t *) field = 0;
+        return 0;
+}
+
 #define SERVER(f) offsetof(struct config_target, server.f)
 #define ACCESS(f) offsetof(struct config_target, access.f)
 #define CONFIG(f) offsetof(struct config_target, config.f)
@@ -82,6 +91,7 @@ enum config_key {
         KEY_MAX_JOBS_PER_USER,
         KEY_MAX_UPLOAD_PER_USER,
         KEY_FRAME_TIMEOUT,
+        KEY_IDLE_EXIT,
         KEY_ALLOW_USERS,
         KEY_ALLOW_GROUPS,
         KEY_DENY_USERS,
@@ -105,6 +115,8 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
                 SERVER(max_upload_per_user), MIB, 2 * GIB },
         [KEY_FRAME_TIMEOUT] = { "Server", "FrameTimeoutSec", policy_set_time,
                 SERVER(frame_timeout_usec), USEC_PER_MSEC, 3600 * USEC_PER_SEC },
+        [KEY_IDLE_EXIT] = { "Server", "IdleExitSec", set_idle_exit, SERVER(idle_exit_usec), 0,
+                365 * 24 * 3600 * USEC_PER_SEC },
         [KEY_ALLOW_USERS] = { "Access", "AllowUsers", policy_set_users, ACCESS(allow_users) },
         [KEY_ALLOW_GROUPS] = { "Access", "AllowGroups", policy_set_groups, ACCESS(allow_groups) },
         [KEY_DENY_USERS] = { "Access", "DenyUsers", policy_set_users, ACCESS(deny_users) },

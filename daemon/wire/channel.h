@@ -12,7 +12,7 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(2)
+#define CHANNEL_VERSION UINT16_C(3)
 
 enum channel_op {
         /* frontend to monitor */
@@ -20,6 +20,7 @@ enum channel_op {
         CHANNEL_OP_KILL = 2,   /* struct channel_kill */
         CHANNEL_OP_RETIRE = 3, /* struct channel_generation: no START will name this one */
         CHANNEL_OP_PONG = 5,   /* no body: the answer to a PING */
+        CHANNEL_OP_IDLE = 6, /* no body: nothing to do for IdleExitSec=, no socket is polled now */
         /* monitor to frontend */
         CHANNEL_OP_POLICY = 16, /* struct channel_generation; fd: sealed memfd with struct policy.
                                  * The first message, and after each reload. */

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -1543,6 +1544,82 @@ START_TEST(test_denied)
 }
 END_TEST
 
+static void monitor_expect_idle(void)
+{
+        struct channel_header h;
+        ssize_t n = io_receive_message(channel, &h, sizeof(h), NULL, 0, NULL);
+
+        ck_assert_int_eq(n, sizeof(h));
+        ck_assert(channel_header_valid(&h, (size_t) n));
+        ck_assert_int_eq(h.op, CHANNEL_OP_IDLE);
+}
+
+static void monitor_expect_silence(void)
+{
+        struct pollfd p = { .fd = channel, .events = POLLIN };
+
+        ck_assert_int_eq(poll(&p, 1, 200), 0);
+}
+
+/* Who connects when the frontend has said that it is idle is left to its next life, unread. */
+START_TEST(test_idle_exit)
+{
+        static const char text[] = "first bytes";
+        char buf[sizeof(text)];
+        struct client c;
+        int fd;
+
+        policy.server.idle_exit_usec = 20 * USEC_PER_MSEC;
+        restart();
+        monitor_expect_idle();
+        client_open(&c);
+        ck_assert_int_eq(io_write_full(c.fd, text, sizeof(text)), 0);
+        monitor_expect_silence();
+        monitor_send(CHANNEL_OP_STOP, 0);
+        expect_exit();
+        fd = accept4(listeners[0], NULL, NULL, SOCK_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(io_read_full(fd, buf, sizeof(buf)), sizeof(buf));
+        ck_assert_str_eq(buf, text);
+        (void) close(fd);
+        client_close(&c);
+}
+END_TEST
+
+/* Not while somebody is connected, and not while a job without a client is still to be ended. */
+START_TEST(test_not_idle)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client quiet, c;
+        struct start s;
+
+        policy.server.idle_exit_usec = 20 * USEC_PER_MSEC;
+        restart();
+        client_open(&quiet);
+        client_hello(&c);
+        client_close(&quiet);
+        monitor_expect_silence();
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_close(&c);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_expect_silence();
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_CANCELLED }, -EBADF);
+        monitor_expect_idle();
+}
+END_TEST
+
+START_TEST(test_never_idle)
+{
+        struct client c;
+
+        client_hello(&c);
+        client_close(&c);
+        monitor_expect_silence();
+}
+END_TEST
+
 START_TEST(test_monitor_dies)
 {
         Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
@@ -1893,6 +1970,9 @@ int main(void)
         tcase_add_test(tc, test_stop_with_deaf_client);
         tcase_add_test(tc, test_default_profile_of_a_socket);
         tcase_add_test(tc, test_denied);
+        tcase_add_test(tc, test_idle_exit);
+        tcase_add_test(tc, test_not_idle);
+        tcase_add_test(tc, test_never_idle);
         tcase_add_test(tc, test_monitor_dies);
         tcase_add_test(tc, test_no_fd_is_kept);
         tcase_add_test(tc, test_reload);

@@ -27,6 +27,7 @@ static void setup(void)
         (void) snprintf(path, sizeof(path), "%s/sock", folder);
         table = (struct listen_table) {};
         fixture_policy(&policy);
+        policy.server.idle_exit_usec = 7;
 }
 
 static void teardown(void)
@@ -310,6 +311,7 @@ START_TEST(test_describe)
         ck_assert_uint_eq(policy.n_listeners, 2);
         ck_assert_str_eq(policy.profiles[policy.listener_profiles[0]].name, "open");
         ck_assert_str_eq(policy.profiles[policy.listener_profiles[1]].name, "default");
+        ck_assert_uint_eq(policy.server.idle_exit_usec, 7);
 }
 END_TEST
 
@@ -319,6 +321,8 @@ START_TEST(test_describe_own)
         ck_assert_int_eq(listen_describe(&table, &policy, &error), 0);
         ck_assert_uint_eq(policy.n_listeners, 1);
         ck_assert_str_eq(policy.profiles[policy.listener_profiles[0]].name, "default");
+        /* Nobody would start it again. */
+        ck_assert_uint_eq(policy.server.idle_exit_usec, 0);
 }
 END_TEST
 

@@ -142,6 +142,7 @@ static void teardown(void)
         uid_pool_done(&monitor.uids);
         generations_done(&monitor.generations);
         ck_assert_uint_eq(monitor.generations.n_alive, 0);
+        monitor.stop_source = sd_event_source_disable_unref(monitor.stop_source);
         monitor.event = sd_event_unref(monitor.event);
         monitor.channel_fd = safe_close(monitor.channel_fd);
         frontend = safe_close(frontend);
@@ -448,6 +449,36 @@ START_TEST(test_start_while_stopping)
         ck_assert_int_eq(deliver_start(JOB), 1);
         drain();
         ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+}
+END_TEST
+
+static int send_idle(void)
+{
+        struct channel_header h;
+
+        channel_header_init(&h, CHANNEL_OP_IDLE, sizeof(h), 0);
+        ck_assert_int_eq(io_send_message(frontend, &h, sizeof(h), NULL, 0), 0);
+        return operation_receive(&monitor);
+}
+
+/* It is answered by STOP, once; what still runs ends. */
+START_TEST(test_idle_is_taken)
+{
+        struct channel_header h;
+
+        warm_up();
+        monitor.listeners.passed = true;
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_int_eq(send_idle(), 1);
+        ck_assert_int_eq(monitor.state, MONITOR_STOPPING);
+        ck_assert_int_eq(monitor.result, 0);
+        ck_assert_int_eq(io_receive_message(frontend, &h, sizeof(h), NULL, 0, NULL), sizeof(h));
+        ck_assert_int_eq(h.op, CHANNEL_OP_STOP);
+        drain();
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+        /* One that has crossed an order to stop. */
+        ck_assert_int_eq(send_idle(), 1);
+        ck_assert_int_eq(io_receive_message(frontend, &h, sizeof(h), NULL, 0, NULL), -EAGAIN);
 }
 END_TEST
 
@@ -903,16 +934,26 @@ START_TEST(test_unknown_operations)
 }
 END_TEST
 
+/* Nobody would start us again: a captured frontend may not end the daemon for good. */
+START_TEST(test_idle_without_passed_sockets)
+{
+        ck_assert_int_lt(send_idle(), 0);
+        ck_assert_int_eq(monitor.state, MONITOR_SERVING);
+}
+END_TEST
+
 START_TEST(test_wrong_state)
 {
         static const enum monitor_state states[] = { MONITOR_STARTING, MONITOR_STOPPED };
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++) {
                 monitor.state = states[i];
+                monitor.listeners.passed = true;
                 ck_assert_int_lt(deliver_start(JOB), 0);
                 ck_assert_int_lt(deliver_kill(JOB, JOB_STATUS_CANCELLED), 0);
                 reload();
                 ck_assert_int_lt(deliver_retire(1), 0);
+                ck_assert_int_lt(send_idle(), 0);
         }
         ck_assert_uint_eq(n_made, 0);
 }
@@ -932,6 +973,7 @@ int main(void)
         tcase_add_test(tc, test_start_of_an_older_generation);
         tcase_add_test(tc, test_max_jobs_of_a_generation);
         tcase_add_test(tc, test_start_while_stopping);
+        tcase_add_test(tc, test_idle_is_taken);
         tcase_add_test(tc, test_nothing_to_receive);
         tcase_add_loop_test(tc, test_bad_start, 0, (int) ELEMENTSOF(bad_starts));
         tcase_add_loop_test(tc, test_limits, 0, _LIMIT_COUNT);
@@ -942,6 +984,7 @@ int main(void)
         tcase_add_test(tc, test_pong);
         tcase_add_test(tc, test_bad_retire);
         tcase_add_test(tc, test_unknown_operations);
+        tcase_add_test(tc, test_idle_without_passed_sockets);
         tcase_add_test(tc, test_wrong_state);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);

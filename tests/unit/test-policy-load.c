@@ -336,6 +336,29 @@ START_TEST(test_access_is_bounded)
 }
 END_TEST
 
+START_TEST(test_idle_exit)
+{
+        static const struct {
+                const char *text;
+                uint64_t usec;
+        } cases[] = {
+                { "", 600 * USEC_PER_SEC },
+                { "IdleExitSec=0\n", 0 },
+                { "IdleExitSec=infinity\n", 0 },
+                { "IdleExitSec=5ms\n", 5 * USEC_PER_MSEC },
+                { "IdleExitSec=infinity\nIdleExitSec=2h\n", 7200 * USEC_PER_SEC },
+        };
+        char text[128];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                (void) snprintf(text, sizeof(text), "[Server]\n%s", cases[i].text);
+                put(low, "sandboxd.conf", text);
+                load();
+                ck_assert_uint_eq(policy->server.idle_exit_usec, cases[i].usec);
+        }
+}
+END_TEST
+
 START_TEST(test_named_config)
 {
         char path[256];
@@ -474,6 +497,8 @@ static const struct wrong wrongs[] = {
         { "sandboxd.conf", "[UserNamespaces]\nBase=0xfffffff0\n", "sandboxd.conf:2", "32 bits" },
         { "sandboxd.conf", "[UserNamespaces]\nBase=4294967291\nSize=5\n", "sandboxd.conf:3",
                 "32 bits" },
+        { "sandboxd.conf", "[Server]\nIdleExitSec=never\n", "sandboxd.conf:2",
+                "IdleExitSec=never is not a time" },
         { "sandboxd.conf", "[Access]\nAllowUsers=root no-such-user\n", "sandboxd.conf:2",
                 "unknown user 'no-such-user'" },
         { "sandboxd.conf", "[Access]\n\nAllowGroups=no-such-group\n", "sandboxd.conf:3",
@@ -618,6 +643,7 @@ int main(void)
         tcase_add_test(t, test_lists);
         tcase_add_test(t, test_access);
         tcase_add_test(t, test_access_is_bounded);
+        tcase_add_test(t, test_idle_exit);
         tcase_add_test(t, test_named_config);
         tcase_add_test(t, test_syntax);
         tcase_add_loop_test(t, test_wrong, 0, ELEMENTSOF(wrongs));
