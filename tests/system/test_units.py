@@ -187,7 +187,7 @@ def test_stopped_socket_leaves_nothing(serving):
 
 
 def test_stop_is_for_the_monitor_first(running_job):
-    """KillMode=mixed: the frontend still tells clients what became of their jobs."""
+    """The frontend still tells clients what became of their jobs."""
     process, scope = running_job("--json")
     machine.systemctl("stop", machine.SERVICE_UNIT)
     out, err = process.communicate(timeout=20)
