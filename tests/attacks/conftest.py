@@ -74,6 +74,9 @@ class Bystander:
                                       "echo ready; read n; echo $((n * 2))",
                                       uid=NOBODY, stdin=subprocess.PIPE)
         assert self.process.stdout.readline() == b"ready\n", self.process.stderr.read()
+        # Its init may take its own id only after the payload is at work: a test counts whom it sees.
+        assert host.wait_until(lambda: any(host.status(p).get("NSpid", "").split()[-1:] == ["1"]
+                                           for p in daemon.job_pids()), 5)
 
     def finish(self):
         try:
