@@ -102,8 +102,9 @@ def running(d, c):
 
 
 def draining(d, c):
-    """The job has ended, and its client has not read what it wrote."""
-    c.send(wire.run(2, argv=[b"head", b"-c", b"1300000", b"/dev/zero"],
+    """The job has ended, and its client has not read what it wrote: more than the sockets take, and no
+    more than the frontend does beside them."""
+    c.send(wire.run(2, argv=[b"head", b"-c", b"1150000", b"/dev/zero"],
                     limits={"output_bytes": 4 << 20}))
     c.expect("started")
     assert host.wait_until(lambda: not d.job_pids(), 10)
@@ -120,7 +121,8 @@ def test_60_killed_in_a_phase(own, phase, victim):
         with pytest.raises(wire.Closed):
             while True:
                 response = c.receive(timeout=10)
-                assert "result" not in response, "a result of a job that was cut off"
+                # Of one that had ended before, the result may still be on its way.
+                assert "result" not in response or phase is draining, "of a job that was cut off"
         if victim == "frontend":
             os.kill(monitor, signal.SIGCONT)
     if victim == "monitor":
