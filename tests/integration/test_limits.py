@@ -51,7 +51,8 @@ def test_default_limits_as_the_kernel_has_them(daemon):
 
 
 def test_init_and_job_are_apart(daemon):
-    """The OOM killer in `job` cannot reach the process that reports: init is in a leaf of its own."""
+    """The OOM killer in `job` cannot reach the process that reports: init is in a leaf of its own, or on
+    v1 in the scope that the job's leaf is in."""
     process, _ = running(daemon, "--", "sleep", "60")
     try:
         leaves = {}
@@ -60,7 +61,8 @@ def test_init_and_job_are_apart(daemon):
             cgroup = host.Cgroup(pid)
             leaves[name] = cgroup.v2.get("memory") or cgroup.dirs["memory"]
         assert leaves["job"] != leaves["init"]
-        assert leaves["job"].name.endswith("job") and leaves["init"].name.endswith("init")
+        assert leaves["job"].name.endswith("job") and \
+            (leaves["init"].name.endswith("init") or leaves["init"] == leaves["job"].parent)
     finally:
         finish(process)
 

@@ -87,6 +87,7 @@ class Daemon:
         self.ctl = self.home / "sandboxctl"
         self.process = None
         self.roots = set()
+        self.stopped = False
 
     # --- starting and stopping
 
@@ -148,7 +149,10 @@ class Daemon:
         assert host.wait_until(answers, timeout), f"sandboxd does not answer:\n{self.log()}"
 
     def stop(self):
-        """SIGTERM; everything must be gone, and the exit code 0."""
+        """SIGTERM; everything must be gone, and the exit code 0. Once: what stopped is stopped."""
+        if self.stopped:
+            return
+        self.stopped = True
         self.note_cgroups()
         self.process.send_signal(signal.SIGTERM)
         try:

@@ -148,11 +148,12 @@ class Cgroup:
 
 
 def instance_root(directory):
-    """The topmost cgroup directory, on the way to this one, that carries the daemon's name."""
+    """The topmost cgroup directory, on the way to this one, that is the daemon's: its own tree, or the
+    scope of a job."""
     found = None
     path = Path(directory)
     while path != path.parent:
-        if re.search(r"sandboxd|sandbox-", path.name):
+        if re.search(r"sandboxd|sandbox-[0-9a-f]{16}\.scope", path.name):
             found = path
         path = path.parent
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib import host, machine
+from lib.daemon import Daemon
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
@@ -16,7 +17,9 @@ CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
 NO_INT80 = "user-mode-linux takes int 0x80 of a 64-bit program for a 64-bit call; its filter sees one too"
 SLOW_NODE = "node takes as long to start in user-mode-linux as the time limit of this test"
 
-# Tests of other rungs that user-mode-linux runs for its cgroups, without these. All else must pass there.
+NO_READELF = "it reads a file that was built, with readelf"
+
+# Tests of other rungs run in these machines for their cgroups, without these. All else must pass there.
 NOT_FOR_UML = {
     "test_status.py::test_violation": NO_INT80,
     "test_attack_syscalls.py::test_22_foreign_abis[default-int80]": NO_INT80,
@@ -24,26 +27,36 @@ NOT_FOR_UML = {
     "test_attack_syscalls.py::test_22_in_a_child": NO_INT80,
     "test_status.py::test_timeout_keeps_output[javascript-": SLOW_NODE,
     "test_attack_exhaustion.py::test_29_fork_bomb[javascript-": SLOW_NODE,
-    "test_lifecycle.py::test_init_is_static": "it reads a file that was built, with readelf",
+    "test_lifecycle.py::test_init_is_static": NO_READELF,
 }
+NOT_FOR_CONTAINER = {
+    "test_lifecycle.py::test_init_is_static": NO_READELF,
+}
+NOT_FOR = {"uml": NOT_FOR_UML, "container": NOT_FOR_CONTAINER}
 
 
-def not_for_uml(item):
+def not_for_this_world(item):
     name = item.nodeid.rsplit("/", 1)[-1]
-    return any(name.startswith(prefix) for prefix in NOT_FOR_UML)
+    return any(name.startswith(prefix) for prefix in NOT_FOR.get(machine.WORLD, ()))
 
 
 def pytest_collection_modifyitems(config, items):
     """Outside such a machine there is nothing to test here."""
-    if machine.WORLD == "uml":
-        out = [item for item in items if not_for_uml(item)]
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in out]
+    out = [item for item in items if not_for_this_world(item)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
     if machine.WORLD:
         return
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.skip(reason="runs in the machine that `make check-system` boots"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_other_scopes():
+    """The daemon of the rungs before, which run in the same session, is the one that makes scopes."""
+    for d in list(Daemon.with_scopes):
+        d.stop()
 
 
 @pytest.fixture
