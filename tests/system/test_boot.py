@@ -78,8 +78,8 @@ def test_job_is_a_unit_while_it_runs(running_job):
     assert p["ActiveState"] == "active"
     assert p["Slice"] == f"sandbox-u{machine.call('id', '-u', 'alice').stdout.strip()}.slice"
     assert scope in machine.call("systemd-cgls", "--no-pager", "--unit", "sandbox.slice").stdout
-    names = {host.status(pid).get("Name") for pid in machine.group_pids(scope)}
-    assert "sleep" in names, names
+    assert host.wait_until(lambda: "sleep" in {host.status(pid).get("Name")
+                                               for pid in machine.group_pids(scope)}, 10)
     process.terminate()
     process.communicate(timeout=20)
     assert host.wait_until(lambda: scope not in machine.scopes(), 10), machine.status(scope)
