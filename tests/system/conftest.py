@@ -15,6 +15,7 @@ CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
 
 
 NO_INT80 = "user-mode-linux takes int 0x80 of a 64-bit program for a 64-bit call; its filter sees one too"
+VOLUME = "it takes many jobs to see what chance brings, and has them sooner elsewhere"
 SLOW_NODE = "node takes as long to start in user-mode-linux as the time limit of this test"
 
 NO_READELF = "it reads a file that was built, with readelf"
@@ -27,6 +28,8 @@ NOT_FOR_UML = {
     "test_attack_syscalls.py::test_22_in_a_child": NO_INT80,
     "test_status.py::test_timeout_keeps_output[javascript-": SLOW_NODE,
     "test_attack_exhaustion.py::test_29_fork_bomb[javascript-": SLOW_NODE,
+    "test_attack_neighbours.py::test_43_kernel_uids_are_never_shared": VOLUME,
+    "test_attack_neighbours.py::test_44_randomness": VOLUME,
     "test_lifecycle.py::test_init_is_static": NO_READELF,
 }
 NOT_FOR_CONTAINER = {
