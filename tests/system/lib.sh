@@ -71,14 +71,14 @@ cannot()
 # prepare PROGRAM...: an empty folder for what comes back, and whether the world can be made at all.
 prepare()
 {
-    local program
+    local program reason
     rm -rf "$results"
     mkdir -p "$results"
     [ "$(id -u)" -eq 0 ] || cannot "this needs root, for mounts, namespaces and cgroups"
     for program in mmdebstrap "$@"; do
         command -v "$program" >/dev/null || cannot "$program is not installed: run scripts/deps system"
     done
-    unshare --mount --pid --fork true || cannot "no mount and pid namespaces can be made"
+    reason=$(unshare --mount --pid --fork true 2>&1) || cannot "no namespaces can be made: $reason"
 }
 
 # Re-executes the runner in a mount namespace of its own: whatever it mounts ends with it.
