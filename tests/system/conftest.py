@@ -17,7 +17,6 @@ CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
 NO_INT80 = "user-mode-linux takes int 0x80 of a 64-bit program for a 64-bit call; its filter sees one too"
 VOLUME = "it takes many jobs to see what chance brings, and has them sooner elsewhere"
 SLOW_NODE = "node takes as long to start in user-mode-linux as the time limit of this test"
-
 NO_READELF = "it reads a file that was built, with readelf"
 
 # Tests of other rungs run in these machines for their cgroups, without these. All else must pass there.
