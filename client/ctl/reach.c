@@ -24,6 +24,13 @@ static bool lost_its_file(int root_fd, int error)
         return error == -ENOENT && exists(root_fd, "run/sandboxd/lock");
 }
 
+/* Its unit may be active, and then to start it does nothing: a file that was removed stays away. */
+static bool is_enabled(int root_fd)
+{
+        return faccessat(root_fd, "etc/systemd/system/sockets.target.wants/sandboxd.socket", F_OK,
+                       AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 const char *reach_command(int root_fd, const char *path, int error,
         char buf[static REACH_COMMAND_MAX])
 {
@@ -32,7 +39,7 @@ const char *reach_command(int root_fd, const char *path, int error,
                         path);
         else if (!has_systemd(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone");
-        else if (lost_its_file(root_fd, error))
+        else if (lost_its_file(root_fd, error) || is_enabled(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo systemctl restart sandboxd.socket");
         else
                 (void) snprintf(buf, REACH_COMMAND_MAX,

@@ -13,7 +13,10 @@ static char root[64];
 static int root_fd = -EBADF;
 static struct error error;
 
-static const char *const folders[] = { "run", "run/sandboxd", "run/systemd", "run/systemd/system" };
+static const char *const folders[] = { "etc", "etc/systemd", "etc/systemd/system",
+        "etc/systemd/system/sockets.target.wants", "run", "run/sandboxd", "run/systemd",
+        "run/systemd/system" };
+static const char enabled[] = "etc/systemd/system/sockets.target.wants/sandboxd.socket";
 
 static void setup(void)
 {
@@ -28,6 +31,7 @@ static void setup(void)
 static void teardown(void)
 {
         (void) unlinkat(root_fd, "run/sandboxd/lock", 0);
+        (void) unlinkat(root_fd, enabled, 0);
         for (size_t i = ELEMENTSOF(folders); i-- > 0;)
                 (void) unlinkat(root_fd, folders[i], AT_REMOVEDIR);
         root_fd = safe_close(root_fd);
@@ -94,6 +98,18 @@ START_TEST(test_file_removed_under_the_service)
 }
 END_TEST
 
+/* Also where the file of an active socket unit was removed and no daemon runs. */
+START_TEST(test_enabled)
+{
+        boot_systemd();
+        /* To a file of the host, which is not below this root. */
+        ck_assert_int_eq(symlinkat("/lib/systemd/system/none.socket", root_fd, enabled), 0);
+        expect(REACH_SOCKET, -ENOENT, "sudo systemctl restart sandboxd.socket");
+        ck_assert_ptr_nonnull(strstr(error.text, "not running"));
+        expect(REACH_SOCKET, -ECONNREFUSED, "sudo systemctl restart sandboxd.socket");
+}
+END_TEST
+
 START_TEST(test_another_socket)
 {
         boot_systemd();
@@ -130,6 +146,7 @@ int main(void)
         tcase_add_test(t, test_without_systemd);
         tcase_add_test(t, test_with_systemd);
         tcase_add_test(t, test_file_removed_under_the_service);
+        tcase_add_test(t, test_enabled);
         tcase_add_test(t, test_another_socket);
         tcase_add_test(t, test_other_reasons);
         suite_add_tcase(s, t);
