@@ -8,8 +8,10 @@
 #include "common/log.h"
 #include "daemon/monitor/monitor.h"
 
-/* As long as a file system may take to answer. */
-#define RELOAD_TIMEOUT_USEC (30 * USEC_PER_SEC)
+/* As long as a file system may take to answer. While `systemctl reload` waits for the end, systemd makes
+ * no scope, since those are ordered after the service: a job that starts then waits too, and this must
+ * end well before it has waited too long. */
+#define RELOAD_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
 /* The log says it at once; doctor lists what is allowed to be missing. */
 static void warn_missing(const struct driver *driver, unsigned allowed)
