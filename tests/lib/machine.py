@@ -4,10 +4,11 @@ sandboxctl as a user types it. For tests/system, which run inside such a machine
 
 import json
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
-from . import host
+from . import host, wire
 from .daemon import Result
 
 SOCKET_UNIT = "sandboxd.socket"
@@ -119,8 +120,10 @@ class Journal:
         """All that match: entries(MESSAGE_ID=..., SANDBOX_JOB=...)."""
         call("journalctl", "--sync")
         matches = [f"{name}={value}" for name, value in fields.items()]
-        out = call("journalctl", "--output=json", "--all", f"--after-cursor={self.cursor}", *matches).stdout
-        return [json.loads(line) for line in out.splitlines()]
+        # --after-cursor= passes over the first that matches, whatever the cursor's own entry is.
+        out = call("journalctl", "--output=json", "--all", f"--cursor={self.cursor}", *matches).stdout
+        found = [json.loads(line) for line in out.splitlines()]
+        return [entry for entry in found if entry["__CURSOR"] != self.cursor]
 
     def wait(self, timeout=10, **fields):
         """The first that matches, when it comes."""
@@ -162,6 +165,27 @@ def ctl(*args, stdin=None, user=None, timeout=60, env=None):
 def run(*args, **options):
     """`sandboxctl run --json ARGS` to its end, as lib.daemon.Result."""
     return Result(ctl("run", "--json", *args, **options))
+
+
+def uid_of(user):
+    return pwd.getpwnam(user).pw_uid
+
+
+def session(user=None, timeout=60):
+    """A connection that has said Hello."""
+    connection = wire.Connection(SOCKET, uid=uid_of(user) if user else 0, timeout=timeout)
+    connection.hello()
+    return connection
+
+
+def ask(*argv, request=2):
+    """What a job of one connection wrote, and the pid of the daemon that ran it."""
+    with session() as c:
+        c.send(wire.get_host(request))
+        pid = c.expect("host")["pid"]
+        response, out, _ = c.run(request + 1, argv=[a.encode() for a in argv])
+        assert response.get("result", {}).get("status") == "OK", response
+        return out.decode(), pid
 
 
 # --- a machine in this machine
