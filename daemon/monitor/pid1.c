@@ -9,7 +9,6 @@
 
 #include "common/log.h"
 
-#define ADDRESS "unix:path=/run/systemd/private"
 #define DESTINATION "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER "org.freedesktop.systemd1.Manager"
@@ -91,7 +90,7 @@ static int open_bus(struct pid1 *p)
 
         r = sd_bus_new(&p->bus);
         if (r >= 0)
-                r = sd_bus_set_address(p->bus, ADDRESS);
+                r = sd_bus_set_address(p->bus, p->address);
         if (r >= 0)
                 r = sd_bus_start(p->bus);
         if (r >= 0)
@@ -119,9 +118,15 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-int pid1_init(struct pid1 *p, sd_event *event, const struct pid1_handler *handler, void *userdata)
+int pid1_init(struct pid1 *p, sd_event *event, const char *address,
+        const struct pid1_handler *handler, void *userdata)
 {
-        *p = (struct pid1) { .event = event, .handler = handler, .userdata = userdata };
+        *p = (struct pid1) {
+                .event = event,
+                .address = address,
+                .handler = handler,
+                .userdata = userdata,
+        };
         return sd_event_add_time_relative(event, &p->retry, CLOCK_MONOTONIC, 0, 1, on_retry, p);
 }
 
@@ -129,6 +134,11 @@ void pid1_done(struct pid1 *p)
 {
         p->retry = sd_event_source_disable_unref(p->retry);
         drop_bus(p);
+}
+
+bool pid1_has_ended(const struct pid1 *p)
+{
+        return sd_bus_is_open(p->bus) <= 0;
 }
 
 static int new_call(struct pid1 *p, const char *path, const char *interface, const char *member,

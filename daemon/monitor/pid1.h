@@ -17,7 +17,8 @@
 struct pid1_handler {
         /* The connection is there, and unused. */
         void (*connected)(void *userdata);
-        /* It is gone; it will be tried again. Calls that were under way get no answer. */
+        /* It is gone; it will be tried again. Calls that were under way had an error for an answer
+         * just before (see pid1_has_ended()). */
         void (*lost)(void *userdata);
         /* A job for a unit was queued, or is done with. job is its object path. */
         void (*job_new)(void *userdata, const char *unit, const char *job);
@@ -26,6 +27,7 @@ struct pid1_handler {
 
 struct pid1 {
         sd_event *event;
+        const char *address;
         sd_bus *bus;
         bool connected;
         sd_event_source *retry; /* tries to connect; oneshot */
@@ -46,9 +48,14 @@ struct pid1_scope {
         uint64_t runtime_max_usec;
 };
 
-/* Begins to connect; connected() follows. */
-int pid1_init(struct pid1 *p, sd_event *event, const struct pid1_handler *handler, void *userdata);
+/* Begins to connect to a bus address, which stays the caller's; connected() follows. */
+int pid1_init(struct pid1 *p, sd_event *event, const char *address,
+        const struct pid1_handler *handler, void *userdata);
 void pid1_done(struct pid1 *p);
+
+/* Whether the connection has ended: an error that a callback gets then is not systemd's answer, and
+ * lost() follows. */
+bool pid1_has_ended(const struct pid1 *p);
 
 /* Calls whose answer goes to callback, unless the slot is let go before. -ENOTCONN without a
  * connection. The answer of the first is the path of a job, "o"; of the second the units' names and

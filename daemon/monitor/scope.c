@@ -13,9 +13,9 @@
 
 #include "common/io.h"
 #include "common/log.h"
-#include "daemon/monitor/driver.h"
 #include "daemon/monitor/pid1.h"
 #include "daemon/monitor/scope-leaves.h"
+#include "daemon/monitor/scope.h"
 
 #define SERVICE "sandboxd.service"
 #define NAME_MAX_BYTES sizeof("sandbox-0123456789abcdef.scope")
@@ -23,12 +23,8 @@
 
 /* Requests with systemd at one time: it handles them in turn, at 2 ms each. */
 #define IN_FLIGHT_MAX 64
-/* From being asked for to being there, with the time spent waiting for others or for pid 1. */
-#define SCOPE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 /* When what pid 1 still holds of an earlier life is looked at again. */
 #define AGAIN_USEC (20 * USEC_PER_MSEC)
-/* How long the daemon's start waits for those scopes to be gone. */
-#define SWEEP_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* What a scope allows beyond the job's limits, which are on the job's own leaf: init's part. */
 #define MEMORY_SLACK (16 * MIB)
@@ -68,6 +64,7 @@ TAILQ_HEAD(scope_queue, scope);
 
 struct scope_driver {
         struct driver driver;
+        uint64_t timeout_usec;
         sd_event *event;
         struct pid1 pid1;
         char *mounts; /* of the cgroup file systems, as mountinfo has them */
@@ -210,6 +207,17 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* When a stray, or a unit that is in the way, may be gone. */
+static void look_again(struct scope_driver *c)
+{
+        int on;
+
+        if (sd_event_source_get_enabled(c->again, &on) >= 0 && on != SD_EVENT_OFF)
+                return;
+        (void) sd_event_source_set_time_relative(c->again, AGAIN_USEC);
+        (void) sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
+}
+
 /* Asked for by a connection that was lost since: the unit is there, and init in it or soon. */
 static void take_existing(struct scope *s)
 {
@@ -220,6 +228,7 @@ static void take_existing(struct scope *s)
         if (r == -ENOENT) {
                 s->later = true;
                 set_state(s, SCOPE_QUEUED);
+                look_again(s->driver);
                 return;
         }
         finish(s, r, error.text);
@@ -232,6 +241,8 @@ static int on_started(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         const char *job;
 
         s->call = sd_bus_slot_unref(s->call);
+        if (pid1_has_ended(&s->driver->pid1))
+                return 0; /* on_lost() has it asked for again */
         if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitExists"))
                 take_existing(s);
         else if (error)
@@ -290,12 +301,6 @@ static void pump(struct scope_driver *c)
         }
 }
 
-static void look_again(struct scope_driver *c)
-{
-        (void) sd_event_source_set_time_relative(c->again, AGAIN_USEC);
-        (void) sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
-}
-
 /* A scope that no live sandbox of ours is in: an earlier life's, or one that came too late. */
 static bool is_stray(struct scope_driver *c, const char *unit)
 {
@@ -307,22 +312,23 @@ static bool is_stray(struct scope_driver *c, const char *unit)
         return !s || s->state == SCOPE_FAILED;
 }
 
-/* Stops the strays among the units listed; how many there are, or a negative errno. */
+/* Stops the strays among the units listed; how many there are, or a negative errno. One that is
+ * inactive has no process; it is loaded because somebody names it. */
 static int stop_strays(struct scope_driver *c, sd_bus_message *m)
 {
-        const char *unit;
+        const char *unit, *state;
         int r, n = 0;
 
         r = sd_bus_message_enter_container(m, 'a', "(ssssssouso)");
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ssssssouso")) > 0) {
-                r = sd_bus_message_read(m, "s", &unit);
-                if (r >= 0 && is_stray(c, unit)) {
+                r = sd_bus_message_read(m, "ssss", &unit, NULL, NULL, &state);
+                if (r >= 0 && is_stray(c, unit) && !streq(state, "inactive")) {
                         log_debug("stopping %s, which no sandbox is in", unit);
                         stop_unit(c, unit);
                         n++;
                 }
                 if (r >= 0)
-                        r = sd_bus_message_skip(m, "sssssouso");
+                        r = sd_bus_message_skip(m, "ssouso");
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
@@ -348,6 +354,8 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         struct scope_driver *c = userdata;
         struct scope *s;
 
+        if (!c->pid1.connected)
+                return 0; /* on_connected() comes back to it */
         TAILQ_FOREACH (s, &c->queue, queue)
                 s->later = false;
         c->sweep_call = sd_bus_slot_unref(c->sweep_call);
@@ -412,12 +420,15 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
                 note_stop(s, job);
                 return;
         }
-        if (!streq(result, "done")) {
-                finish(s, -ECANCELED, result);
+        if (streq(result, "done")) {
+                r = make_leaves(s, &error);
+                finish(s, r, error.text);
                 return;
         }
-        r = make_leaves(s, &error);
-        finish(s, r, error.text);
+        /* A job that stops it took the place of ours. */
+        if (streq(result, "canceled"))
+                s->place->stopped(s->place);
+        finish(s, -ECANCELED, result);
 }
 
 static int scope_make(struct driver *driver, struct placement *p, pid_t init,
@@ -436,10 +447,13 @@ static int scope_make(struct driver *driver, struct placement *p, pid_t init,
         *bucket_of(c, p->job) = s;
         TAILQ_INSERT_TAIL(&c->queue, s, queue);
         p->scope = s;
-        r = sd_event_add_time_relative(c->event, &s->deadline, CLOCK_MONOTONIC, SCOPE_TIMEOUT_USEC,
+        r = sd_event_add_time_relative(c->event, &s->deadline, CLOCK_MONOTONIC, c->timeout_usec,
                 USEC_PER_MSEC, on_deadline, s);
-        if (r < 0)
+        if (r < 0) {
+                /* Without its deadline it is not asked for. */
+                set_state(s, SCOPE_FAILED);
                 return error_set(ret_error, r, "no timer");
+        }
         pump(c);
         return 0;
 }
@@ -448,8 +462,10 @@ static int scope_settle(struct driver *driver, struct placement *p)
 {
         struct scope *s = p->scope;
 
-        if (s && s->state == SCOPE_QUEUED)
+        if (s && s->state == SCOPE_QUEUED) {
                 set_state(s, SCOPE_FAILED);
+                s->deadline = sd_event_source_disable_unref(s->deadline);
+        }
         return s && is_in_flight(s->state) ? -EBUSY : 0;
 }
 
@@ -528,9 +544,9 @@ static const struct pid1_handler handler = {
 
 /* What an earlier life left is gone before new work comes, unless pid 1 does not answer: then it is
  * before the first scope. */
-static int sweep(struct scope_driver *c)
+static int sweep(struct scope_driver *c, uint64_t timeout_usec)
 {
-        uint64_t now, deadline = io_now_usec() + SWEEP_TIMEOUT_USEC;
+        uint64_t now, deadline = io_now_usec() + timeout_usec;
 
         while (!c->swept && (now = io_now_usec()) < deadline) {
                 int r = sd_event_run(c->event, deadline - now);
@@ -559,7 +575,8 @@ static void describe(struct scope_driver *c, const struct cgroup_layout *layout)
                 cgroup_layout_kind(layout));
 }
 
-int scope_driver_new(sd_event *event, struct driver **ret, struct error *ret_error)
+int scope_driver_make(sd_event *event, const struct scope_settings *settings, struct driver **ret,
+        struct error *ret_error)
 {
         _cleanup_(driver_freep) struct driver *driver = NULL;
         struct cgroup_layout layout;
@@ -575,19 +592,33 @@ int scope_driver_new(sd_event *event, struct driver **ret, struct error *ret_err
         c->driver.ops = &scope_ops;
         driver = &c->driver;
         c->event = event;
+        c->timeout_usec = settings->timeout_usec;
         TAILQ_INIT(&c->queue);
         describe(c, &layout);
         r = scope_read_mounts(&c->mounts);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &c->again, CLOCK_MONOTONIC, AGAIN_USEC, 1,
-                        on_again, c);
+                r = sd_event_add_time(event, &c->again, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_again,
+                        c);
         if (r >= 0)
-                r = pid1_init(&c->pid1, event, &handler, c);
+                r = sd_event_source_set_enabled(c->again, SD_EVENT_OFF);
         if (r >= 0)
-                r = sweep(c);
+                r = pid1_init(&c->pid1, event, settings->pid1, &handler, c);
+        if (r >= 0)
+                r = sweep(c, settings->sweep_usec);
         if (r < 0)
                 return error_set(ret_error, r, "the connection to systemd cannot be set up (%s)",
                         strerror(-r));
         *ret = TAKE_PTR(driver);
         return 0;
+}
+
+int scope_driver_new(sd_event *event, struct driver **ret, struct error *ret_error)
+{
+        static const struct scope_settings settings = {
+                .pid1 = "unix:path=/run/systemd/private",
+                .timeout_usec = 10 * USEC_PER_SEC,
+                .sweep_usec = 10 * USEC_PER_SEC,
+        };
+
+        return scope_driver_make(event, &settings, ret, ret_error);
 }
