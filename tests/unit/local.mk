@@ -48,6 +48,7 @@ check_PROGRAMS += \
 	tests/unit/test-reload \
 	tests/unit/test-result-message \
 	tests/unit/test-return-value \
+	tests/unit/test-scope \
 	tests/unit/test-spec \
 	tests/unit/test-status \
 	tests/unit/test-text \
@@ -118,6 +119,8 @@ tests_unit_test_result_message_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_message_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_return_value_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_scope_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_scope_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_spec_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_spec_LDADD = $(UNIT_WIRE_LIBS)
 tests_unit_test_status_CFLAGS = $(UNIT_CFLAGS)
@@ -133,4 +136,5 @@ UNIT_SH = tests/unit/test-layers.sh tests/unit/test-style.sh
 TESTS += $(check_PROGRAMS) $(UNIT_SH)
 check_SCRIPTS += $(UNIT_SH)
 EXTRA_DIST += $(UNIT_SH)
-noinst_HEADERS += tests/unit/fixture-generation.h tests/unit/fixture-policy.h
+noinst_HEADERS += tests/unit/fixture-generation.h tests/unit/fixture-pid1.h \
+	tests/unit/fixture-policy.h
