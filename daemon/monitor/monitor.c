@@ -13,7 +13,7 @@
 #include "common/io.h"
 #include "common/log.h"
 
-/* How long clients get to take their last answers when the daemon stops. */
+/* How long clients get to take their last answers when the daemon stops, and sandboxes to end. */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
 struct outgoing {
@@ -196,13 +196,35 @@ static void stop_if_done(struct monitor *m)
                 (void) sd_event_exit(m->event, 0);
 }
 
+/* Sandboxes are left when a process cannot be killed, or systemd does not say what became of their
+ * scopes: that can take forever. */
+static int on_stop_given_up(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct monitor *m = userdata;
+
+        log_warning("%" PRIu32 " sandboxes did not end in time: the next start looks for them",
+                m->n_sandboxes);
+        m->result = -ETIMEDOUT;
+        return sd_event_exit(m->event, 0);
+}
+
+static void set_stop_timeout(struct monitor *m, sd_event_time_handler_t handler)
+{
+        m->stop_source = sd_event_source_unref(m->stop_source);
+        (void) sd_event_add_time_relative(m->event, &m->stop_source, CLOCK_MONOTONIC,
+                STOP_TIMEOUT_USEC, 0, handler, m);
+}
+
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct monitor *m = userdata;
 
-        log_warning("the frontend did not stop in time, killing it");
-        supervisor_kill(&m->supervisor);
-        lose_frontend(m);
+        if (m->supervisor.pid > 0) {
+                log_warning("the frontend did not stop in time, killing it");
+                supervisor_kill(&m->supervisor);
+                lose_frontend(m);
+        }
+        set_stop_timeout(m, on_stop_given_up);
         return 0;
 }
 
@@ -216,8 +238,7 @@ static void stop(struct monitor *m, int result)
         reload_cancel(&m->reload);
         kill_all(m);
         send_plain(m, CHANNEL_OP_STOP, 0);
-        (void) sd_event_add_time_relative(m->event, &m->stop_source, CLOCK_MONOTONIC,
-                STOP_TIMEOUT_USEC, 0, on_stop_timeout, m);
+        set_stop_timeout(m, on_stop_timeout);
         stop_if_done(m);
 }
 
