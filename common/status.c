@@ -22,6 +22,7 @@ static const char *const step_names[_SETUP_STEP_COUNT] = {
         [SETUP_STEP_NONE] = "",
         [SETUP_STEP_LIMITS] = "limits",
         [SETUP_STEP_CGROUP] = "cgroup",
+        [SETUP_STEP_SCOPE] = "scope",
         [SETUP_STEP_CLONE] = "clone",
         [SETUP_STEP_RECEIVE] = "receive",
         [SETUP_STEP_HOSTNAME] = "hostname",

@@ -35,6 +35,7 @@ enum setup_step {
         SETUP_STEP_NONE = 0,
         SETUP_STEP_LIMITS,  /* monitor: a limit that this host cannot enforce */
         SETUP_STEP_CGROUP,  /* monitor: cgroups and their limits */
+        SETUP_STEP_SCOPE,   /* monitor: systemd's scope around init */
         SETUP_STEP_CLONE,   /* monitor: the init process */
         SETUP_STEP_RECEIVE, /* init: its orders */
         SETUP_STEP_HOSTNAME,

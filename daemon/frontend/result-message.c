@@ -113,6 +113,28 @@ static void say_exec_error(const struct result_message *v, struct error *text)
         }
 }
 
+/* The sandbox is not what it should have become, and the job is not why. */
+static void say_lost(const struct result_message *v, struct error *text)
+{
+        if (v->ended->error == ETIMEDOUT)
+                say(text, "the sandbox was not ready in time: the host is busy, or short of "
+                          "something; run it again");
+        else
+                say(text, "the sandbox was killed from outside before it could tell the job's end: "
+                          "run it again, or have an administrator see the journal");
+}
+
+/* detail is a few words of the monitor's, or a sentence of systemd's. */
+static void say_no_scope(const struct result_message *v, int detail, struct error *text)
+{
+        if (detail > 0 && v->ended->detail[detail - 1] == '.')
+                detail--;
+        say(text,
+                "the sandbox got no scope from systemd (%.*s): run it again, or have an "
+                "administrator see the journal",
+                detail, v->ended->detail);
+}
+
 static void say_setup_error(const struct result_message *v, struct error *text)
 {
         const struct channel_ended *ended = v->ended;
@@ -122,6 +144,10 @@ static void say_setup_error(const struct result_message *v, struct error *text)
 
         if (ended->step == SETUP_STEP_EXEC)
                 return say_exec_error(v, text);
+        if (ended->step == SETUP_STEP_LOST)
+                return say_lost(v, text);
+        if (ended->step == SETUP_STEP_SCOPE)
+                return say_no_scope(v, detail, text);
         if (ended->step == SETUP_STEP_LIMITS && detail > 0)
                 return say(text,
                         "this host cannot enforce the limit of %.*s: see 'sandboxctl doctor', or "

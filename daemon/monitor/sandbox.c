@@ -398,14 +398,16 @@ static void limit_and_run(struct sandbox *s)
 static void on_made(struct placement *p, int r, const char *detail)
 {
         struct sandbox *s = container_of(p, struct sandbox, place);
-        enum setup_step step = SETUP_STEP_CGROUP;
+        enum setup_step step = SETUP_STEP_SCOPE;
 
         if (s->state != SANDBOX_RUNNING)
                 return;
-        if (r < 0)
+        if (r < 0) {
                 set_detail(s, detail);
-        if (r == 0)
+        } else {
+                step = SETUP_STEP_CGROUP;
                 r = watch_oom(s);
+        }
         if (r == 0)
                 r = launch_join(s, &step);
         if (r < 0)

@@ -198,12 +198,15 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct scope *s = userdata;
 
-        if (s->state == SCOPE_QUEUED)
-                finish(s, -ETIMEDOUT,
-                        s->driver->pid1.connected ? "too many before it"
-                                                  : "no connection to pid 1");
-        else
+        if (s->state != SCOPE_QUEUED)
                 answer(s, -ETIMEDOUT, "no answer in time");
+        else if (!s->driver->pid1.connected)
+                finish(s, -ETIMEDOUT, "it is not reachable");
+        else if (!s->driver->swept)
+                finish(s, -ETIMEDOUT, "what an earlier life left is still there");
+        else
+                finish(s, -ETIMEDOUT,
+                        s->later ? "another unit has its name" : "too many are waiting");
         return 0;
 }
 
@@ -412,6 +415,7 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
 {
         struct scope *s = find_unit(userdata, unit);
         struct error error = {};
+        char detail[64];
         int r;
 
         if (!s)
@@ -428,7 +432,8 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
         /* A job that stops it took the place of ours. */
         if (streq(result, "canceled"))
                 s->place->stopped(s->place);
-        finish(s, -ECANCELED, result);
+        (void) snprintf(detail, sizeof(detail), "its start ended as %s", result);
+        finish(s, -ECANCELED, detail);
 }
 
 static int scope_make(struct driver *driver, struct placement *p, pid_t init,

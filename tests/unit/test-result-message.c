@@ -103,6 +103,21 @@ START_TEST(test_setup_errors)
                 "the sandbox could not be made: step clone failed with EAGAIN");
         expect_setup(SETUP_STEP_CGROUP, EBUSY, "memory",
                 "the sandbox could not be made: step cgroup failed with EBUSY for memory");
+        expect_setup(SETUP_STEP_SCOPE, ERFKILL, "Unit sandbox-u2001.slice is masked.",
+                "the sandbox got no scope from systemd (Unit sandbox-u2001.slice is masked): run "
+                "it "
+                "again, or have an administrator see the journal");
+        expect_setup(SETUP_STEP_SCOPE, ETIMEDOUT, "no answer in time",
+                "the sandbox got no scope from systemd (no answer in time): run it again, or have "
+                "an "
+                "administrator see the journal");
+        expect_setup(SETUP_STEP_LOST, ETIMEDOUT, "",
+                "the sandbox was not ready in time: the host is busy, or short of something; run "
+                "it "
+                "again");
+        expect_setup(SETUP_STEP_LOST, ECHILD, "",
+                "the sandbox was killed from outside before it could tell the job's end: run it "
+                "again, or have an administrator see the journal");
 }
 END_TEST
 
