@@ -96,7 +96,7 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
 {
         /* What happened before this order comes first, also when it was not looked at yet. */
         read_control(s);
-        if (s->state >= SANDBOX_ENDED)
+        if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
         set_cause(s, cause);
@@ -195,13 +195,18 @@ static void set_detail(struct sandbox *s, const char *text)
         (void) snprintf(s->detail, sizeof(s->detail), "%.*s", (int) sizeof(s->detail) - 1, text);
 }
 
+static void stop_clocks(struct sandbox *s)
+{
+        s->wall_source = sd_event_source_disable_unref(s->wall_source);
+        s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+}
+
 static void drop_sources(struct sandbox *s)
 {
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
         s->oom_source = sd_event_source_disable_unref(s->oom_source);
-        s->wall_source = sd_event_source_disable_unref(s->wall_source);
-        s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+        stop_clocks(s);
         s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
 }
@@ -243,8 +248,7 @@ static void end(struct sandbox *s)
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         set_state(s, SANDBOX_ENDED);
-        s->wall_source = sd_event_source_disable_unref(s->wall_source);
-        s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
+        stop_clocks(s);
         /* Lets init go. */
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->control_fd = safe_close(s->control_fd);
@@ -330,6 +334,10 @@ static void conclude(struct sandbox *s)
                 return;
         if (is_unexplained(s) && d->ops->explain && d->ops->explain(d, &s->place) == 0) {
                 s->explaining = true;
+                /* However long the answer takes: the job has had its time, and what it left running
+                 * as well. */
+                stop_clocks(s);
+                (void) leaves_kill(&s->place.leaves, LEAF_JOB);
                 return;
         }
         end(s);
@@ -620,7 +628,9 @@ void sandbox_abandon(struct sandbox *s)
         if (s->pid > 0) {
                 kill_processes(s, LEAF_SANDBOX);
                 (void) syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
-                (void) waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED);
+                /* While systemd may still look for it by its pid, it is systemd that reaps it. */
+                if (settle(s))
+                        (void) waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED);
         }
         s->state = SANDBOX_GONE;
         sandbox_free(s);
