@@ -96,7 +96,8 @@ static int open_bus(struct pid1 *p)
         if (r >= 0)
                 r = watch_signals(p);
         if (r >= 0)
-                r = sd_bus_attach_event(p->bus, p->event, SD_EVENT_PRIORITY_NORMAL);
+                /* What systemd says it will do is heard before what it did is seen. */
+                r = sd_bus_attach_event(p->bus, p->event, SD_EVENT_PRIORITY_NORMAL - 2);
         return r;
 }
 

@@ -408,7 +408,7 @@ static void on_made(struct placement *p, int r, const char *detail)
         struct sandbox *s = container_of(p, struct sandbox, place);
         enum setup_step step = SETUP_STEP_SCOPE;
 
-        if (s->state != SANDBOX_RUNNING)
+        if (s->state != SANDBOX_RUNNING || s->explaining)
                 return;
         if (r < 0) {
                 set_detail(s, detail);

@@ -386,21 +386,20 @@ static void on_lost(void *userdata)
                 for (struct scope *s = c->buckets[i], *next; s; s = next) {
                         next = s->next;
                         s->call = sd_bus_slot_unref(s->call);
-                        if (s->question) {
-                                s->question = sd_bus_slot_unref(s->question);
-                                s->place->explained(s->place, s->stopped);
-                        } else if (is_in_flight(s->state)) {
+                        if (is_in_flight(s->state))
                                 set_state(s, SCOPE_QUEUED);
-                        }
                 }
 }
 
+/* A job that is not ours does something to the scope: it stops it, since nothing else can be done to
+ * one. Of our own we know the path as soon as the call is answered. */
 static void note_stop(struct scope *s, const char *job)
 {
-        if (s->state != SCOPE_MADE || streq(s->start_job, job))
+        if (s->state == SCOPE_QUEUED || s->state == SCOPE_ASKED || streq(s->start_job, job))
                 return;
         s->stopped = true;
-        s->place->stopped(s->place);
+        if (s->state == SCOPE_MADE)
+                s->place->stopped(s->place);
 }
 
 static void on_job_new(void *userdata, const char *unit, const char *job)
@@ -430,8 +429,10 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
                 return;
         }
         /* A job that stops it took the place of ours. */
-        if (streq(result, "canceled"))
+        if (streq(result, "canceled")) {
+                s->stopped = true;
                 s->place->stopped(s->place);
+        }
         (void) snprintf(detail, sizeof(detail), "its start ended as %s", result);
         finish(s, -ECANCELED, detail);
 }
@@ -498,8 +499,9 @@ static int scope_explain(struct driver *driver, struct placement *p)
         struct scope_driver *c = container_of(driver, struct scope_driver, driver);
         struct scope *s = p->scope;
 
-        if (!s || s->state != SCOPE_MADE)
+        if (!s || s->state == SCOPE_QUEUED || s->state == SCOPE_FAILED)
                 return -EOPNOTSUPP;
+        /* The answer comes after whatever systemd had to say before. */
         return pid1_get_active_state(&c->pid1, s->name, on_state, s, &s->question);
 }
 

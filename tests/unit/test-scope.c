@@ -802,6 +802,45 @@ START_TEST(test_explain_stopped_and_gone)
 }
 END_TEST
 
+/* Init may be dead before the scope is known to be there. What systemd said comes before its answer. */
+START_TEST(test_explain_early)
+{
+        struct job *j;
+
+        new_driver(LONG_USEC, LONG_USEC);
+        fake.idle = true;
+        j = begin(0);
+        RUN_UNTIL(fake_find(unit_of(0)));
+        ck_assert_int_eq(explain(j), 0);
+        leaves_answer = -ENOENT;
+        fake_end_job(fake_find(unit_of(0)), "done");
+        fake_job_new(900, unit_of(0));
+        fake_remove_unit(unit_of(0));
+        RUN_UNTIL(j->n_explained > 0);
+        ck_assert(j->explained);
+        ck_assert_int_eq(j->made, -ENOENT);
+        ck_assert_int_eq(settle(j), 0);
+        detach(j);
+
+        /* The job that made it was no stop. */
+        fake.idle = false;
+        leaves_answer = 0;
+        j = begin(1);
+        ck_assert_int_eq(explain(j), 0);
+        RUN_UNTIL(j->n_explained > 0 && j->n_made > 0);
+        ck_assert(!j->explained);
+        ck_assert_uint_eq(j->n_stopped, 0);
+        detach(j);
+
+        /* Nothing is known of one that was not asked for. */
+        fake_unlisten();
+        run_for(MOMENT_USEC);
+        j = begin(2);
+        ck_assert_int_eq(explain(j), -EOPNOTSUPP);
+        detach(j);
+}
+END_TEST
+
 START_TEST(test_explain_without_connection)
 {
         struct job *j;
@@ -915,6 +954,7 @@ int main(void)
         tcase_add_test(tc, test_stopped_at_start);
         tcase_add_test(tc, test_explain);
         tcase_add_test(tc, test_explain_stopped_and_gone);
+        tcase_add_test(tc, test_explain_early);
         tcase_add_test(tc, test_explain_without_connection);
         tcase_add_test(tc, test_detach_in_each_state);
         tcase_add_test(tc, test_free_with_everything);
