@@ -345,6 +345,13 @@ static void conclude(struct sandbox *s)
                 tear_down(s);
 }
 
+/* Somebody else ended it. That is said once, and of what was not ending by itself. */
+static void note_stop(struct sandbox *s)
+{
+        if (s->ending.cause == JOB_STATUS_NONE)
+                s->stopped = true;
+}
+
 static void on_explained(struct placement *p, bool stopped)
 {
         struct sandbox *s = container_of(p, struct sandbox, place);
@@ -352,7 +359,7 @@ static void on_explained(struct placement *p, bool stopped)
         if (s->state >= SANDBOX_ENDED)
                 return;
         if (stopped) {
-                s->stopped = s->ending.cause == JOB_STATUS_NONE;
+                note_stop(s);
                 set_cause(s, JOB_STATUS_CANCELLED);
         }
         end(s);
@@ -366,7 +373,7 @@ static void on_stopped(struct placement *p)
 
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
-        s->stopped = s->ending.cause == JOB_STATUS_NONE;
+        note_stop(s);
         sandbox_kill(s, JOB_STATUS_CANCELLED);
 }
 
