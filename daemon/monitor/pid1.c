@@ -155,6 +155,9 @@ static int call(struct pid1 *p, sd_bus_message *m, sd_bus_message_handler_t call
 {
         int r = sd_bus_call_async(p->bus, ret_slot, m, callback, userdata, timeout);
 
+        /* That it has ended may be found out by writing, as EPIPE or ECONNRESET. */
+        if (r < 0 && pid1_has_ended(p))
+                return -ENOTCONN;
         return MIN(r, 0);
 }
 

@@ -578,6 +578,23 @@ START_TEST(test_lost_with_jobs)
 }
 END_TEST
 
+/* That the connection is lost may show when something is asked for. */
+START_TEST(test_lost_and_not_yet_known)
+{
+        struct job *j;
+
+        new_driver(LONG_USEC, LONG_USEC);
+        detach(begin_made(0));
+        RUN_UNTIL(has_happened("stop", 0));
+        fake_disconnect();
+        j = begin(1);
+        RUN_UNTIL(j->n_made > 0);
+        ck_assert_msg(j->made == 0, "%s", j->detail);
+        ck_assert_uint_eq(fake.n_connected, 2);
+        detach(j);
+}
+END_TEST
+
 /* The unit is there, and init not yet in it. */
 START_TEST(test_exists_and_is_empty)
 {
@@ -943,6 +960,7 @@ int main(void)
         tcase_add_test(tc, test_away_too_long);
         tcase_add_test(tc, test_lost_with_calls);
         tcase_add_test(tc, test_lost_with_jobs);
+        tcase_add_test(tc, test_lost_and_not_yet_known);
         tcase_add_test(tc, test_exists_and_is_empty);
         tcase_add_test(tc, test_exists_and_goes);
         tcase_add_test(tc, test_exists_and_stays);
