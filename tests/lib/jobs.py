@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many jobs of the installed sandboxd at once, over the wire protocol, and what is left of jobs that have
+ended. For tests/system."""
+
+from pathlib import Path
+
+from . import host, machine, wire
+
+UID_BASE, UID_SIZE = 0x70000000, 0x00100000  # sandboxd.conf's default
+
+
+class Batch:
+    """Jobs of one user over one connection."""
+
+    def __init__(self, uid=0, timeout=120):
+        self.timeout = timeout
+        self.connection = wire.Connection(machine.SOCKET, uid, timeout)
+        self.connection.hello()
+        self.started = {}  # request: job id
+        self.results = {}  # request: the Result, or the Error; 0: the Error that ended the connection
+        self.next = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def start(self, *argv, **fields):
+        """Asks for a job; its number here."""
+        self.next += 1
+        if argv:
+            fields["argv"] = argv
+        self.connection.send(wire.run(self.next, **fields))
+        return self.next
+
+    def take(self):
+        """The next response, kept where it belongs."""
+        response = self.connection.receive(self.timeout)
+        for kind in "result", "error":
+            if kind in response:
+                self.results[response.get("id", 0)] = response[kind]
+        if "started" in response:
+            self.started[response["id"]] = response["started"]["job_id"]
+
+    def result(self, job):
+        while job not in self.results:
+            self.take()
+        return self.results[job]
+
+    def unit(self, job):
+        """The name of a job's scope, which may not be there yet."""
+        while job not in self.started:
+            assert job not in self.results, self.results[job]
+            self.take()
+        return f"sandbox-{self.started[job]}.scope"
+
+    def let_go(self, job):
+        """The end of stdin, for a job that waits for it (stdin=True)."""
+        self.connection.send(wire.stdin_data(job, eof=True))
+
+    def status(self, job):
+        return self.result(job).get("status", self.result(job))
+
+
+def pids():
+    """Every process with a kernel uid of a job's."""
+    def is_ours(pid):
+        uids = host.status(pid).get("Uid", "0").split()
+        return any(UID_BASE <= int(uid) < UID_BASE + UID_SIZE for uid in uids)
+    return [pid for pid in host.pids() if is_ours(pid)]
+
+
+def payloads(unit):
+    """The processes in the `job` leaf of a scope."""
+    return [pid for pid in machine.group_pids(unit) if host.cgroups(pid).get("", Path()).name == "job"]
+
+
+def wait_payload(unit):
+    """The job's first process, once there is one."""
+    found = host.wait_until(lambda: payloads(unit), 30)
+    assert found, machine.status(unit)
+    return found[0]
+
+
+def groups():
+    """The directories of scopes, in every hierarchy."""
+    return [path for _, _, point in host.cgroup_mounts() for path in point.glob("sandbox.slice/*/*.scope")]
+
+
+def leftovers():
+    """What is left of jobs, as sentences; nothing, once all have ended."""
+    out = [f"{unit} is there" for unit in machine.scopes()]
+    out += [f"process {pid} runs: {host.status(pid).get('Name')}" for pid in pids()]
+    out += [f"{path} is there" for path in groups()]
+    out += [f"mounted: {line}" for line in host.mounts_below("/run/sandboxd")]
+    return out
+
+
+def wait_none(timeout=15):
+    """Until nothing is left."""
+    host.wait_until(lambda: not leftovers(), timeout, 0.1)
+    assert not leftovers()
