@@ -60,8 +60,18 @@ static void say_cpu_limit(const struct result_message *v, struct error *text)
         say_limit(v, LIMIT_CPU_TIME, "stopped after its CPU-time limit of", text);
 }
 
+/* The kernel also kills in a job when its user's slice, or the host, has no memory left. What it had
+ * then is well below its own limit, and raising that would not help. */
 static void say_memory_limit(const struct result_message *v, struct error *text)
 {
+        uint64_t limit = v->limits->value[LIMIT_MEMORY], peak = v->ended->memory_peak_bytes;
+        char shown[LIMIT_TEXT_MAX];
+
+        if (peak > 0 && peak < limit - limit / 8)
+                return say(text,
+                        "killed for memory below its own limit of %s: its user's slice or the host "
+                        "has no more: try again later",
+                        limit_format(LIMIT_MEMORY, limit, shown));
         say_limit(v, LIMIT_MEMORY, "ran out of memory at its limit of", text);
 }
 

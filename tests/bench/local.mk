@@ -5,8 +5,11 @@ tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
 tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_bench_bench_cold_LDADD = client/lib/libclient.a proto/libproto.a common/libcommon.a \
 	$(PROTOBUF_C_LIBS)
-EXTRA_DIST += tests/bench/bench.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/scope
 
-.PHONY: bench
+.PHONY: bench bench-scope
 bench: all
 	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/bench.py
+
+bench-scope: all
+	$(srcdir)/tests/system/container --build $(abs_builddir) -- /opt/sandboxd/tests/bench/scope

@@ -47,6 +47,14 @@ START_TEST(test_statuses)
                 "stopped after its wall-clock limit of 5s: raise it with --timeout");
         expect_status(JOB_STATUS_MEMORY_LIMIT,
                 "ran out of memory at its limit of 256M: raise it with --memory");
+        expect(&(struct channel_ended) { .status = JOB_STATUS_MEMORY_LIMIT,
+                       .memory_peak_bytes = 64 * MIB },
+                NULL, false,
+                "killed for memory below its own limit of 256M: its user's slice or the host has "
+                "no more: try again later");
+        expect(&(struct channel_ended) { .status = JOB_STATUS_MEMORY_LIMIT,
+                       .memory_peak_bytes = 256 * MIB },
+                NULL, false, "ran out of memory at its limit of 256M: raise it with --memory");
         expect_status(JOB_STATUS_OUTPUT_LIMIT,
                 "stopped for writing 64 times its output limit of 1000: raise it with "
                 "--output-limit");
