@@ -68,18 +68,6 @@ def test_refusal(journal):
     assert "memory" in entry["MESSAGE"] and entry["PRIORITY"] == "5"
 
 
-def test_job_cannot_write_to_the_journal(journal):
-    """Neither by what it prints nor by a socket."""
-    code = ("import os, socket\nprint('<0>printed', flush=True)\nprint(os.path.exists('/run/systemd'))\n"
-            "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
-            "try: s.sendto(b'MESSAGE=sent', '/run/systemd/journal/socket')\n"
-            "except OSError as e: print(type(e).__name__)\n")
-    r = machine.run("-l", "python", "-c", code)
-    assert r.stdout == "<0>printed\nFalse\nFileNotFoundError\n", r
-    journal.wait(MESSAGE_ID=JOB_ENDED, SANDBOX_JOB=r.job_id)
-    assert not {"<0>printed", "printed", "sent"} & set(journal.text().splitlines())
-
-
 def explained(message_id, **fields):
     matches = [f"{k}={v}" for k, v in fields.items()]
     return machine.call("journalctl", "-x", "--no-pager", f"MESSAGE_ID={message_id}",
@@ -139,12 +127,12 @@ def test_restart_of_journald(journal, journald):
     """Its socket is there all the time: nothing is lost."""
     r = machine.run("--", "true")
     with machine.session() as c:
-        for number in range(2, 6):
+        for number in range(2, 4):
             machine.systemctl("reset-failed", JOURNALD)
             machine.systemctl("restart", JOURNALD)
             assert c.run(number, argv=[b"true"])[0]["result"]["status"] == "OK"
-    assert host.wait_until(lambda: len(journal.entries(MESSAGE_ID=JOB_ENDED)) == 5, 10, 0.1)
-    assert len(journal.entries(MESSAGE_ID=JOB_STARTED)) == 5
+    assert host.wait_until(lambda: len(journal.entries(MESSAGE_ID=JOB_ENDED)) == 3, 10, 0.1)
+    assert len(journal.entries(MESSAGE_ID=JOB_STARTED)) == 3
     assert r.job_id in journal.text() and "messages were lost" not in journal.text()
 
 

@@ -15,7 +15,7 @@ RELOADED = "bfca6b502d8042b3b518c9aa414f99a0"
 KEPT = "6642ce05ad7c4ee0b15e79a8b1d23685"
 FOLDER = Path("/etc/sandboxd/profiles/default.profile.d")
 FILTER = Path("/etc/sandboxd/seccomp/strict.seccomp")
-RELOADS = 4 if machine.WORLD == "uml" else 20
+RELOADS = 2 if machine.WORLD == "uml" else 20
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_allowed_group(access):
 
 def test_own_group_of_a_user(access):
     access(AllowGroups="alice")
-    assert may("alice")
+    assert may("alice") and may_with("alice")
     assert not may("bob")
 
 

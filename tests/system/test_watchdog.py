@@ -10,7 +10,7 @@ import pytest
 from lib import host, machine
 
 FRONTEND_DIED = "746aaf5927b1415eb8ebf766ab44c0e9"
-SECONDS = 3 if machine.WORLD == "uml" else 1
+SECONDS = 2 if machine.WORLD == "uml" else 1
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def watched(drop_in):
 def test_healthy_daemon_is_left_alone(watched, running_job):
     """Also one that has a job to run, and one that has nothing to do."""
     process, _ = running_job()
-    assert not host.wait_until(lambda: machine.main_pid() != watched[0], 3 * SECONDS, 0.2)
+    assert not host.wait_until(lambda: machine.main_pid() != watched[0], 2 * SECONDS, 0.2)
     assert machine.frontend_pid() == watched[1] and process.poll() is None
     assert machine.get(machine.SERVICE_UNIT, "WatchdogUSec") == f"{SECONDS}s"
 
