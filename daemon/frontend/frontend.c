@@ -75,6 +75,7 @@ void frontend_on_stop(struct frontend *f)
 
 int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
 {
+        struct job *job, *next;
         int r;
 
         r = policies_add(&f->policies, generation, fd);
@@ -83,6 +84,10 @@ int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
         f->policy = f->policies.current->policy;
         if (f->policy->n_listeners != f->n_listeners)
                 return -EBADMSG;
+        for (job = LIST_FIRST(&f->jobs); job; job = next) {
+                next = LIST_NEXT(job, entries);
+                job_on_policy_replaced(job);
+        }
         idle_update(f);
         frontend_retire_policies(f);
         return 0;
@@ -161,6 +166,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         f->policies = *policies;
         *policies = (struct policies) {};
         f->policy = f->policies.current->policy;
+        f->plan_grace_usec = CHANNEL_PLAN_GRACE_USEC;
         f->monitor_pid = getppid();
         f->channel.fd = -EBADF;
         TAILQ_INIT(&f->channel.pending);

@@ -31,6 +31,7 @@ struct frontend {
         sd_event *event;
         struct policies policies;
         const struct policy *policy; /* the current one of them, which the next reload unmaps */
+        uint64_t plan_grace_usec;    /* CHANNEL_PLAN_GRACE_USEC */
         pid_t monitor_pid;
         struct channel channel;
         struct listener listeners[POLICY_LISTENERS_MAX];

@@ -16,6 +16,7 @@
 #include "daemon/frontend/admission.h"
 #include "daemon/frontend/record.h"
 #include "daemon/frontend/reply.h"
+#include "daemon/frontend/result-message.h"
 
 void job_set_state(struct job *j, enum job_state state)
 {
@@ -128,6 +129,30 @@ static int await_files(struct job *j)
         return sd_event_source_set_enabled(j->upload_deadline, SD_EVENT_ONESHOT);
 }
 
+static int on_policy_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        job_fail(userdata, SANDBOXD__V1__ERROR_CODE__BUSY, "files", RESULT_POLICY_REPLACED);
+        return 0;
+}
+
+void job_on_policy_replaced(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        if (j->state != JOB_RECEIVING || j->policy_deadline)
+                return;
+        if (sd_event_add_time_relative(f->event, &j->policy_deadline, CLOCK_MONOTONIC,
+                    f->plan_grace_usec, FRONTEND_TIMER_ACCURACY, on_policy_deadline, j) < 0)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd is out of memory: try again later");
+}
+
+static void end_upload_deadlines(struct job *j)
+{
+        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
+        j->policy_deadline = sd_event_source_disable_unref(j->policy_deadline);
+}
+
 static void release_upload(struct job *j)
 {
         account_release(&j->frontend->accounts, j->uid, ACCOUNT_UPLOADS, j->upload_charge);
@@ -149,7 +174,7 @@ static void start(struct job *j)
 {
         int r;
 
-        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
+        end_upload_deadlines(j);
         j->complete_usec = io_now_usec();
         job_set_state(j, JOB_STARTING);
         r = job_start(j);
@@ -205,7 +230,7 @@ void job_free(struct job *j)
         struct frontend *f = j->frontend;
 
         job_close_streams(j);
-        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
+        end_upload_deadlines(j);
         upload_done(&j->upload);
         release_upload(j);
         (void) safe_close(j->return_fd);

@@ -56,6 +56,7 @@ struct job {
         struct upload upload;
         uint64_t upload_charge;           /* bytes, until the upload is handed over */
         sd_event_source *upload_deadline; /* while it is not complete */
+        sd_event_source *policy_deadline; /* the same, of an older policy */
         struct job_stream streams[_JOB_STREAMS];
         struct input input;
         sd_event_source *input_source;
@@ -94,6 +95,9 @@ void job_pause(struct job *j);
 void job_resume(struct job *j);
 /* The daemon is stopping: a job that has not started never will. */
 void job_stop(struct job *j);
+
+/* Another policy is in force: what is still uploaded has only so long. May free the job. */
+void job_on_policy_replaced(struct job *j);
 
 /* Reports of the monitor. return_fd is taken over. */
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);

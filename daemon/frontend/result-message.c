@@ -158,6 +158,8 @@ static void say_setup_error(const struct result_message *v, struct error *text)
                 return say_lost(v, text);
         if (ended->step == SETUP_STEP_SCOPE)
                 return say_no_scope(v, detail, text);
+        if (ended->step == SETUP_STEP_RECEIVE && ended->error == ESTALE)
+                return say(text, RESULT_POLICY_REPLACED);
         if (ended->step == SETUP_STEP_LIMITS && detail > 0)
                 return say(text,
                         "this host cannot enforce the limit of %.*s: see 'sandboxctl doctor', or "

@@ -13,6 +13,7 @@
 
 #include "common/io.h"
 #include "daemon/monitor/filter.h"
+#include "daemon/wire/channel.h"
 
 /* --- from files to a draft */
 
@@ -64,7 +65,7 @@ static int check_launchers(const struct policy_paths *paths, const struct policy
 /* Each sandbox holds some fds of ours. To run out of them would end jobs that run already. */
 #define FDS_PER_SANDBOX 12
 #define FDS_PER_GENERATION (POLICY_PROFILES_MAX + 2)
-#define FDS_OWN (256 + GENERATIONS_MAX * FDS_PER_GENERATION)
+#define FDS_OWN (256 + GENERATIONS_ALIVE_MAX * FDS_PER_GENERATION)
 
 static int check_open_files(const struct policy *p, struct error *ret_error)
 {
@@ -366,12 +367,16 @@ struct generation *generations_find(const struct generations *gs, uint32_t numbe
 
 bool generations_have_room(const struct generations *gs)
 {
-        return gs->n_alive < GENERATIONS_MAX;
+        return gs->n_alive < GENERATIONS_ALIVE_MAX;
 }
 
 void generations_add(struct generations *gs, struct generation *g)
 {
         ASSERT(generations_have_room(gs) && !g->home);
+        if (gs->n > 0)
+                generations_current(gs)->replaced_usec = io_now_usec();
+        if (gs->n == GENERATIONS_MAX)
+                (void) generations_retire(gs, gs->startable[0]->number);
         g->home = gs;
         g->number = ++gs->last;
         gs->n_alive++;
@@ -395,10 +400,26 @@ int generations_retire(struct generations *gs, uint32_t number)
         return -EINVAL;
 }
 
+bool generations_was_retired(const struct generations *gs, uint32_t number)
+{
+        return number > 0 && number <= gs->last && !generations_find(gs, number);
+}
+
 void generations_retire_all_but_current(struct generations *gs)
 {
-        while (gs->n > 1)
+        (void) generations_retire_overdue(gs, UINT64_MAX);
+}
+
+uint64_t generations_retire_overdue(struct generations *gs, uint64_t now_usec)
+{
+        while (gs->n > 1) {
+                uint64_t end = gs->startable[0]->replaced_usec + CHANNEL_RETIRE_USEC;
+
+                if (end > now_usec)
+                        return end;
                 (void) generations_retire(gs, gs->startable[0]->number);
+        }
+        return 0;
 }
 
 void generations_done(struct generations *gs)

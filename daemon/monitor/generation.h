@@ -11,15 +11,18 @@
 #include "daemon/monitor/policy-load.h"
 #include "daemon/monitor/template.h"
 
-/* A client that is slow to upload a job keeps one alive; so many may be, and no more. */
+/* So many a START may name: a client that is slow to upload a job keeps one. As many again may be
+ * held by sandboxes that are being made. */
 #define GENERATIONS_MAX 16
+#define GENERATIONS_ALIVE_MAX (2 * GENERATIONS_MAX)
 
 struct generations;
 
 struct generation {
         struct generations *home; /* where it is counted; NULL before it was added */
         unsigned n_refs;
-        uint32_t number; /* from 1 on; 0 before it was added */
+        uint32_t number;        /* from 1 on; 0 before it was added */
+        uint64_t replaced_usec; /* when the next one came; 0 before */
         const struct policy *policy;
         unsigned allow_missing; /* of enum cgroup_controller */
         struct template template;
@@ -84,9 +87,15 @@ struct generation *generations_current(const struct generations *gs);
 /* NULL when a START may not name it. */
 struct generation *generations_find(const struct generations *gs, uint32_t number);
 bool generations_have_room(const struct generations *gs);
-/* Makes it the current one; takes the reference over. There must be room. */
+/* Makes it the current one; takes the reference over. There must be room among those alive; of those
+ * that a START may name, the oldest makes room. */
 void generations_add(struct generations *gs, struct generation *g);
 /* No START will name this one any more. -EINVAL when none could, and for the current one. */
 int generations_retire(struct generations *gs, uint32_t number);
+/* It was current once, and no START may name it any more. */
+bool generations_was_retired(const struct generations *gs, uint32_t number);
 void generations_retire_all_but_current(struct generations *gs);
+/* Retires those that were replaced CHANNEL_RETIRE_USEC ago. Returns when that will be so of the next
+ * one; 0 when there is only the current one. */
+uint64_t generations_retire_overdue(struct generations *gs, uint64_t now_usec);
 void generations_done(struct generations *gs);

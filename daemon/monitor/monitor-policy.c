@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "common/io.h"
 #include "common/log.h"
 #include "daemon/monitor/monitor.h"
 
@@ -32,9 +33,27 @@ static void warn_missing(const struct driver *driver, unsigned allowed)
         }
 }
 
+/* A client that is slow, or a frontend that is captured, keeps no policy that was replaced. */
+static void retire_overdue(struct monitor *m)
+{
+        uint64_t next = generations_retire_overdue(&m->generations, io_now_usec());
+
+        if (next == 0)
+                return;
+        (void) sd_event_source_set_time(m->retire_source, next);
+        (void) sd_event_source_set_enabled(m->retire_source, SD_EVENT_ONESHOT);
+}
+
+static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        retire_overdue(userdata);
+        return 0;
+}
+
 void monitor_adopt_generation(struct monitor *m, struct generation *g)
 {
         generations_add(&m->generations, g);
+        retire_overdue(m);
         warn_missing(m->driver, g->allow_missing);
 }
 
@@ -70,9 +89,9 @@ static int make_generation(void *userdata, struct generation **ret, struct error
 
         if (!generations_have_room(&m->generations))
                 return error_set(ret_error, -EBUSY,
-                        "%d policies are in use, of earlier reloads, by jobs that are not started "
-                        "yet: reload again when they are, or restart sandboxd",
-                        GENERATIONS_MAX);
+                        "%d policies of earlier reloads are in use by sandboxes that are being "
+                        "made: reload again when they are",
+                        GENERATIONS_ALIVE_MAX);
         r = generation_load(&m->paths, &draft, ret_error);
         if (r == 0)
                 r = check_uid_range(m, &draft, ret_error);
@@ -106,12 +125,18 @@ static void on_reload_ended(void *userdata, struct generation *g, const struct e
         notify_ready(&m->notify);
 }
 
-void monitor_plan_reload(struct monitor *m)
+int monitor_plan_reload(struct monitor *m, struct error *ret_error)
 {
+        int r;
+
         m->reload.event = m->event;
         m->reload.make = make_generation;
         m->reload.begun = on_reload_begun;
         m->reload.ended = on_reload_ended;
         m->reload.userdata = m;
         m->reload.timeout_usec = RELOAD_TIMEOUT_USEC;
+        r = sd_event_add_time(m->event, &m->retire_source, CLOCK_MONOTONIC, 0, 0, on_retire, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->retire_source, SD_EVENT_OFF);
+        return r < 0 ? error_set(ret_error, r, "no timer for policies (%s)", strerror(-r)) : 0;
 }

@@ -358,7 +358,9 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         m->host.userdata = m;
         m->supervisor.died = on_frontend_died;
         m->supervisor.userdata = m;
-        monitor_plan_reload(m);
+        r = monitor_plan_reload(m, ret_error);
+        if (r < 0)
+                return r;
         r = watch_signals(m);
         if (r < 0)
                 return error_set(ret_error, r, "signals cannot be watched (%s)", strerror(-r));

@@ -45,6 +45,7 @@ struct monitor {
         struct generation_draft draft; /* while starting */
         struct generations generations;
         struct reload reload;
+        sd_event_source *retire_source; /* when the oldest generation must go */
         int frontend_filter_fd;
         int lock_fd;     /* of the runtime directory */
         int uid_lock_fd; /* of the uid range */
@@ -94,7 +95,7 @@ void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
  * of it; says what a reload is. */
 void monitor_adopt_generation(struct monitor *m, struct generation *g);
 void monitor_send_policy(struct monitor *m);
-void monitor_plan_reload(struct monitor *m);
+int monitor_plan_reload(struct monitor *m, struct error *ret_error);
 
 /* operation.c: takes one message off the channel. 1 when one was handled, 0 when there is none, a
  * negative errno when the channel must end. */

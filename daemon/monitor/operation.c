@@ -59,6 +59,15 @@ static bool limits_are_allowed(const struct policy *policy, const struct channel
         return true;
 }
 
+/* The frontend counts too; this holds when it is captured, or many are on their way out. A job that
+ * was accepted before a reload goes by whichever policy has room for it. */
+static uint32_t max_sandboxes(const struct monitor *m, const struct generation *g)
+{
+        const struct generation *current = generations_current(&m->generations);
+
+        return MAX(generation_max_sandboxes(g->policy), generation_max_sandboxes(current->policy));
+}
+
 /* What keeps a job from starting and is nobody's misconduct ends that job alone. */
 static int refuse_start(struct monitor *m, uint64_t job, int error)
 {
@@ -83,12 +92,14 @@ static int handle_start(struct monitor *m, struct request *q)
         struct sandbox *s;
         int r;
 
-        if (!g || start->header.job == 0 || monitor_find(m, start->header.job) ||
-                start->profile >= g->policy->n_profiles || start->flags & ~_CHANNEL_START_FLAGS ||
-                !limits_are_allowed(g->policy, start) || !fds_are_valid(q))
+        if (start->header.job == 0 || monitor_find(m, start->header.job) ||
+                start->flags & ~_CHANNEL_START_FLAGS || !fds_are_valid(q))
                 return -EBADMSG;
-        /* The frontend counts too; this holds when it is captured, or many are on their way out. */
-        if (m->n_sandboxes >= generation_max_sandboxes(g->policy))
+        if (generations_was_retired(&m->generations, start->generation))
+                return refuse_start(m, start->header.job, ESTALE);
+        if (!g || start->profile >= g->policy->n_profiles || !limits_are_allowed(g->policy, start))
+                return -EBADMSG;
+        if (m->n_sandboxes >= max_sandboxes(m, g))
                 return refuse_start(m, start->header.job, EAGAIN);
         r = sandbox_start(&m->host, g, start, q->fds, &s);
         if (r < 0)
@@ -118,6 +129,9 @@ static int handle_pong(struct monitor *m, struct request *q)
 
 static int handle_retire(struct monitor *m, struct request *q)
 {
+        /* We may have been first. */
+        if (generations_was_retired(&m->generations, q->generation.generation))
+                return 0;
         if (generations_retire(&m->generations, q->generation.generation) < 0)
                 return -EBADMSG;
         log_debug("policy %" PRIu32 " is given back", q->generation.generation);

@@ -371,6 +371,7 @@ void monitor_done(struct monitor *m)
         supervisor_done(&m->supervisor);
         m->channel_source = sd_event_source_disable_unref(m->channel_source);
         m->stop_source = sd_event_source_disable_unref(m->stop_source);
+        m->retire_source = sd_event_source_disable_unref(m->retire_source);
         if (m->driver)
                 driver_free(m->driver);
         generations_done(&m->generations);

@@ -53,6 +53,11 @@ enum channel_start_flag {
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE,
 };
 
+/* How long, once a policy was replaced, jobs that were accepted under it may still be started. The
+ * frontend keeps to the first; after the second the monitor starts none, whatever the frontend says. */
+#define CHANNEL_PLAN_GRACE_USEC (60 * USEC_PER_SEC)
+#define CHANNEL_RETIRE_USEC (CHANNEL_PLAN_GRACE_USEC + 15 * USEC_PER_SEC)
+
 /* The monitor numbers the policies that it loads from 1 on. */
 struct channel_generation {
         struct channel_header header;

@@ -29,6 +29,7 @@
         }
 
 static struct policy policy;
+static uint64_t plan_grace_usec;
 static pid_t pid;
 static int channel = -EBADF;
 /* The sockets stay open here, as they do in systemd. */
@@ -74,6 +75,7 @@ static void serve(int channel_fd)
         (void) close(fd);
         r = frontend_new(channel_fd, listeners, &policies, &f);
         if (r >= 0) {
+                f->plan_grace_usec = plan_grace_usec;
                 r = frontend_run(f);
                 frontend_free(f);
         }
@@ -118,6 +120,7 @@ static void start_frontend(void)
 static void setup(void)
 {
         fixture_policy(&policy);
+        plan_grace_usec = CHANNEL_PLAN_GRACE_USEC;
         (void) signal(SIGPIPE, SIG_IGN);
         start_frontend();
 }
@@ -1821,6 +1824,37 @@ START_TEST(test_reload_during_an_upload)
 }
 END_TEST
 
+/* A client that sends its files byte by byte holds an older policy only for so long, and one that
+ * was started in time runs on. */
+START_TEST(test_reload_and_a_slow_upload)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s;
+
+        plan_grace_usec = 100 * USEC_PER_MSEC;
+        policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
+        restart();
+        client_hello(&c);
+        client_run(&c, 2, &run);
+        monitor_expect_start(&s);
+        client_expect(&c, 2, BODY(STARTED));
+        client_run_upload(&c, 3);
+        client_wait(&c);
+        monitor_reload(2);
+        client_run_upload(&c, 4);
+        client_expect_error(&c, 3, ERROR_CODE(BUSY), "send the job again");
+        monitor_expect_retire(1);
+        monitor_expect_silence();
+        client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_CANCEL);
+        client_expect(&c, 4, BODY(RESULT));
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        expect_service(&c, 5);
+        client_close(&c);
+}
+END_TEST
+
 /* A client that vanishes in the middle of an upload holds no policy. */
 START_TEST(test_reload_and_a_client_that_vanishes)
 {
@@ -1978,6 +2012,7 @@ int main(void)
         tcase_add_test(tc, test_reload);
         tcase_add_test(tc, test_reload_while_a_job_runs);
         tcase_add_test(tc, test_reload_during_an_upload);
+        tcase_add_test(tc, test_reload_and_a_slow_upload);
         tcase_add_test(tc, test_reload_and_a_client_that_vanishes);
         tcase_add_test(tc, test_reload_and_frames);
         tcase_add_loop_test(tc, test_bad_reload, 0, (int) ELEMENTSOF(bad_reloads));

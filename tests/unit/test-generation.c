@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "daemon/wire/channel.h"
 #include "tests/unit/fixture-generation.h"
 #include "tests/unit/fixture-policy.h"
 
@@ -324,17 +325,66 @@ START_TEST(test_room)
 {
         struct generation *held = generation_ref(add());
 
-        while (generations_have_room(&generations))
+        for (unsigned i = 1; i < GENERATIONS_MAX; i++)
                 (void) add();
         ck_assert_uint_eq(generations.n_alive, GENERATIONS_MAX);
+        ck_assert(!generations_was_retired(&generations, 1));
+        /* The oldest makes room, though a sandbox still holds it. */
+        (void) add();
+        ck_assert(generations_was_retired(&generations, 1));
+        ck_assert(!generations_was_retired(&generations, 2));
+        ck_assert_uint_eq(generations.n, GENERATIONS_MAX);
+        ck_assert_uint_eq(generations.n_alive, GENERATIONS_MAX + 1);
+        (void) add();
+        ck_assert_uint_eq(generations.n_alive, GENERATIONS_MAX + 1);
         generations_retire_all_but_current(&generations);
         ck_assert_uint_eq(generations.n_alive, 2);
-        /* Numbers are not used again, and the list has room for as many as there may be. */
-        while (generations_have_room(&generations))
-                (void) add();
-        ck_assert_uint_eq(generations_current(&generations)->number, 2 * GENERATIONS_MAX - 2);
+        ck_assert_uint_eq(generations_current(&generations)->number, GENERATIONS_MAX + 2);
         (void) generation_unref(held);
+        ck_assert_uint_eq(generations.n_alive, 1);
+}
+END_TEST
+
+START_TEST(test_no_room)
+{
+        struct generation *held[GENERATIONS_ALIVE_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(held); i++) {
+                ck_assert(generations_have_room(&generations));
+                held[i] = generation_ref(add());
+        }
+        ck_assert(!generations_have_room(&generations));
+        (void) generation_unref(held[0]);
         ck_assert(generations_have_room(&generations));
+        for (size_t i = 1; i < ELEMENTSOF(held); i++)
+                (void) generation_unref(held[i]);
+}
+END_TEST
+
+/* Nobody said that they are of no use any more. */
+START_TEST(test_overdue)
+{
+        struct generation *first = add(), *second;
+
+        ck_assert_uint_eq(generations_retire_overdue(&generations, UINT64_MAX), 0);
+        ck_assert_uint_eq(first->replaced_usec, 0);
+        second = add();
+        ck_assert_uint_gt(first->replaced_usec, 0);
+        (void) add();
+        first->replaced_usec = 1000;
+        second->replaced_usec = 2000;
+        ck_assert_uint_eq(generations_retire_overdue(&generations, 999 + CHANNEL_RETIRE_USEC),
+                1000 + CHANNEL_RETIRE_USEC);
+        ck_assert_uint_eq(generations.n, 3);
+        ck_assert_uint_eq(generations_retire_overdue(&generations, 1000 + CHANNEL_RETIRE_USEC),
+                2000 + CHANNEL_RETIRE_USEC);
+        ck_assert(generations_was_retired(&generations, 1));
+        ck_assert(!generations_was_retired(&generations, 2));
+        ck_assert_uint_eq(generations_retire_overdue(&generations, 3000 + CHANNEL_RETIRE_USEC), 0);
+        ck_assert_uint_eq(generations_current(&generations)->number, 3);
+        ck_assert(!generations_was_retired(&generations, 0));
+        ck_assert(!generations_was_retired(&generations, 3));
+        ck_assert(!generations_was_retired(&generations, 4));
 }
 END_TEST
 
@@ -360,6 +410,8 @@ int main(void)
         tcase_add_test(tc, test_retire);
         tcase_add_test(tc, test_held);
         tcase_add_test(tc, test_room);
+        tcase_add_test(tc, test_no_room);
+        tcase_add_test(tc, test_overdue);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

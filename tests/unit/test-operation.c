@@ -292,6 +292,16 @@ static int deliver_start(uint64_t job)
         return deliver(&q);
 }
 
+static int deliver_start_of(uint32_t generation, uint64_t job)
+{
+        struct message q;
+
+        good_start(&q);
+        q.header.job = job;
+        q.start.generation = generation;
+        return deliver(&q);
+}
+
 static int deliver_kill(uint64_t job, uint32_t cause)
 {
         struct message q;
@@ -557,13 +567,6 @@ static void spoil_generation_next(struct message *q)
         q->start.generation++;
 }
 
-/* What this profile allowed once is no help when the policy in force does not. */
-static void spoil_generation_retired(struct message *q)
-{
-        reload();
-        ck_assert_int_eq(generations_retire(&monitor.generations, q->start.generation), 0);
-}
-
 static void spoil_flags(struct message *q)
 {
         q->start.flags = CHANNEL_START_RETURN_VALUE << 1;
@@ -692,7 +695,6 @@ static const struct {
         { "a profile far off", spoil_profile_large },
         { "no generation", spoil_generation_none },
         { "a generation to come", spoil_generation_next },
-        { "a generation that was given back", spoil_generation_retired },
         { "an unknown flag", spoil_flags },
         { "an unknown flag beside a known one", spoil_flags_high },
         { "spec: not sealed", spoil_unsealed_spec },
@@ -808,6 +810,80 @@ START_TEST(test_too_many_jobs)
 }
 END_TEST
 
+/* A job that was accepted is not refused for the reload that came meanwhile, in whichever direction
+ * that went. */
+START_TEST(test_too_many_jobs_for_one_generation)
+{
+        uint32_t least = generation_max_sandboxes(&policy);
+
+        for (unsigned more = 0; more < 2; more++) {
+                policy.server.max_jobs += more;
+                reload();
+        }
+        warm_up();
+        for (uint64_t job = 1; job <= least; job++)
+                ck_assert_int_eq(deliver_start(job), 1);
+        ck_assert_int_eq(deliver_start_of(1, least + 1), 1);
+        ck_assert_uint_eq(monitor.n_sandboxes, least + 1);
+        ck_assert_int_eq(deliver_start_of(1, least + 2), 1);
+        expect_refusal(least + 2, EAGAIN);
+        drain();
+        policy.server.max_jobs--;
+        reload();
+        for (uint64_t job = 1; job <= least; job++)
+                ck_assert_int_eq(deliver_start(job), 1);
+        ck_assert_int_eq(deliver_start_of(3, least + 1), 1);
+        ck_assert_uint_eq(monitor.n_sandboxes, least + 1);
+}
+END_TEST
+
+/* What this profile allowed once is no help when the policy in force does not. */
+START_TEST(test_start_of_a_generation_that_was_retired)
+{
+        struct message q;
+
+        warm_up();
+        reload();
+        ck_assert_int_eq(generations_retire(&monitor.generations, 1), 0);
+        ck_assert_int_eq(deliver_start_of(1, JOB), 1);
+        expect_refusal(JOB, ESTALE);
+        good_start(&q);
+        q.start.generation = 1;
+        q.header.job = 0;
+        ck_assert_int_lt(deliver(&q), 0);
+        good_start(&q);
+        q.start.generation = 1;
+        set_fd(&q, CHANNEL_FD_SPEC, new_memfd(0));
+        ck_assert_int_lt(deliver(&q), 0);
+        ck_assert_uint_eq(n_made, 0);
+}
+END_TEST
+
+/* A frontend that never gives a policy back does not keep it. */
+START_TEST(test_overdue_generation)
+{
+        struct error error;
+
+        monitor.driver = &stub;
+        ck_assert_int_eq(monitor_plan_reload(&monitor, &error), 0);
+        monitor_adopt_generation(&monitor, fixture_generation(&policy));
+        monitor_adopt_generation(&monitor, fixture_generation(&policy));
+        ck_assert_uint_eq(monitor.generations.n, 3);
+        for (unsigned i = 0; i < 2; i++) {
+                int enabled = SD_EVENT_OFF;
+
+                ck_assert_int_ge(sd_event_source_get_enabled(monitor.retire_source, &enabled), 0);
+                ck_assert_int_eq(enabled, SD_EVENT_ONESHOT);
+                monitor.generations.startable[0]->replaced_usec = 0;
+                ck_assert_int_ge(sd_event_source_set_time(monitor.retire_source, 0), 0);
+                while (monitor.generations.n == 3 - i)
+                        ck_assert_int_gt(sd_event_run(monitor.event, 5 * USEC_PER_SEC), 0);
+        }
+        ck_assert_uint_eq(generations_current(&monitor.generations)->number, 3);
+        monitor.retire_source = sd_event_source_disable_unref(monitor.retire_source);
+}
+END_TEST
+
 /* No room for the fds: that is not the frontend's misconduct. */
 START_TEST(test_full_fd_table)
 {
@@ -909,7 +985,11 @@ START_TEST(test_bad_retire)
         ck_assert_int_lt(deliver(&q), 0);
         ck_assert_uint_eq(monitor.generations.n, 2);
         ck_assert_int_eq(deliver_retire(1), 1);
-        ck_assert_int_lt(deliver_retire(1), 0);
+        ck_assert_uint_eq(monitor.generations.n, 1);
+        /* We may have been first. */
+        ck_assert_int_eq(deliver_retire(1), 1);
+        ck_assert_int_lt(deliver_retire(0), 0);
+        ck_assert_int_lt(deliver_retire(2), 0);
         ck_assert_uint_eq(monitor.generations.n, 1);
         (void) generation_unref(held);
 }
@@ -979,6 +1059,9 @@ int main(void)
         tcase_add_loop_test(tc, test_limits, 0, _LIMIT_COUNT);
         tcase_add_test(tc, test_job_twice);
         tcase_add_test(tc, test_too_many_jobs);
+        tcase_add_test(tc, test_too_many_jobs_for_one_generation);
+        tcase_add_test(tc, test_start_of_a_generation_that_was_retired);
+        tcase_add_test(tc, test_overdue_generation);
         tcase_add_test(tc, test_full_fd_table);
         tcase_add_test(tc, test_bad_kill);
         tcase_add_test(tc, test_pong);

@@ -98,6 +98,7 @@ START_TEST(test_setup_errors)
         expect_setup(SETUP_STEP_EXEC, ENOENT, "", "prog: not found in the sandbox");
         expect_setup(SETUP_STEP_EXEC, EACCES, "", "prog: not an executable program in the sandbox");
         expect_setup(SETUP_STEP_EXEC, EIO, "", "prog: could not be executed: Input/output error");
+        expect_setup(SETUP_STEP_RECEIVE, ESTALE, "", RESULT_POLICY_REPLACED);
         expect_setup(SETUP_STEP_LIMITS, ENOTSUP, "pids",
                 "this host cannot enforce the limit of pids: see 'sandboxctl doctor', or list it "
                 "in "
