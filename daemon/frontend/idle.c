@@ -6,6 +6,7 @@
  */
 #include "daemon/frontend/idle.h"
 
+#include "common/io.h"
 #include "common/log.h"
 #include "daemon/frontend/frontend.h"
 
@@ -50,11 +51,15 @@ void idle_update(struct frontend *f)
 
         if (!f->idle.timer)
                 return;
-        if (usec == 0 || f->stopping || !is_idle(f)) {
+        if (!is_idle(f))
+                f->idle.since_usec = 0;
+        else if (f->idle.since_usec == 0)
+                f->idle.since_usec = io_now_usec();
+        if (usec == 0 || f->stopping || f->idle.since_usec == 0) {
                 (void) sd_event_source_set_enabled(f->idle.timer, SD_EVENT_OFF);
                 return;
         }
-        (void) sd_event_source_set_time_relative(f->idle.timer, usec);
+        (void) sd_event_source_set_time(f->idle.timer, f->idle.since_usec + usec);
         (void) sd_event_source_set_enabled(f->idle.timer, SD_EVENT_ONESHOT);
 }
 

@@ -12,6 +12,7 @@ struct frontend;
 
 struct idle {
         sd_event_source *timer;
+        uint64_t since_usec; /* 0: something is to do */
 };
 
 int idle_init(struct frontend *f);

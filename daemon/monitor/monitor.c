@@ -169,6 +169,7 @@ static int start_frontend(struct monitor *m, struct error *ret_error)
 {
         int r;
 
+        m->idle_since_usec = io_now_usec();
         r = supervisor_start(&m->supervisor, &m->channel_fd, ret_error);
         if (r < 0)
                 return r;
@@ -291,7 +292,10 @@ static void on_frontend_died(void *userdata)
 
 static void on_sandbox_ended(void *userdata, const struct channel_ended *message, int value_fd)
 {
-        monitor_send(userdata, message, sizeof(*message), value_fd);
+        struct monitor *m = userdata;
+
+        m->idle_since_usec = io_now_usec();
+        monitor_send(m, message, sizeof(*message), value_fd);
 }
 
 static void on_sandbox_gone(void *userdata, uint64_t job)

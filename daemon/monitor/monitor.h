@@ -57,7 +57,8 @@ struct monitor {
         struct sandbox_host host;
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
-        uint64_t n_done; /* sandboxes that were */
+        uint64_t n_done;          /* sandboxes that were */
+        uint64_t idle_since_usec; /* when the last one ended, or the frontend was started */
         struct supervisor supervisor;
         int channel_fd;
         sd_event_source *channel_source;

@@ -138,11 +138,44 @@ static int handle_retire(struct monitor *m, struct request *q)
         return 0;
 }
 
+/* 0 for never. It may have gone by any policy that it has not given back: the new one can be on its
+ * way. */
+static uint64_t shortest_idle_exit(const struct generations *gs)
+{
+        uint64_t shortest = 0;
+
+        for (size_t i = 0; i < gs->n; i++) {
+                uint64_t usec = gs->startable[i]->policy->server.idle_exit_usec;
+
+                if (usec > 0 && (shortest == 0 || usec < shortest))
+                        shortest = usec;
+        }
+        return shortest;
+}
+
+static bool nothing_runs(const struct monitor *m)
+{
+        for (size_t i = 0; i < MONITOR_BUCKETS; i++)
+                for (const struct sandbox *s = m->buckets[i]; s; s = s->next)
+                        if (s->state < SANDBOX_ENDED)
+                                return false;
+        return true;
+}
+
+/* An honest frontend counts from later on: it is told of each end after we have noted the time. */
+static bool may_be_idle(const struct monitor *m)
+{
+        uint64_t usec = shortest_idle_exit(&m->generations);
+
+        return m->listeners.passed && usec > 0 && nothing_runs(m) &&
+               io_now_usec() - m->idle_since_usec >= usec;
+}
+
 /* One that crosses an order to stop changes nothing. A captured frontend could make us exit, so that
- * is taken only where the next client starts us again. */
+ * is taken only where the next client starts us again, and no more often than an honest one asks. */
 static int handle_idle(struct monitor *m, struct request *q)
 {
-        if (!m->listeners.passed)
+        if (m->state == MONITOR_SERVING && !may_be_idle(m))
                 return -EBADMSG;
         monitor_on_idle(m);
         return 0;

@@ -60,7 +60,9 @@ def test_refused_clients_do_not_keep_it_up(make):
     d.settings["Access"] = {"DenyUsers": "65534"}
     with Supervisor(d):
         d.run("--", "true")
+        deadline = time.monotonic() + 20
         while not d.codes:
+            assert time.monotonic() < deadline, "refused clients keep it up"
             with d.connect(uid=65534) as c:
                 assert c.expect("error", timeout=20)["code"] == "DENIED"
             time.sleep(0.01)
@@ -134,6 +136,7 @@ class Clients:
             for thread in threads:
                 thread.join(300)
         assert self.failures == [], self.d.log()[-2000:]
+        assert "frontend: " not in self.d.log(), "the monitor did not believe that it was idle"
         assert len(self.d.codes) >= self.lives and set(self.d.codes) == {0}, self.d.codes
         assert self.jobs >= self.lives
 

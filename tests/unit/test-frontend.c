@@ -1700,6 +1700,25 @@ static void monitor_expect_retire(uint32_t generation)
         ck_assert_uint_eq(m.generation, generation);
 }
 
+/* A reload is nothing to do: the time goes on. */
+START_TEST(test_reload_while_idle)
+{
+        policy.server.idle_exit_usec = 500 * USEC_PER_MSEC;
+        restart();
+        for (uint32_t generation = 2; generation < 50; generation++) {
+                struct channel_generation m = {};
+
+                monitor_reload(generation);
+                ck_assert_int_gt(io_receive_message(channel, &m, sizeof(m), NULL, 0, NULL), 0);
+                if (m.header.op == CHANNEL_OP_IDLE)
+                        return;
+                ck_assert_int_eq(m.header.op, CHANNEL_OP_RETIRE);
+                (void) usleep(100000);
+        }
+        ck_abort_msg("as long as the policy changes it is not idle");
+}
+END_TEST
+
 static void client_wait(struct client *c)
 {
         client_simple(c, 999, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
@@ -2007,6 +2026,7 @@ int main(void)
         tcase_add_test(tc, test_idle_exit);
         tcase_add_test(tc, test_not_idle);
         tcase_add_test(tc, test_never_idle);
+        tcase_add_test(tc, test_reload_while_idle);
         tcase_add_test(tc, test_monitor_dies);
         tcase_add_test(tc, test_no_fd_is_kept);
         tcase_add_test(tc, test_reload);

@@ -471,21 +471,27 @@ static int send_idle(void)
         return operation_receive(&monitor);
 }
 
-/* It is answered by STOP, once; what still runs ends. */
+/* A monitor that would be told to go. */
+static void be_idle(void)
+{
+        monitor.listeners.passed = true;
+        policy.server.idle_exit_usec = 10 * USEC_PER_SEC;
+        reload();
+        monitor.idle_since_usec = io_now_usec() - 11 * USEC_PER_SEC;
+}
+
+/* It is answered by STOP, once. */
 START_TEST(test_idle_is_taken)
 {
         struct channel_header h;
 
         warm_up();
-        monitor.listeners.passed = true;
-        ck_assert_int_eq(deliver_start(JOB), 1);
+        be_idle();
         ck_assert_int_eq(send_idle(), 1);
         ck_assert_int_eq(monitor.state, MONITOR_STOPPING);
         ck_assert_int_eq(monitor.result, 0);
         ck_assert_int_eq(io_receive_message(frontend, &h, sizeof(h), NULL, 0, NULL), sizeof(h));
         ck_assert_int_eq(h.op, CHANNEL_OP_STOP);
-        drain();
-        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
         /* One that has crossed an order to stop. */
         ck_assert_int_eq(send_idle(), 1);
         ck_assert_int_eq(io_receive_message(frontend, &h, sizeof(h), NULL, 0, NULL), -EAGAIN);
@@ -1014,9 +1020,54 @@ START_TEST(test_unknown_operations)
 }
 END_TEST
 
+/* It went by the policy that it knew. */
+START_TEST(test_idle_crosses_a_reload)
+{
+        be_idle();
+        policy.server.idle_exit_usec = 0;
+        reload();
+        ck_assert_int_eq(send_idle(), 1);
+        ck_assert_int_eq(monitor.state, MONITOR_STOPPING);
+}
+END_TEST
+
+static void idle_never(void)
+{
+        policy.server.idle_exit_usec = 0;
+        reload();
+        generations_retire_all_but_current(&monitor.generations);
+}
+
+static void idle_too_early(void)
+{
+        monitor.idle_since_usec = io_now_usec() - 5 * USEC_PER_SEC;
+}
+
+static void idle_with_a_job(void)
+{
+        ck_assert_int_eq(deliver_start(JOB), 1);
+}
+
+/* A captured frontend cannot make us exit and be started again all the time. */
+START_TEST(test_not_idle)
+{
+        static void (*const reasons[])(void) = { idle_never, idle_too_early, idle_with_a_job };
+
+        warm_up();
+        for (size_t i = 0; i < ELEMENTSOF(reasons); i++) {
+                be_idle();
+                reasons[i]();
+                ck_assert_msg(send_idle() < 0, "reason %zu was overlooked", i);
+                ck_assert_int_eq(monitor.state, MONITOR_SERVING);
+        }
+}
+END_TEST
+
 /* Nobody would start us again: a captured frontend may not end the daemon for good. */
 START_TEST(test_idle_without_passed_sockets)
 {
+        be_idle();
+        monitor.listeners.passed = false;
         ck_assert_int_lt(send_idle(), 0);
         ck_assert_int_eq(monitor.state, MONITOR_SERVING);
 }
@@ -1068,6 +1119,8 @@ int main(void)
         tcase_add_test(tc, test_bad_retire);
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_idle_without_passed_sockets);
+        tcase_add_test(tc, test_idle_crosses_a_reload);
+        tcase_add_test(tc, test_not_idle);
         tcase_add_test(tc, test_wrong_state);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
