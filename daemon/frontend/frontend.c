@@ -192,7 +192,7 @@ void frontend_free(struct frontend *f)
         while ((c = LIST_FIRST(&f->connections)))
                 connection_free(c);
         while ((job = LIST_FIRST(&f->jobs)))
-                job_free(job);
+                job_lose(job);
         channel_done(&f->channel);
         for (uint32_t i = 0; i < f->n_listeners; i++)
                 listener_done(&f->listeners[i]);

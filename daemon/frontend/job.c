@@ -247,12 +247,25 @@ void job_free(struct job *j)
         frontend_check_stopped(f);
 }
 
-/* The way out: after this there is no job. */
-static void finish(struct job *j)
+static void record_end(const struct job *j)
 {
         if (j->state == JOB_RUNNING || j->state == JOB_DRAINING)
                 record_job_ended(j);
+}
+
+/* The way out: after this there is no job. */
+static void finish(struct job *j)
+{
+        record_end(j);
         job_set_state(j, JOB_FINISHED);
+        job_free(j);
+}
+
+void job_lose(struct job *j)
+{
+        /* A monitor that is there says it in our place. */
+        if (j->frontend->monitor_lost)
+                record_end(j);
         job_free(j);
 }
 

@@ -76,6 +76,8 @@ void job_begin(struct connection *c, uint64_t request, struct plan *plan,
         const Sandboxd__V1__Run *run);
 /* Removes every trace of it here; the monitor is told by others before. */
 void job_free(struct job *j);
+/* The frontend ends, and this with it. */
+void job_lose(struct job *j);
 
 static inline bool job_is_receiving(const struct job *j)
 {

@@ -61,6 +61,10 @@ static void describe_end(const struct job *j, char *text, size_t size)
         double msec = (double) j->ended.wall_usec / USEC_PER_MSEC;
         struct error message;
 
+        if (j->ended.status == JOB_STATUS_NONE) {
+                (void) snprintf(text, size, "%s, without a report", status);
+                return;
+        }
         if (j->ended.status == JOB_STATUS_SETUP_ERROR) {
                 job_format_message(j, &message);
                 (void) snprintf(text, size, "%s, %s", status, message.text);

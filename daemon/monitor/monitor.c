@@ -12,6 +12,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/status.h"
 
 /* How long clients get to take their last answers when the daemon stops, and sandboxes to end. */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
@@ -268,12 +269,52 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
         return 0;
 }
 
-static void on_frontend_died(void *userdata)
+/* One that exits by itself while it should serve has a fault, whatever its exit code. */
+static void report_death(const struct monitor *m, const siginfo_t *info)
+{
+        const char *how = info->si_code == CLD_EXITED ? "exit code" : "signal";
+
+        if (m->state == MONITOR_SERVING)
+                log_event(EVENT_FRONTEND_DIED, NULL,
+                        "frontend ended with %s %d, and every job with it", how, info->si_status);
+        else
+                log_debug("frontend ended with %s %d", how, info->si_status);
+}
+
+/* In place of the frontend, which does so for all others, and knew more of them. */
+static void record_lost_job(const struct sandbox *s)
+{
+        char id[17], uid[16];
+        const struct log_field fields[] = {
+                { "SANDBOX_JOB", id },
+                { "SANDBOX_UID", uid },
+                { "SANDBOX_STATUS", job_status_name(JOB_STATUS_NONE) },
+                {},
+        };
+
+        (void) snprintf(id, sizeof(id), "%016" PRIx64, s->place.job);
+        (void) snprintf(uid, sizeof(uid), "%u", (unsigned) s->place.owner);
+        log_event(EVENT_JOB_ENDED, fields,
+                "Job %s of uid %s ended: %s, the process that served its client has died", id, uid,
+                job_status_name(JOB_STATUS_NONE));
+}
+
+static void record_lost_jobs(const struct monitor *m)
+{
+        for (size_t i = 0; i < MONITOR_BUCKETS; i++)
+                for (const struct sandbox *s = m->buckets[i]; s; s = s->next)
+                        if (s->state < SANDBOX_ENDED)
+                                record_lost_job(s);
+}
+
+static void on_frontend_died(void *userdata, const siginfo_t *info)
 {
         struct monitor *m = userdata;
         struct error error = {};
         int r;
 
+        report_death(m, info);
+        record_lost_jobs(m);
         lose_frontend(m);
         /* Their output has nobody to read it. */
         kill_all(m);

@@ -132,16 +132,12 @@ static int on_death(sd_event_source *source, int fd, uint32_t events, void *user
 
         if (waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
                 return 0;
-        if (info.si_code != CLD_EXITED || info.si_status != 0)
-                log_event(EVENT_FRONTEND_DIED, NULL,
-                        "frontend ended with %s %d, and every job with it",
-                        info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
         s->pid = 0;
         /* In this order: a child that was forked a moment ago may hold the fd too, and an fd that is
          * closed while it is watched would stay in epoll for as long. */
         s->source = sd_event_source_disable_unref(s->source);
         s->pidfd = safe_close(s->pidfd);
-        s->died(s->userdata);
+        s->died(s->userdata, &info);
         return 0;
 }
 

@@ -6,6 +6,7 @@
  * it dies, within a rate.
  */
 
+#include <signal.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
@@ -18,8 +19,8 @@ struct supervisor {
         gid_t gid;
         int filter_fd;                        /* borrowed */
         const struct listen_table *listeners; /* borrowed */
-        /* It died; the channel is dead too. Called from the loop. */
-        void (*died)(void *userdata);
+        /* It died, and how; the channel is dead too. Called from the loop. */
+        void (*died)(void *userdata, const siginfo_t *info);
         void *userdata;
         pid_t pid; /* 0: not running */
         int pidfd;

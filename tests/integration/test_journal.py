@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lib import wire
+from lib import host, wire
 from lib.daemon import NOBODY, SOURCE
 from lib.datagram import Journal
 
@@ -157,9 +157,58 @@ def test_frontend_dies(journaled):
     os.kill(d.frontend, signal.SIGKILL)
     entry = journal.wait_event(FRONTEND_DIED)
     assert entry["PRIORITY"] == "3" and "signal 9" in entry["MESSAGE"]
+    assert not journal.events(JOB_ENDED)
     d.wait_ready()
     r = d.run("--", "true")
     journal.wait_event(JOB_ENDED, SANDBOX_JOB=r.job_id)
+
+
+@pytest.mark.parametrize("victim", ["frontend", "monitor"])
+def test_job_that_is_lost(journaled, victim):
+    """Whichever process is left has the last word on it, once."""
+    d, journal = journaled()
+    with d.command("run", "--", "sleep", "60", uid=NOBODY) as client:
+        start = journal.wait_event(JOB_STARTED)
+        os.kill(getattr(d, victim), signal.SIGKILL)
+        end = journal.wait_event(JOB_ENDED)
+        assert client.wait(20) == 125
+    assert end["SANDBOX_JOB"] == start["SANDBOX_JOB"] and end["SANDBOX_UID"] == str(NOBODY)
+    assert end["SANDBOX_STATUS"] == "NONE" and "ended: NONE" in end["MESSAGE"]
+    if victim == "frontend":
+        d.wait_ready()
+        d.run("--", "true")
+        d.stop()
+        journal.take()
+    assert len(journal.events(JOB_ENDED, SANDBOX_JOB=end["SANDBOX_JOB"])) == 1
+
+
+def test_frontend_dies_while_stopping(journaled):
+    """It was told to go: how it does so is no fault."""
+    d, journal = journaled()
+    with d.command("run", "--", "sleep", "60") as client:
+        journal.wait_event(JOB_STARTED)
+        os.kill(d.frontend, signal.SIGSTOP)
+        d.process.send_signal(signal.SIGTERM)
+        assert host.wait_until(lambda: not d.job_pids(), 10)
+        os.kill(d.frontend, signal.SIGKILL)
+        client.wait(20)
+    d.stop()
+    journal.wait_event(STOPPED)
+    assert not journal.events(FRONTEND_DIED)
+
+
+def test_frontend_exits(make_daemon):
+    """Without an order to, and with exit code 0: a fault all the same."""
+    d = make_daemon(start=False)
+    programs = d.home / "programs"
+    programs.mkdir()
+    for name, program in (("sandboxd", d.build / "sandboxd"), ("sandboxd-init", d.build / "sandboxd-init"),
+                          ("sandboxctl", d.build / "sandboxctl"), ("sandboxd-frontend", "/bin/true")):
+        shutil.copy(program, programs / name)
+    d.build = programs
+    d.spawn()
+    assert d.process.wait(20) == 1
+    assert "frontend ended with exit code 0, and every job with it" in d.log()
 
 
 def test_a_plain_stderr_stays_quiet(daemon):
