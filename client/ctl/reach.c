@@ -8,23 +8,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-static bool exists(int root_fd, const char *path)
-{
-        return faccessat(root_fd, path, F_OK, 0) == 0;
-}
-
 static bool has_systemd(int root_fd)
 {
-        return exists(root_fd, "run/systemd/system");
+        return faccessat(root_fd, "run/systemd/system", F_OK, 0) == 0;
 }
 
-/* The socket's file was removed under a daemon that runs: its lock is still there. */
-static bool lost_its_file(int root_fd, int error)
+/* A socket unit that is active, but whose file was removed, is not helped by being started. One that
+ * was never started, is by a restart, too. */
+static bool needs_restart(int root_fd, const char *path, int error)
 {
-        return error == -ENOENT && exists(root_fd, "run/sandboxd/lock");
+        return error == -ENOENT && streq(path, REACH_SOCKET) && has_systemd(root_fd);
 }
 
-/* Its unit may be active, and then to start it does nothing: a file that was removed stays away. */
 static bool is_enabled(int root_fd)
 {
         return faccessat(root_fd, "etc/systemd/system/sockets.target.wants/sandboxd.socket", F_OK,
@@ -39,7 +34,7 @@ const char *reach_command(int root_fd, const char *path, int error,
                         path);
         else if (!has_systemd(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone");
-        else if (lost_its_file(root_fd, error) || is_enabled(root_fd))
+        else if (needs_restart(root_fd, path, error) || is_enabled(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo systemctl restart sandboxd.socket");
         else
                 (void) snprintf(buf, REACH_COMMAND_MAX,
@@ -57,10 +52,12 @@ static int explain_absence(int root_fd, const char *path, int error, struct erro
                         "sandboxd is not running at %s: check --socket and SANDBOXD_SOCKET, or "
                         "start one there with '%s'",
                         path, command);
-        if (has_systemd(root_fd) && lost_its_file(root_fd, error))
-                return error_set(e, error,
-                        "sandboxd runs, but its socket %s was removed: make it anew with '%s'",
-                        path, command);
+        if (needs_restart(root_fd, path, error))
+                return error_set(e, error, "there is no socket %s: make it with '%s'%s", path,
+                        command,
+                        is_enabled(root_fd) ? ""
+                                            : ", or with 'sudo systemctl enable --now "
+                                              "sandboxd.socket' if it was never enabled");
         return error_set(e, error, "sandboxd is not running at %s: start it with '%s'", path,
                 command);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Why there is no way to the daemon, and what to do about it: a matter of the error, of whether
- * systemd runs, and of what is left beside the socket.
+ * Why there is no way to the daemon, and what to do about it: a matter of the error and of whether
+ * systemd runs.
  */
 
 #include "common/error.h"

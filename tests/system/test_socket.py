@@ -159,7 +159,7 @@ def test_removed_file_while_it_serves(running_job):
     before = machine.main_pid()
     machine.SOCKET.unlink()
     text, command = advice(machine.ctl("run", "--", "true"))
-    assert "was removed" in text and command == ["systemctl", "restart", "sandboxd.socket"], text
+    assert "there is no socket" in text and command == ["systemctl", "restart", "sandboxd.socket"], text
     assert process.poll() is None, "who is connected goes on"
     machine.call(*command)
     out, err = process.communicate(timeout=20)
