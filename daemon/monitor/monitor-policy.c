@@ -4,6 +4,7 @@
  * them. Runs in the monitor.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "common/io.h"
 #include "common/log.h"
@@ -106,6 +107,15 @@ static void on_reload_begun(void *userdata)
         log_info("reloading: the policy is read again");
 }
 
+/* For the status, which systemd shows only where all of it is UTF-8 and one line. */
+static void note_kept(struct monitor *m, const char *reason)
+{
+        (void) snprintf(m->kept, sizeof(m->kept), "%.*s", MONITOR_KEPT_MAX - 1, reason);
+        for (char *c = m->kept; *c; c++)
+                if (*c < ' ' || *c > '~')
+                        *c = '?';
+}
+
 static void on_reload_ended(void *userdata, struct generation *g, const struct error *error)
 {
         struct monitor *m = userdata;
@@ -114,6 +124,7 @@ static void on_reload_ended(void *userdata, struct generation *g, const struct e
                 (void) generation_unref(g);
                 return;
         }
+        note_kept(m, g ? "" : error->text);
         if (g) {
                 monitor_adopt_generation(m, g);
                 monitor_send_policy(m);

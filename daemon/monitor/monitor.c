@@ -386,8 +386,8 @@ static void describe_status(void *userdata, char *text, size_t size)
         if (m->state == MONITOR_STOPPING)
                 (void) snprintf(text, size, "Stopping, %" PRIu32 " jobs to end", m->n_sandboxes);
         else
-                (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done",
-                        m->n_sandboxes, m->n_done);
+                (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done%s%s",
+                        m->n_sandboxes, m->n_done, m->kept[0] ? ", policy kept: " : "", m->kept);
 }
 
 int monitor_run(struct monitor *m, struct error *ret_error)

@@ -18,6 +18,7 @@
 
 #define MONITOR_DEFAULT_SOCKET "/run/sandboxd/sandboxd.sock"
 #define MONITOR_BUCKETS 256 /* of live sandboxes; a power of two */
+#define MONITOR_KEPT_MAX 160
 
 enum monitor_state {
         MONITOR_STARTING,
@@ -45,6 +46,7 @@ struct monitor {
         struct generation_draft draft; /* while starting */
         struct generations generations;
         struct reload reload;
+        char kept[MONITOR_KEPT_MAX];    /* why the last reload changed nothing, as far as it fits */
         sd_event_source *retire_source; /* when the oldest generation must go */
         int frontend_filter_fd;
         int lock_fd;     /* of the runtime directory */

@@ -65,6 +65,13 @@ def test_reload(notified, broken):
     assert host.wait_until(lambda: len(states()) == 3, 5), systemd.received
     assert [m.partition("\n")[0] for m in states()] == ["READY=1", "RELOADING=1", "READY=1"]
     assert re.match(r"RELOADING=1\nMONOTONIC_USEC=[0-9]+\n", states()[1])
+    kept = states()[2].partition("policy kept: ")[2]
+    assert kept.isprintable() and (("sandboxd.conf:" in kept and "MaxJobz" in kept) if broken else kept == "")
+    if broken:
+        del d.settings["Server"]
+        d.write_config()
+        assert d.reload().startswith("reloaded")
+        assert host.wait_until(lambda: states()[-1] == "READY=1\nSTATUS=0 jobs running, 0 done", 5)
 
 
 def test_nobody_inherits_it(notified):
