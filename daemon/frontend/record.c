@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "daemon/frontend/job.h"
 
-/* Of each kind, within the interval. */
+/* Of each kind, within the interval, besides the first of each user. */
 #define WINDOW_MOST 20
 #define WINDOW_USEC (30 * USEC_PER_SEC)
 
@@ -91,13 +91,27 @@ void record_job_ended(const struct job *j)
                 j->runtime->name, end);
 }
 
-bool record_window_take(struct record_window *w, uint64_t now_usec, uint64_t *ret_suppressed)
+/* Whether this is the user's first. With more users than can be told apart, it no longer is. */
+static bool is_first(struct record_window *w, uid_t uid)
+{
+        for (uint32_t i = 0; i < w->n_uids; i++)
+                if (w->uids[i] == uid)
+                        return false;
+        if (w->n_uids == RECORD_UIDS_MAX)
+                return false;
+        w->uids[w->n_uids++] = uid;
+        return true;
+}
+
+bool record_window_take(struct record_window *w, uid_t uid, uint64_t now_usec,
+        uint64_t *ret_suppressed)
 {
         if (w->begun_usec == 0 || now_usec - w->begun_usec >= WINDOW_USEC) {
                 w->begun_usec = now_usec;
                 w->recorded = 0;
+                w->n_uids = 0;
         }
-        if (w->recorded == WINDOW_MOST) {
+        if (!is_first(w, uid) && w->recorded >= WINDOW_MOST) {
                 w->suppressed++;
                 return false;
         }
@@ -138,6 +152,6 @@ void record_refusal(struct record_book *book, uid_t uid, Sandboxd__V1__ErrorCode
 
         for (size_t i = 0; i < _RECORD_REFUSALS; i++)
                 if (refusals[i].code == code &&
-                        record_window_take(&book->refusals[i], io_now_usec(), &suppressed))
+                        record_window_take(&book->refusals[i], uid, io_now_usec(), &suppressed))
                         write_refusal(uid, refusals[i].name, text, suppressed);
 }
