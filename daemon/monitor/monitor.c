@@ -88,7 +88,8 @@ static void lose_frontend(struct monitor *m)
 }
 
 /* While there is a queue no request is read, so that it is bounded by the live sandboxes, each of which
- * sends two messages in its life, and by the generations that there can be. */
+ * sends two messages in its life, by the generations that there can be, and by the one PING that is
+ * not answered. */
 static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
 {
         struct outgoing *o = malloc(sizeof(*o) + size);
@@ -237,6 +238,9 @@ static void stop(struct monitor *m, int result)
         monitor_set_state(m, MONITOR_STOPPING);
         m->result = result;
         notify_stopping(&m->notify);
+        if (m->reload.state != RELOAD_IDLE)
+                log_notice("the reload that was under way is given up: the next start reads the "
+                           "policy");
         reload_cancel(&m->reload);
         kill_all(m);
         send_plain(m, CHANNEL_OP_STOP, 0);

@@ -30,13 +30,16 @@ static void set_state(struct reload *r, enum reload_state state)
 /* The child's fd that is no standard one. */
 #define CHILD_SOCKET 3
 
-static _noreturn_ void run_child(const struct reload *r, int socket)
+static _noreturn_ void run_child(const struct reload *r, int socket, pid_t parent)
 {
         _cleanup_(generation_unrefp) struct generation *g = NULL;
         struct error error = {};
         int k;
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* It may have died before that. */
+        if (getppid() != parent)
+                _exit(EXIT_FAILURE);
         log_close();
         /* Locks, and what ends when its last fd is closed, are the monitor's to let go of. */
         if (dup2(socket, CHILD_SOCKET) < 0 || io_close_from(CHILD_SOCKET + 1) < 0)
@@ -119,6 +122,7 @@ static int watch(struct reload *r)
 
 static int start_child(struct reload *r)
 {
+        pid_t parent = getpid();
         int pair[2], k;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
@@ -126,7 +130,7 @@ static int start_child(struct reload *r)
         r->socket = pair[0];
         r->pid = fork();
         if (r->pid == 0)
-                run_child(r, pair[1]);
+                run_child(r, pair[1], parent);
         k = r->pid < 0 ? -errno : 0;
         (void) close(pair[1]);
         if (k < 0) {

@@ -122,12 +122,16 @@ static int leave_host(struct error *ret_error)
 }
 
 /* The builder's process: sends the namespace's fd, or the sentence of what went wrong. */
-static _noreturn_ void build(const struct template_options *o, uint32_t n_cpus, int socket)
+static _noreturn_ void build(const struct template_options *o, uint32_t n_cpus, int socket,
+        pid_t parent)
 {
         struct error error = {};
         int fd = -EBADF, r;
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* It may have died before that. */
+        if (getppid() != parent)
+                _exit(EXIT_FAILURE);
         (void) umask(0);
         r = check_file_systems(&error);
         if (r == 0)
@@ -176,15 +180,15 @@ static uint32_t visible_cpus(uint64_t max_quota)
 int template_build(const struct template_options *o, struct template *ret, struct error *ret_error)
 {
         struct template t = { .mntns_fd = -EBADF };
+        pid_t pid, parent = getpid();
         int pair[2], r;
-        pid_t pid;
 
         t.n_cpus = visible_cpus(o->max_quota);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return fail(ret_error, "socketpair");
         pid = fork();
         if (pid == 0)
-                build(o, t.n_cpus, pair[1]);
+                build(o, t.n_cpus, pair[1], parent);
         (void) close(pair[1]);
         r = pid < 0 ? fail(ret_error, "fork") : receive_namespace(pair[0], &t.mntns_fd, ret_error);
         (void) close(pair[0]);
