@@ -5,6 +5,7 @@
  */
 #include "daemon/monitor/reload.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -56,6 +57,21 @@ static void kill_child(const struct reload *r)
                 (void) kill(r->pid, SIGKILL);
 }
 
+/* How long the daemon's end waits for it. */
+#define REAP_TIMEOUT_MSEC 1000
+
+/* One that waits for a file system which does not answer outlives SIGKILL: it is left to whoever
+ * reaps our children after us. */
+static void reap_child(const struct reload *r)
+{
+        struct pollfd p = { .fd = r->pidfd, .events = POLLIN };
+
+        if (r->pid == 0)
+                return;
+        (void) poll(&p, 1, REAP_TIMEOUT_MSEC);
+        (void) waitpid(r->pid, NULL, WNOHANG);
+}
+
 static void drop_child(struct reload *r)
 {
         r->pid = 0;
@@ -84,25 +100,44 @@ static int on_exit_of_child(sd_event_source *source, int fd, uint32_t events, vo
         struct reload *r = userdata;
         struct error error = {};
         siginfo_t info = {};
-        int k;
 
         if (waitid(P_PIDFD, (id_t) r->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
                 return 0;
-        k = generation_receive(r->socket, &g, &error);
-        if (k < 0 && r->late)
-                (void) error_set(&error, -ETIMEDOUT,
-                        "the policy could not be read in time: see that its folders can be read, "
-                        "and reload again");
+        (void) generation_receive(r->socket, &g, &error);
         end(r, g, &error);
         return 0;
+}
+
+static int on_exit_of_late_child(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        siginfo_t info = {};
+
+        if (waitid(P_PIDFD, (id_t) fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+                return 0;
+        /* Closes the fd, and frees the source once this returns. */
+        (void) sd_event_source_set_io_fd_own(source, true);
+        return sd_event_source_set_floating(source, false);
+}
+
+/* Its death can take as long as the files did: it is reaped whenever it comes. */
+static void leave_child(struct reload *r)
+{
+        kill_child(r);
+        r->source = sd_event_source_disable_unref(r->source);
+        if (sd_event_add_io(r->event, NULL, r->pidfd, EPOLLIN, on_exit_of_late_child, NULL) >= 0)
+                r->pidfd = -EBADF;
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct reload *r = userdata;
+        struct error error = {};
 
-        r->late = true;
-        kill_child(r);
+        leave_child(r);
+        (void) error_set(&error, -ETIMEDOUT,
+                "the policy could not be read in time: see that its folders can be read, and "
+                "reload again");
+        end(r, NULL, &error);
         return 0;
 }
 
@@ -146,14 +181,12 @@ static void start(struct reload *r)
         int k;
 
         set_state(r, RELOAD_READING);
-        r->late = false;
         r->begun(r->userdata);
         k = start_child(r);
         if (k == 0)
                 return;
         kill_child(r);
-        if (r->pid > 0)
-                (void) waitpid(r->pid, NULL, 0);
+        reap_child(r);
         (void) error_set(&error, k, "no process to read the policy (%s): reload again",
                 strerror(-k));
         end(r, NULL, &error);
@@ -177,7 +210,6 @@ void reload_cancel(struct reload *r)
 void reload_done(struct reload *r)
 {
         kill_child(r);
-        if (r->pid > 0)
-                (void) waitpid(r->pid, NULL, 0);
+        reap_child(r);
         drop_child(r);
 }

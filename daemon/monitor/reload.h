@@ -32,7 +32,6 @@ struct reload {
         pid_t pid; /* 0: not running */
         int pidfd;
         int socket; /* what the child says */
-        bool late;  /* it was killed for that */
         sd_event_source *source;
         sd_event_source *deadline;
 };
