@@ -222,13 +222,18 @@ static void await_release(void)
                 ;
 }
 
+/* What the daemon's starter ignored, jobs would ignore too: nohup, a shell's background, and make, whose
+ * posix_spawn() leaves libc's own two ignored. sigaction() does not take those, so the kernel is asked.
+ */
 static void reset_signals(void)
 {
+        static const unsigned long by_default[4]; /* its struct sigaction, with a mask of 64 bits */
         sigset_t none;
 
         (void) sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        (void) signal(SIGPIPE, SIG_DFL);
+        for (int i = 1; i < _NSIG; i++)
+                (void) syscall(SYS_rt_sigaction, i, by_default, NULL, sizeof(uint64_t));
 }
 
 int main(void)

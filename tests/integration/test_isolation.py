@@ -394,8 +394,21 @@ def test_process_basics(inside):
     assert int(seen["signals"]["SigIgn"], 16) == 1 << 12 | 1 << 24
 
 
-def test_signals_are_not_inherited(daemon):
-    r = daemon.run("--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+IGNORING = """
+import ctypes, os, signal, sys
+for number in {signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGRTMAX}:
+    signal.signal(number, signal.SIG_IGN)
+for number in 32, 33:  # libc's own, which signal() refuses; the 13th call is rt_sigaction
+    assert ctypes.CDLL(None).syscall(13, number, (ctypes.c_ulong * 4)(1), None, 8) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_signals_are_not_inherited(make_daemon):
+    """Whatever the one who started the daemon ignored, as nohup and a shell's background do."""
+    d = make_daemon(wrapper=["/usr/bin/python3", "-c", IGNORING])
+    assert int(host.status(d.monitor)["SigIgn"], 16) & 3 << 31, "libc's own are ignored in the monitor"
+    r = d.run("--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
     assert r.stdout == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
 
 
