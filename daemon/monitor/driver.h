@@ -26,7 +26,7 @@ struct placement {
         /* The answer to make() of a driver that needs init first: the leaves are there (0), or will
          * never be. detail says what went wrong, in a few words. Called from the loop, once. */
         void (*made)(struct placement *p, int r, const char *detail);
-        /* Somebody else ends what is in the sandbox: an administrator, the host's shutdown. */
+        /* Before it was made, somebody else had it stopped: an administrator, the host's shutdown. */
         void (*stopped)(struct placement *p);
         /* The answer to explain(). */
         void (*explained)(struct placement *p, bool stopped);

@@ -221,7 +221,9 @@ static void report(struct sandbox *s, const struct leaf_usage *usage, const stru
                 .error = v->error,
                 .flags = (usage->pids_limit_hit ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
                          (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0) |
-                         (s->stopped ? CHANNEL_ENDED_SCOPE_STOPPED : 0),
+                         (s->stopped && v->status == JOB_STATUS_CANCELLED
+                                         ? CHANNEL_ENDED_SCOPE_STOPPED
+                                         : 0),
                 .wall_usec = span(s->exec_usec, s->end_usec ?: io_now_usec()),
                 .setup_usec = span(s->started_usec, s->exec_usec),
                 .cpu_user_usec = usage->cpu_user_usec,
@@ -325,6 +327,13 @@ static bool is_unexplained(const struct sandbox *s)
         return e->code == 0 || (e->code == CLD_KILLED && e->status == SIGKILL);
 }
 
+/* From the loop, since who calls still looks at the sandbox. */
+static void tear_down_if_dead(struct sandbox *s)
+{
+        if (!s->pidfd_source)
+                add_timer(s, &s->remove_source, 0, on_remove);
+}
+
 /* Ends it now, or once the driver has said who killed it. */
 static void conclude(struct sandbox *s)
 {
@@ -337,12 +346,12 @@ static void conclude(struct sandbox *s)
                 /* However long the answer takes: the job has had its time, and what it left running
                  * as well. */
                 stop_clocks(s);
-                (void) leaves_kill(&s->place.leaves, LEAF_JOB);
+                if (leaves_kill(&s->place.leaves, LEAF_JOB) < 0)
+                        kill_processes(s, LEAF_SANDBOX);
                 return;
         }
         end(s);
-        if (!s->pidfd_source)
-                tear_down(s);
+        tear_down_if_dead(s);
 }
 
 /* Somebody else ended it. That is said once, and of what was not ending by itself. */
@@ -363,8 +372,7 @@ static void on_explained(struct placement *p, bool stopped)
                 set_cause(s, JOB_STATUS_CANCELLED);
         }
         end(s);
-        if (!s->pidfd_source)
-                tear_down(s);
+        tear_down_if_dead(s);
 }
 
 static void on_stopped(struct placement *p)
@@ -423,8 +431,11 @@ static void on_made(struct placement *p, int r, const char *detail)
                 step = SETUP_STEP_CGROUP;
                 r = watch_oom(s);
         }
-        if (r == 0)
+        if (r == 0) {
                 r = launch_join(s, &step);
+                if (r == -EPIPE || r == -ECONNRESET)
+                        return; /* init is dead, and its pidfd tells what of */
+        }
         if (r < 0)
                 give_up(s, step, r);
         else if (r == 0)

@@ -23,8 +23,11 @@
 
 /* Requests with systemd at one time: it handles them in turn, at 2 ms each. */
 #define IN_FLIGHT_MAX 64
-/* When what pid 1 still holds of an earlier life is looked at again. */
+/* When what pid 1 still holds of an earlier life is looked at again; twice as long each time, up to a
+ * second or so. */
 #define AGAIN_USEC (20 * USEC_PER_MSEC)
+/* As many looks later, a scope that is still there is a matter for the administrator. */
+#define LOOKS_BEFORE_WARNING 8
 
 /* What a scope allows beyond the job's limits, which are on the job's own leaf: init's part. */
 #define MEMORY_SLACK (16 * MIB)
@@ -51,10 +54,11 @@ struct scope {
         char name[NAME_MAX_BYTES];
         char start_job[64]; /* object path of systemd's job */
         pid_t pid;
-        bool asked;    /* at least once: systemd may have a unit of that name */
-        bool later;    /* not to be asked for before the next look */
-        bool answered; /* made() was called */
-        bool stopped;  /* somebody else had it stopped */
+        bool asked;     /* at least once: systemd may have a unit of that name */
+        bool later;     /* not to be asked for before the next look */
+        bool answered;  /* made() was called */
+        bool stopped;   /* a job that is not ours was there for it */
+        bool withdrawn; /* not wanted any more, which systemd was told or will be */
         sd_bus_slot *call;
         sd_bus_slot *question;
         sd_event_source *deadline;
@@ -71,7 +75,9 @@ struct scope_driver {
         struct scope *buckets[BUCKETS];
         struct scope_queue queue;
         unsigned in_flight;
-        bool swept; /* nothing of an earlier life is left with pid 1 */
+        bool swept;     /* nothing of an earlier life is left with pid 1 */
+        bool sweeping;  /* its scopes are being looked for: at start, and on each new connection */
+        unsigned looks; /* at them, since then */
         sd_bus_slot *sweep_call;
         sd_event_source *again;
 };
@@ -217,7 +223,7 @@ static void look_again(struct scope_driver *c)
 
         if (sd_event_source_get_enabled(c->again, &on) >= 0 && on != SD_EVENT_OFF)
                 return;
-        (void) sd_event_source_set_time_relative(c->again, AGAIN_USEC);
+        (void) sd_event_source_set_time_relative(c->again, AGAIN_USEC << MIN(c->looks, 6U));
         (void) sd_event_source_set_enabled(c->again, SD_EVENT_ONESHOT);
 }
 
@@ -293,7 +299,7 @@ static void pump(struct scope_driver *c)
                 int r;
 
                 next = TAILQ_NEXT(s, queue);
-                if (s->later)
+                if (s->later || s->withdrawn)
                         continue;
                 r = ask(s);
                 if (r == -ENOTCONN)
@@ -326,7 +332,10 @@ static int stop_strays(struct scope_driver *c, sd_bus_message *m)
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ssssssouso")) > 0) {
                 r = sd_bus_message_read(m, "ssss", &unit, NULL, NULL, &state);
                 if (r >= 0 && is_stray(c, unit) && !streq(state, "inactive")) {
-                        log_debug("stopping %s, which no sandbox is in", unit);
+                        if (c->looks == LOOKS_BEFORE_WARNING)
+                                log_warning("%s, of an earlier life of sandboxd, does not end: see "
+                                            "its processes with systemctl status",
+                                        unit);
                         stop_unit(c, unit);
                         n++;
                 }
@@ -344,9 +353,11 @@ static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 
         c->sweep_call = sd_bus_slot_unref(c->sweep_call);
         if (sd_bus_message_is_method_error(m, NULL) || stop_strays(c, m) != 0) {
+                c->looks++;
                 look_again(c);
                 return 0;
         }
+        c->sweeping = false;
         c->swept = true;
         pump(c);
         return 0;
@@ -362,7 +373,7 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         TAILQ_FOREACH (s, &c->queue, queue)
                 s->later = false;
         c->sweep_call = sd_bus_slot_unref(c->sweep_call);
-        if (!c->swept &&
+        if (c->sweeping &&
                 pid1_list_units(&c->pid1, "sandbox-*.scope", on_listed, c, &c->sweep_call) < 0)
                 look_again(c);
         pump(c);
@@ -373,15 +384,18 @@ static void on_connected(void *userdata)
 {
         struct scope_driver *c = userdata;
 
+        c->sweeping = true;
+        c->looks = 0;
         (void) on_again(NULL, 0, c);
 }
 
-/* Each request is made again; what systemd did of it shows then. */
+/* Each request is made again; what systemd did of it shows then. What it may have made for a sandbox
+ * that is gone by then is looked for on the next connection, but nobody waits for that: the kernel ids
+ * are those of this life. */
 static void on_lost(void *userdata)
 {
         struct scope_driver *c = userdata;
 
-        c->swept = false;
         for (size_t i = 0; i < BUCKETS; i++)
                 for (struct scope *s = c->buckets[i], *next; s; s = next) {
                         next = s->next;
@@ -391,15 +405,13 @@ static void on_lost(void *userdata)
                 }
 }
 
-/* A job that is not ours does something to the scope: it stops it, since nothing else can be done to
- * one. Of our own we know the path as soon as the call is answered. */
-static void note_stop(struct scope *s, const char *job)
+/* A job that is not ours is there for the scope, most likely one that stops it. Then systemd kills what
+ * is in it, and that is when explain() is asked. Of our own we know the path as soon as the call is
+ * answered. */
+static void note_job(struct scope *s, const char *job)
 {
-        if (s->state == SCOPE_QUEUED || s->state == SCOPE_ASKED || streq(s->start_job, job))
-                return;
-        s->stopped = true;
-        if (s->state == SCOPE_MADE)
-                s->place->stopped(s->place);
+        if (s->state != SCOPE_QUEUED && s->state != SCOPE_ASKED)
+                s->stopped |= !streq(s->start_job, job);
 }
 
 static void on_job_new(void *userdata, const char *unit, const char *job)
@@ -407,7 +419,7 @@ static void on_job_new(void *userdata, const char *unit, const char *job)
         struct scope *s = find_unit(userdata, unit);
 
         if (s)
-                note_stop(s, job);
+                note_job(s, job);
 }
 
 static void on_job_removed(void *userdata, const char *unit, const char *job, const char *result)
@@ -420,7 +432,7 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
         if (!s)
                 return;
         if (s->state != SCOPE_STARTING || !streq(s->start_job, job)) {
-                note_stop(s, job);
+                note_job(s, job);
                 return;
         }
         if (streq(result, "done")) {
@@ -468,11 +480,25 @@ static int scope_settle(struct driver *driver, struct placement *p)
 {
         struct scope *s = p->scope;
 
-        if (s && s->state == SCOPE_QUEUED) {
+        if (!s)
+                return 0;
+        if (s->state == SCOPE_QUEUED) {
+                /* A connection that was lost may have left a start job behind. */
+                if (s->asked && !s->driver->pid1.connected) {
+                        s->withdrawn = true;
+                        return -EBUSY;
+                }
+                if (s->asked)
+                        stop_unit(s->driver, s->name);
                 set_state(s, SCOPE_FAILED);
                 s->deadline = sd_event_source_disable_unref(s->deadline);
+        } else if (s->state == SCOPE_STARTING && !s->withdrawn) {
+                /* Its start job may wait for our own end: scopes are ordered after the service, and
+                 * that may have a job to stop it. This one takes the place of it. */
+                s->withdrawn = true;
+                stop_unit(s->driver, s->name);
         }
-        return s && is_in_flight(s->state) ? -EBUSY : 0;
+        return is_in_flight(s->state) ? -EBUSY : 0;
 }
 
 static int scope_remove(struct driver *driver, struct placement *p)
@@ -487,10 +513,11 @@ static int on_state(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 
         s->question = sd_bus_slot_unref(s->question);
         /* Gone, when it cannot be told: had somebody stopped it, we would have heard of that job
-         * before. */
+         * before. One that is active was not stopped, whatever that job was. */
         if (!sd_bus_message_is_method_error(m, NULL))
                 (void) sd_bus_message_read(m, "v", "s", &state);
-        s->place->explained(s->place, s->stopped || streq(state, "deactivating"));
+        s->place->explained(s->place,
+                streq(state, "deactivating") || (s->stopped && !streq(state, "active")));
         return 0;
 }
 
@@ -562,7 +589,11 @@ static int sweep(struct scope_driver *c, uint64_t timeout_usec)
                         return r;
         }
         if (!c->swept)
-                log_warning("pid 1 does not answer on its private socket: jobs wait until it does");
+                log_warning(
+                        c->looks > 0
+                                ? "scopes of an earlier life do not end: jobs wait until they do"
+                                : "pid 1 does not answer on its private socket: jobs wait until it "
+                                  "does");
         return 0;
 }
 

@@ -660,7 +660,8 @@ START_TEST(test_exists_and_stays)
 }
 END_TEST
 
-/* A scope that was given up while there was no connection is stopped when there is one. */
+/* A scope that was given up while there was no connection is stopped when there is one, and init is
+ * kept till then. */
 START_TEST(test_lost_and_given_up)
 {
         struct job *j;
@@ -672,10 +673,13 @@ START_TEST(test_lost_and_given_up)
         run_for(MOMENT_USEC);
         memcpy(fake_find(unit_of(0))->state, "active", sizeof("active"));
         fake_unlisten();
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(settle(j), -EBUSY);
+        ck_assert_uint_eq(fake.n_stopped, 0);
+        fake.idle = true;
+        fake_listen();
         RUN_UNTIL(settle(j) == 0);
         detach(j);
-        ck_assert_uint_eq(fake.n_stopped, 0);
-        fake_listen();
         RUN_UNTIL(has_happened("stop", 0));
         ck_assert_uint_eq(j->n_made, 0);
 }
@@ -767,11 +771,40 @@ START_TEST(test_stopped)
         fake_job_removed(901, "ssh.service", "done");
         run_for(MOMENT_USEC);
         ck_assert_uint_eq(a->n_stopped + b->n_stopped, 0);
+        /* It is systemd that kills. A job may also be one that does nothing, such as to start it. */
         fake_job_new(902, unit_of(0));
-        RUN_UNTIL(a->n_stopped > 0);
-        ck_assert_uint_eq(b->n_stopped, 0);
+        fake_job_new(903, unit_of(1));
+        fake_job_removed(903, unit_of(1), "done");
+        run_for(MOMENT_USEC);
+        ck_assert_uint_eq(a->n_stopped + b->n_stopped, 0);
+        (void) str_copy(fake_find(unit_of(0))->state, sizeof("deactivating"), "deactivating");
+        ck_assert_int_eq(explain(a), 0);
+        ck_assert_int_eq(explain(b), 0);
+        RUN_UNTIL(a->n_explained > 0 && b->n_explained > 0);
+        ck_assert(a->explained && !b->explained);
         detach(a);
         detach(b);
+}
+END_TEST
+
+/* Its start job may wait for what waits for it: scopes are ordered after the service that is stopped. */
+START_TEST(test_withdrawn)
+{
+        struct job *j;
+
+        new_driver(LONG_USEC, LONG_USEC);
+        fake.idle = fake.lazy = true;
+        j = begin(0);
+        RUN_UNTIL(fake_find(unit_of(0)));
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(settle(j), -EBUSY);
+        ck_assert_int_eq(settle(j), -EBUSY);
+        RUN_UNTIL(has_happened("stop", 0));
+        run_for(MOMENT_USEC);
+        ck_assert_uint_eq(fake.n_stopped, 1);
+        fake_end_job(fake_find(unit_of(0)), "canceled");
+        RUN_UNTIL(settle(j) == 0);
+        detach(j);
 }
 END_TEST
 
@@ -987,6 +1020,7 @@ int main(void)
         tcase_add_test(tc, test_stubborn_stray);
         tcase_add_test(tc, test_dead_stray);
         tcase_add_test(tc, test_stopped);
+        tcase_add_test(tc, test_withdrawn);
         tcase_add_test(tc, test_stopped_at_start);
         tcase_add_test(tc, test_explain);
         tcase_add_test(tc, test_explain_stopped_and_gone);
