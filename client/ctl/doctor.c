@@ -91,7 +91,7 @@ static int examine(const struct ctl *ctl, struct findings *f)
                 ask_host(ctl, c, f, missing);
         else if (r == -ENOENT || r == -ECONNREFUSED)
                 findings_add(f, FINDING_WARNING, "sandboxd", "no job can run until it is",
-                        reach_command(root_fd, ctl->socket_path, r, command), "not running at %s",
+                        reach_command(root_fd, ctl->socket_path, command), "not running at %s",
                         ctl->socket_path);
         else
                 findings_add(f, FINDING_WARNING, "sandboxd", "you cannot run jobs",

@@ -13,28 +13,27 @@ static bool has_systemd(int root_fd)
         return faccessat(root_fd, "run/systemd/system", F_OK, 0) == 0;
 }
 
-/* A socket unit that is active, but whose file was removed, is not helped by being started. One that
- * was never started, is by a restart, too. */
-static bool needs_restart(int root_fd, const char *path, int error)
-{
-        return error == -ENOENT && streq(path, REACH_SOCKET) && has_systemd(root_fd);
-}
-
 static bool is_enabled(int root_fd)
 {
         return faccessat(root_fd, "etc/systemd/system/sockets.target.wants/sandboxd.socket", F_OK,
                        AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-const char *reach_command(int root_fd, const char *path, int error,
-        char buf[static REACH_COMMAND_MAX])
+/* A socket unit that is active, but whose file was removed, is not helped by being started. */
+static bool needs_restart(int root_fd, const char *path, int error)
+{
+        return error == -ENOENT && streq(path, REACH_SOCKET) && has_systemd(root_fd) &&
+               is_enabled(root_fd);
+}
+
+const char *reach_command(int root_fd, const char *path, char buf[static REACH_COMMAND_MAX])
 {
         if (!streq(path, REACH_SOCKET))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone --socket %s",
                         path);
         else if (!has_systemd(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo sandboxd --standalone");
-        else if (needs_restart(root_fd, path, error) || is_enabled(root_fd))
+        else if (is_enabled(root_fd))
                 (void) snprintf(buf, REACH_COMMAND_MAX, "sudo systemctl restart sandboxd.socket");
         else
                 (void) snprintf(buf, REACH_COMMAND_MAX,
@@ -46,18 +45,15 @@ static int explain_absence(int root_fd, const char *path, int error, struct erro
 {
         char command[REACH_COMMAND_MAX];
 
-        (void) reach_command(root_fd, path, error, command);
+        (void) reach_command(root_fd, path, command);
         if (!streq(path, REACH_SOCKET))
                 return error_set(e, error,
                         "sandboxd is not running at %s: check --socket and SANDBOXD_SOCKET, or "
                         "start one there with '%s'",
                         path, command);
         if (needs_restart(root_fd, path, error))
-                return error_set(e, error, "there is no socket %s: make it with '%s'%s", path,
-                        command,
-                        is_enabled(root_fd) ? ""
-                                            : ", or with 'sudo systemctl enable --now "
-                                              "sandboxd.socket' if it was never enabled");
+                return error_set(e, error, "there is no socket %s: make it with '%s'", path,
+                        command);
         return error_set(e, error, "sandboxd is not running at %s: start it with '%s'", path,
                 command);
 }

@@ -314,16 +314,24 @@ static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* What fails when systemd takes a scope's cgroups away while the sandbox is made. */
+static bool step_needs_cgroups(enum setup_step step)
+{
+        return step == SETUP_STEP_SCOPE || step == SETUP_STEP_LIMITS || step == SETUP_STEP_CGROUP ||
+               step == SETUP_STEP_JOIN || step == SETUP_STEP_PAYLOAD;
+}
+
 /* Whether what is known of the end looks like a kill from outside: one by systemd, for somebody who
  * stopped the scope, can be told from a job's own only by asking. */
 static bool is_unexplained(const struct sandbox *s)
 {
         const struct ending *e = &s->ending;
 
-        if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 || e->step != SETUP_STEP_NONE)
+        if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 ||
+                leaves_oom_kills(&s->place.leaves) > 0)
                 return false;
-        if (leaves_oom_kills(&s->place.leaves) > 0)
-                return false;
+        if (e->step != SETUP_STEP_NONE)
+                return step_needs_cgroups(e->step) && e->error != ETIMEDOUT;
         return e->code == 0 || (e->code == CLD_KILLED && e->status == SIGKILL);
 }
 

@@ -184,7 +184,7 @@ def test_removed_file_while_nothing_runs(configure, how):
 def test_socket_that_was_stopped():
     machine.systemctl("stop", machine.SOCKET_UNIT)
     text, command = advice(machine.ctl("run", "--", "true"))
-    assert "not running" in text
+    assert "there is no socket" in text
     machine.call(*command)
     assert machine.ask("echo", "x")[0] == "x\n"
 

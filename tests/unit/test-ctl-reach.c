@@ -50,7 +50,7 @@ static void expect(const char *path, int code, const char *command)
         ck_assert_ptr_nonnull(strstr(error.text, path));
         (void) snprintf(quoted, sizeof(quoted), "'%s'", command);
         ck_assert_msg(strstr(error.text, quoted), "no %s in: %s", quoted, error.text);
-        ck_assert_str_eq(reach_command(root_fd, path, code, buf), command);
+        ck_assert_str_eq(reach_command(root_fd, path, buf), command);
 }
 
 static void expect_words(int code, const char *words)
@@ -70,8 +70,7 @@ START_TEST(test_with_systemd)
 {
         boot_systemd();
         /* Whether its file was removed or it was never there cannot be seen from here. */
-        expect(REACH_SOCKET, -ENOENT, "sudo systemctl restart sandboxd.socket");
-        ck_assert_ptr_nonnull(strstr(error.text, "'sudo systemctl enable --now sandboxd.socket'"));
+        expect(REACH_SOCKET, -ENOENT, "sudo systemctl enable --now sandboxd.socket");
         /* The file is there: nobody listens. */
         expect(REACH_SOCKET, -ECONNREFUSED, "sudo systemctl enable --now sandboxd.socket");
 }
