@@ -412,6 +412,12 @@ static int set_limits(struct sandbox *s, enum setup_step *ret_step)
         return r;
 }
 
+/* What a message to init fails with when that is dead: its pidfd tells what of. */
+static bool says_dead(int r)
+{
+        return r == -EPIPE || r == -ECONNRESET;
+}
+
 /* The last step of the monitor's: nothing of the job runs before its limits are set. */
 static void limit_and_run(struct sandbox *s)
 {
@@ -419,8 +425,11 @@ static void limit_and_run(struct sandbox *s)
         int r;
 
         r = set_limits(s, &step);
-        if (r == 0)
+        if (r == 0) {
                 r = launch_run(s, &step);
+                if (says_dead(r))
+                        return;
+        }
         if (r < 0)
                 give_up(s, step, r);
 }
@@ -441,8 +450,8 @@ static void on_made(struct placement *p, int r, const char *detail)
         }
         if (r == 0) {
                 r = launch_join(s, &step);
-                if (r == -EPIPE || r == -ECONNRESET)
-                        return; /* init is dead, and its pidfd tells what of */
+                if (says_dead(r))
+                        return;
         }
         if (r < 0)
                 give_up(s, step, r);

@@ -54,7 +54,7 @@ def test_denied_user(access, journal):
     entry = journal.wait(MESSAGE_ID=REFUSED)
     assert (entry["SANDBOX_UID"], entry["SANDBOX_ERROR"]) == (str(machine.uid_of("alice")), "DENIED")
     assert "DenyUsers=" in entry["MESSAGE"] and "SANDBOX_JOB" not in entry
-    assert machine.scopes() == []
+    assert host.wait_until(lambda: machine.scopes() == [], 10)
 
 
 def test_allowed_user(access):
