@@ -68,6 +68,9 @@ skipped = [c for c in cases if c not in bad and c.find("skipped") is not None]
 print(len(cases) - len(bad) - len(skipped), len(bad), len(skipped))
 for c in bad:
     print(f"failed: {c.get('classname')}.{c.get('name')}")
+for c in cases:
+    if c.get("tries"):
+        print(f"passed at the second try: {c.get('classname')}.{c.get('name')}")
 for c in skipped:
     print(f"skipped: {c.get('classname')}.{c.get('name')}: {c.find('skipped').get('message')}")
 EOF
