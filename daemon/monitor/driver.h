@@ -22,7 +22,9 @@ struct placement {
         struct limits limits;
         struct leaves leaves; /* n == 0 until they are made */
         struct scope *scope;  /* of the scope driver */
-        bool inhabited;       /* set by the owner when init was heard of since made() */
+        bool disturbed; /* systemd had a job for the scope that is not ours, most likely to stop
+                                 it: whatever the end looks like, explain() tells */
+        bool inhabited; /* set by the owner when init was heard of since made() */
         /* The answer to make() of a driver that needs init first: the leaves are there (0), or will
          * never be. detail says what went wrong, in a few words. Called from the loop, once. */
         void (*made)(struct placement *p, int r, const char *detail);

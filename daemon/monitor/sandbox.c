@@ -330,6 +330,9 @@ static bool is_unexplained(const struct sandbox *s)
         if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 ||
                 leaves_oom_kills(&s->place.leaves) > 0)
                 return false;
+        /* systemd kills one process after the other: a shell may see its child die, and exit. */
+        if (s->place.disturbed)
+                return true;
         if (e->step != SETUP_STEP_NONE)
                 return step_needs_cgroups(e->step) && e->error != ETIMEDOUT;
         return e->code == 0 || (e->code == CLD_KILLED && e->status == SIGKILL);

@@ -412,6 +412,7 @@ static void note_job(struct scope *s, const char *job)
 {
         if (s->state != SCOPE_QUEUED && s->state != SCOPE_ASKED)
                 s->stopped |= !streq(s->start_job, job);
+        s->place->disturbed = s->stopped;
 }
 
 static void on_job_new(void *userdata, const char *unit, const char *job)
