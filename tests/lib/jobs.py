@@ -63,17 +63,21 @@ class Batch:
         return self.result(job).get("status", self.result(job))
 
 
+def is_ours(pid):
+    """Whether it has a kernel uid of a job's."""
+    uids = host.status(pid).get("Uid", "0").split()
+    return any(UID_BASE <= int(uid) < UID_BASE + UID_SIZE for uid in uids)
+
+
 def pids():
-    """Every process with a kernel uid of a job's."""
-    def is_ours(pid):
-        uids = host.status(pid).get("Uid", "0").split()
-        return any(UID_BASE <= int(uid) < UID_BASE + UID_SIZE for uid in uids)
     return [pid for pid in host.pids() if is_ours(pid)]
 
 
 def payloads(unit):
-    """The processes in the `job` leaf of a scope."""
-    return [pid for pid in machine.group_pids(unit) if host.cgroups(pid).get("", Path()).name == "job"]
+    """The processes of a job. One that still has root's uid is on its way into the `job` leaf: of cgroup2 at
+    once, of other hierarchies soon."""
+    return [pid for pid in machine.group_pids(unit)
+            if host.cgroups(pid).get("", Path()).name == "job" and is_ours(pid)]
 
 
 def wait_payload(unit):

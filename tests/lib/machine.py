@@ -102,8 +102,9 @@ def group_dirs(unit):
 def group_pids(unit):
     """Every process in a unit's cgroup and below it, as the unified hierarchy has them."""
     top = group_dirs(unit).get("")
-    files = sorted(top.rglob("cgroup.procs")) if top else []
-    return [int(pid) for file in files for pid in (host.read(file) or "").split()]
+    # Groups may vanish meanwhile, which walk() does not mind.
+    folders = sorted(folder for folder, _, _ in os.walk(top)) if top else []
+    return [int(pid) for folder in folders for pid in (host.read(f"{folder}/cgroup.procs") or "").split()]
 
 
 # --- the journal

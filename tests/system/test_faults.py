@@ -355,21 +355,25 @@ def test_stalled(pid1):
 
 
 def test_stalled_at_the_end_of_a_job(pid1):
-    """Who killed a job cannot be asked: what is known is said, and what it left does not run on."""
+    """Who killed a job cannot be asked: what is known is said, and what it left does not run on. Neither
+    its deadline nor its client make anything else of it."""
     with jobs.Batch(ALICE) as batch:
-        job = batch.start("bash", "-c", "read; sleep 300 & kill -9 $$", stdin=True,
-                          limits={"wall_time_usec": 2_000_000})
-        unit = batch.unit(job)
-        jobs.wait_payload(unit)
+        started = [batch.start("bash", "-c", "read; sleep 300 & kill -9 $$", stdin=True,
+                               limits={"wall_time_usec": 2_000_000}) for _ in range(2)]
+        units = [batch.unit(job) for job in started]
+        for unit in units:
+            jobs.wait_payload(unit)
         pid1.stall()
-        batch.let_go(job)
-        assert host.wait_until(lambda: not jobs.payloads(unit), 4), "its children run on"
-        result = batch.result(job)
-        assert (result["status"], result["signal"]) == ("SIGNALED", 9), result
-        pid1.resume()
+        for job in started:
+            batch.let_go(job)
+        assert host.wait_until(lambda: not any(map(jobs.payloads, units)), 4), "their children run on"
+        batch.connection.send(wire.cancel(started[1]))
+        for job in started:
+            result = batch.result(job)
+            assert (result["status"], result["signal"]) == ("SIGNALED", 9), result
 
 
-def test_stalled_at_a_stop_of_the_daemon(pid1):
+def test_stalled_at_a_stop_of_the_daemon(pid1, journal):
     """Neither it nor its client waits for ever. What it could not see through, the next start does."""
     works()
     pid = machine.main_pid()
@@ -388,6 +392,7 @@ def test_stalled_at_a_stop_of_the_daemon(pid1):
         assert len(batch.results) == 3 or ends
         assert all(r.get("status") == "CANCELLED" for r in batch.results.values()), batch.results
     assert host.wait_until(lambda: machine.main_pid() != pid, 30), machine.status(SERVICE)
+    assert "sandboxes did not end in time" in journal.text(_SYSTEMD_UNIT=SERVICE)
     pid1.resume()
     works()
 

@@ -3,7 +3,10 @@
 outlived by nothing."""
 
 import json
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -25,6 +28,11 @@ def finish(process, timeout=60):
     out, err = process.communicate(timeout=timeout)
     assert out, err
     return json.loads(out), process.returncode
+
+
+def cpu_usec(usage):
+    """Of both kinds: a short job's may all be one."""
+    return usage.get("cpu_user_usec", 0) + usage.get("cpu_system_usec", 0)
 
 
 # --- what systemd says
@@ -130,9 +138,31 @@ def test_oom_every_time():
             r = batch.result(batch.start("tail", "/dev/zero", limits={"memory_bytes": 16 * MIB}))
             assert r["status"] == "MEMORY_LIMIT", r
             assert 8 * MIB < r["usage"]["memory_peak_bytes"] <= 16 * MIB, r
-            assert r["usage"].get("cpu_user_usec", 0) + r["usage"].get("cpu_system_usec", 0) > 0, r
+            assert cpu_usec(r["usage"]) > 0, r
     r = machine.run("-m", "16M", "--", "tail", "/dev/zero", user="alice")
     assert (r.status, r.rc) == ("MEMORY_LIMIT", 137), r
+    assert "at its limit of 16M" in r.message, r
+
+
+def test_usage_waits_for_the_monitor():
+    """systemd removes a scope when the last process has left it: until it was read, init stays."""
+    with jobs.Batch(ALICE) as batch:
+        job = batch.start("python3", "-c", "x = bytearray(40 << 20); input()", stdin=True)
+        unit = batch.unit(job)
+        pid = jobs.wait_payload(unit)
+        monitor = machine.main_pid()
+        os.kill(monitor, signal.SIGSTOP)
+        try:
+            batch.let_go(job)
+            assert host.wait_until(lambda: not jobs.payloads(unit), 20), host.status(pid)
+            time.sleep(0.3)
+            assert machine.state(unit) == "active"
+        finally:
+            os.kill(monitor, signal.SIGCONT)
+        result = batch.result(job)
+    assert (result["status"], result["exit_code"]) == ("EXITED", 1), result
+    assert result["usage"]["memory_peak_bytes"] > 40 * MIB
+    assert cpu_usec(result["usage"]) > 0
 
 
 def test_oom_leaves_the_neighbours_alone():
@@ -162,9 +192,8 @@ def test_fork_bomb():
 
 def test_cpu_hog():
     r = machine.run("--cpus", "0.2", "-t", "2s", "--", "sh", "-c", "while :; do :; done", user="alice")
-    used = r.usage["cpu_user_usec"] + r.usage["cpu_system_usec"]
     assert (r.status, r.cpu_throttled) == ("TIMEOUT", True), r
-    assert 0 < used <= 0.5 * r.usage["wall_usec"], r
+    assert 0 < cpu_usec(r.usage) <= 0.5 * r.usage["wall_usec"], r
 
 
 def test_slice_holds_several_jobs_together():
@@ -180,10 +209,12 @@ def test_slice_holds_several_jobs_together():
             assert host.wait_until(lambda: len(machine.group_pids("sandbox-u2001.slice")) <= 2, 30) is not None
             for job in greedy:
                 alice.let_go(job)
-            statuses = sorted(alice.status(job) for job in greedy)
+            results = [alice.result(job) for job in greedy]
     finally:
         machine.systemctl("revert", "sandbox-u2001.slice")
-    assert "MEMORY_LIMIT" in statuses and set(statuses) <= {"MEMORY_LIMIT", "OK"}, statuses
+    ended = [r for r in results if r["status"] != "OK"]
+    assert ended and all(r["status"] == "MEMORY_LIMIT" for r in ended), results
+    assert all("below its own limit of 256M" in r["message"] for r in ended), results
 
 
 # --- somebody else ends it
@@ -226,19 +257,22 @@ def test_stop_while_it_is_made():
             assert STOPPED in batch.result(job)["message"], batch.result(job)
 
 
-def test_stop_of_a_slice():
+@pytest.mark.parametrize("unit", ["sandbox-u2001.slice", "sandbox.slice"])
+def test_stop_of_a_slice(unit):
+    everybody = unit == "sandbox.slice"
     with jobs.Batch(ALICE) as alice, jobs.Batch(BOB) as bob:
         gone = [alice.start("sleep", "300") for _ in range(3)]
         stays = bob.start("cat", stdin=True)
         for batch, job in [(alice, job) for job in gone] + [(bob, stays)]:
             jobs.wait_payload(batch.unit(job))
-        machine.systemctl("stop", "sandbox-u2001.slice")
+        machine.systemctl("stop", unit)
         for job in gone:
             assert alice.status(job) == "CANCELLED", alice.result(job)
             assert STOPPED in alice.result(job)["message"]
         assert alice.status(alice.start("true")) == "OK", "the slice is made again"
-        bob.let_go(stays)
-        assert bob.status(stays) == "OK"
+        if not everybody:
+            bob.let_go(stays)
+        assert bob.status(stays) == ("CANCELLED" if everybody else "OK")
 
 
 def test_kill_of_a_scope():
@@ -259,6 +293,19 @@ def test_kill_by_the_job_is_its_own():
     for _ in range(5):
         r = machine.run("--", "sh", "-c", "sleep 300 & kill -9 $$", user="alice")
         assert (r.status, r.signal, r.rc) == ("SIGNALED", 9, 137), r
+
+
+def test_start_of_a_scope():
+    """It runs already. However it ends after that, nobody stopped it."""
+    with jobs.Batch(ALICE) as batch:
+        ends = {"exit 3": "EXITED", "kill -9 $$": "SIGNALED", "sleep 300": "TIMEOUT"}
+        started = {batch.start("bash", "-c", f"read; {end}", stdin=True,
+                               limits={"wall_time_usec": 3_000_000}): status for end, status in ends.items()}
+        for job in started:
+            jobs.wait_payload(batch.unit(job))
+            machine.systemctl("start", batch.unit(job))
+            batch.let_go(job)
+        assert [batch.status(job) for job in started] == list(ends.values())
 
 
 def test_cancel_is_no_stop():
