@@ -75,8 +75,9 @@ struct scope_driver {
         struct scope *buckets[BUCKETS];
         struct scope_queue queue;
         unsigned in_flight;
-        bool swept;     /* nothing of an earlier life is left with pid 1 */
-        bool sweeping;  /* its scopes are being looked for: at start, and on each new connection */
+        uint64_t progress_usec; /* when systemd was last done with one */
+        bool swept;             /* nothing of an earlier life is left with pid 1 */
+        bool sweeping;  /* its scopes are looked for: at start, and on each new connection */
         unsigned looks; /* at them, since then */
         sd_bus_slot *sweep_call;
         sd_event_source *again;
@@ -101,6 +102,7 @@ static bool is_in_flight(enum scope_state state)
 static void set_state(struct scope *s, enum scope_state state)
 {
         struct scope_driver *c = s->driver;
+        enum scope_state before = s->state;
 
         ASSERT(transitions[s->state][state]);
         if (s->state == SCOPE_QUEUED)
@@ -108,6 +110,8 @@ static void set_state(struct scope *s, enum scope_state state)
         c->in_flight -= is_in_flight(s->state);
         s->state = state;
         c->in_flight += is_in_flight(s->state);
+        if (before != SCOPE_QUEUED && s->state != SCOPE_QUEUED && !is_in_flight(s->state))
+                c->progress_usec = io_now_usec();
         if (s->state == SCOPE_QUEUED)
                 TAILQ_INSERT_TAIL(&c->queue, s, queue);
 }
@@ -200,12 +204,29 @@ static int make_leaves(struct scope *s, struct error *ret_error)
         return scope_leaves_make(s->driver->mounts, s->pid, s->name, &s->place->leaves, ret_error);
 }
 
+static void set_deadline(struct scope *s, uint64_t from)
+{
+        (void) sd_event_source_set_time(s->deadline, from + s->driver->timeout_usec);
+        (void) sd_event_source_set_enabled(s->deadline, SD_EVENT_ONESHOT);
+}
+
+/* In the queue, and systemd is at work on what is before it. */
+static bool moves_on(const struct scope *s, uint64_t now)
+{
+        const struct scope_driver *c = s->driver;
+
+        return c->pid1.connected && c->swept && !s->later &&
+               now - c->progress_usec < c->timeout_usec;
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct scope *s = userdata;
 
         if (s->state != SCOPE_QUEUED)
                 answer(s, -ETIMEDOUT, "no answer in time");
+        else if (moves_on(s, io_now_usec()))
+                set_deadline(s, s->driver->progress_usec);
         else if (!s->driver->pid1.connected)
                 finish(s, -ETIMEDOUT, "it is not reachable");
         else if (!s->driver->swept)
@@ -284,6 +305,8 @@ static int ask(struct scope *s)
         (void) snprintf(slice, sizeof(slice), "sandbox-u%" PRIu32 ".slice", s->place->owner);
         (void) snprintf(description, sizeof(description),
                 "Sandbox of job %016" PRIx64 " for uid %" PRIu32, s->job, s->place->owner);
+        if (!s->asked)
+                set_deadline(s, io_now_usec());
         s->asked = true;
         return pid1_start_scope(&s->driver->pid1, &scope, on_started, s, &s->call);
 }
@@ -299,7 +322,7 @@ static void pump(struct scope_driver *c)
                 int r;
 
                 next = TAILQ_NEXT(s, queue);
-                if (s->later || s->withdrawn)
+                if (s->later || s->withdrawn || s->answered)
                         continue;
                 r = ask(s);
                 if (r == -ENOTCONN)

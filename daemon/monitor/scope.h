@@ -11,8 +11,8 @@
 struct scope_settings {
         /* The bus address of systemd. */
         const char *pid1;
-        /* From being asked for to being there, with the time spent waiting for others or for
-         * systemd. */
+        /* How long systemd may take over one scope; and how long a scope waits for others, or for
+         * systemd, without one of those getting done. */
         uint64_t timeout_usec;
         /* How long making the driver waits for the scopes of an earlier life to be gone. */
         uint64_t sweep_usec;

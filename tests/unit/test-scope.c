@@ -138,7 +138,7 @@ static void run_for(uint64_t usec)
         do {                                                                                       \
                 uint64_t _end = io_now_usec() + PATIENCE_USEC;                                     \
                 while (!(condition)) {                                                             \
-                        ck_assert_msg(io_now_usec() < _end, "never: %s\n%s", #condition,           \
+                        ck_assert_msg(io_now_usec() < _end, "never: %s\n%.2000s", #condition,      \
                                 fake.history);                                                     \
                         ck_assert_int_ge(sd_event_run(event, 50 * USEC_PER_MSEC), 0);              \
                 }                                                                                  \
@@ -468,6 +468,54 @@ START_TEST(test_queued_too_long)
         RUN_UNTIL(fake.n_units == 0);
         ck_assert_uint_eq(fake.n_started, 64);
         ck_assert(!has_happened("stop", 64));
+}
+END_TEST
+
+/* But not for as long as what is before them gets done. */
+START_TEST(test_queue_moves_on)
+{
+        const uint64_t timeout_usec = 2 * USEC_PER_SEC, step_usec = 400 * USEC_PER_MSEC;
+
+        new_driver(timeout_usec, LONG_USEC);
+        fake.idle = true;
+        for (unsigned i = 0; i < 75; i++)
+                (void) begin(i);
+        RUN_UNTIL(fake.n_units == 64);
+        for (unsigned i = 0; i < 10; i++) {
+                run_for(step_usec);
+                fake_end_job(fake_find(unit_of(i)), "done");
+                RUN_UNTIL(fake_find(unit_of(64 + i)));
+        }
+        fake_end_job(fake_find(unit_of(73)), "done");
+        RUN_UNTIL(jobs[73].n_made > 0);
+        ck_assert_msg(jobs[73].made == 0, "%s", jobs[73].detail);
+        ck_assert_uint_eq(jobs[74].n_made, 0);
+        ck_assert_int_eq(jobs[63].made, -ETIMEDOUT);
+        /* It stalls with the last one, too. */
+        RUN_UNTIL(jobs[74].n_made > 0);
+        ck_assert_int_eq(jobs[74].made, -ETIMEDOUT);
+        for (unsigned i = 0; i < 75; i++)
+                detach(&jobs[i]);
+}
+END_TEST
+
+/* What was given up is not asked for again. */
+START_TEST(test_lost_after_the_deadline)
+{
+        struct job *j;
+
+        new_driver(SHORT_USEC, LONG_USEC);
+        fake.mute = true;
+        j = begin(0);
+        RUN_UNTIL(j->n_made > 0);
+        ck_assert_int_eq(settle(j), -EBUSY);
+        fake.mute = false;
+        fake_disconnect();
+        RUN_UNTIL(fake.n_listed == 2);
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(settle(j), 0);
+        ck_assert_uint_eq(fake.n_started, 1);
+        detach(j);
 }
 END_TEST
 
@@ -1005,6 +1053,8 @@ int main(void)
         tcase_add_test(tc, test_no_answer);
         tcase_add_test(tc, test_no_end_of_job);
         tcase_add_test(tc, test_queued_too_long);
+        tcase_add_test(tc, test_queue_moves_on);
+        tcase_add_test(tc, test_lost_after_the_deadline);
         tcase_add_test(tc, test_settle_in_queue);
         tcase_add_test(tc, test_settled_is_never_made);
         tcase_add_test(tc, test_away_at_start);
