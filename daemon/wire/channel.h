@@ -21,6 +21,8 @@ enum channel_op {
         CHANNEL_OP_RETIRE = 3, /* struct channel_generation: no START will name this one */
         CHANNEL_OP_PONG = 5,   /* no body: the answer to a PING */
         CHANNEL_OP_IDLE = 6, /* no body: nothing to do for IdleExitSec=, no socket is polled now */
+        CHANNEL_OP_SIGNAL = 7, /* struct channel_signal: to the payload's own process, if it runs */
+        CHANNEL_OP_USAGE = 8,  /* no body: answered by a USED, unless the job has ended */
         /* monitor to frontend */
         CHANNEL_OP_POLICY = 16, /* struct channel_generation; fd: sealed memfd with struct policy.
                                  * The first message, and after each reload. */
@@ -28,6 +30,7 @@ enum channel_op {
         CHANNEL_OP_GONE = 18,   /* no body: nothing of the sandbox is left */
         CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
         CHANNEL_OP_PING = 20,   /* no body: say that you are not stuck */
+        CHANNEL_OP_USED = 21,   /* struct channel_used: what the job has used so far */
 };
 
 struct channel_header {
@@ -79,6 +82,21 @@ struct channel_kill {
         struct channel_header header;
         uint32_t cause; /* JOB_STATUS_CANCELLED or JOB_STATUS_OUTPUT_LIMIT */
         uint32_t pad;
+};
+
+struct channel_signal {
+        struct channel_header header;
+        uint32_t signal; /* 1 to 64 */
+        uint32_t pad;
+};
+
+struct channel_used {
+        struct channel_header header;
+        uint64_t wall_usec; /* since the exec; 0: not yet */
+        uint64_t cpu_user_usec;
+        uint64_t cpu_system_usec;
+        uint64_t memory_bytes; /* now */
+        uint64_t pids;         /* now */
 };
 
 enum channel_ended_flag {
