@@ -132,7 +132,7 @@ def test_truncation_is_no_end(daemon, stream, target):
 
 
 def test_violation(daemon, helper):
-    r = daemon.run("-f", f"{helper('abi')}:abi", "--", "./abi", "int80")
+    r = daemon.run("-f", f"{helper('abi')}:abi", "--", "./abi", "x32")
     assert (r.status, r.rc, r.stdout) == ("VIOLATION", 159, "before\n"), r
 
 

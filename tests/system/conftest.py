@@ -21,10 +21,8 @@ NO_READELF = "it reads a file that was built, with readelf"
 
 # Tests of other rungs run in these machines for their cgroups, without these. All else must pass there.
 NOT_FOR_UML = {
-    "test_status.py::test_violation": NO_INT80,
     "test_attack_syscalls.py::test_22_foreign_abis[default-int80]": NO_INT80,
     "test_attack_syscalls.py::test_22_foreign_abis[strict-int80]": NO_INT80,
-    "test_attack_syscalls.py::test_22_in_a_child": NO_INT80,
     "test_status.py::test_timeout_keeps_output[javascript-": SLOW_NODE,
     "test_attack_exhaustion.py::test_29_fork_bomb[javascript-": SLOW_NODE,
     "test_attack_neighbours.py::test_43_kernel_uids_are_never_shared": VOLUME,
