@@ -57,6 +57,7 @@ struct scope {
         bool asked;     /* at least once: systemd may have a unit of that name */
         bool later;     /* not to be asked for before the next look */
         bool answered;  /* made() was called */
+        bool started;   /* its start job ended well: it was there, whatever came of it */
         bool stopped;   /* a job that is not ours was there for it */
         bool withdrawn; /* not wanted any more, which systemd was told or will be */
         sd_bus_slot *call;
@@ -219,6 +220,25 @@ static bool moves_on(const struct scope *s, uint64_t now)
                now - c->progress_usec < c->timeout_usec;
 }
 
+static const char *reason_to_wait(const struct scope *s)
+{
+        if (!s->driver->pid1.connected)
+                return "it is not reachable";
+        if (!s->driver->swept)
+                return "what an earlier life left is still there";
+        return s->later ? "another unit has its name" : "too many are waiting";
+}
+
+/* One that was asked for by an earlier connection may still have a start job, which names init by its
+ * pid: it stays in the queue until settle() has it stopped. */
+static void give_up_in_queue(struct scope *s)
+{
+        if (s->asked)
+                answer(s, -ETIMEDOUT, reason_to_wait(s));
+        else
+                finish(s, -ETIMEDOUT, reason_to_wait(s));
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct scope *s = userdata;
@@ -227,13 +247,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
                 answer(s, -ETIMEDOUT, "no answer in time");
         else if (moves_on(s, io_now_usec()))
                 set_deadline(s, s->driver->progress_usec);
-        else if (!s->driver->pid1.connected)
-                finish(s, -ETIMEDOUT, "it is not reachable");
-        else if (!s->driver->swept)
-                finish(s, -ETIMEDOUT, "what an earlier life left is still there");
         else
-                finish(s, -ETIMEDOUT,
-                        s->later ? "another unit has its name" : "too many are waiting");
+                give_up_in_queue(s);
         return 0;
 }
 
@@ -344,6 +359,20 @@ static bool is_stray(struct scope_driver *c, const char *unit)
         return !s || s->state == SCOPE_FAILED;
 }
 
+static void stop_stray(struct scope_driver *c, const char *unit)
+{
+        struct scope *s = find_unit(c, unit);
+
+        if (c->looks == LOOKS_BEFORE_WARNING)
+                log_warning("%s, of an earlier life of sandboxd, does not end: see its processes "
+                            "with systemctl status",
+                        unit);
+        /* That it is stopped then is nobody else's doing. */
+        if (s)
+                s->withdrawn = true;
+        stop_unit(c, unit);
+}
+
 /* Stops the strays among the units listed; how many there are, or a negative errno. One that is
  * inactive has no process; it is loaded because somebody names it. */
 static int stop_strays(struct scope_driver *c, sd_bus_message *m)
@@ -355,11 +384,7 @@ static int stop_strays(struct scope_driver *c, sd_bus_message *m)
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "ssssssouso")) > 0) {
                 r = sd_bus_message_read(m, "ssss", &unit, NULL, NULL, &state);
                 if (r >= 0 && is_stray(c, unit) && !streq(state, "inactive")) {
-                        if (c->looks == LOOKS_BEFORE_WARNING)
-                                log_warning("%s, of an earlier life of sandboxd, does not end: see "
-                                            "its processes with systemctl status",
-                                        unit);
-                        stop_unit(c, unit);
+                        stop_stray(c, unit);
                         n++;
                 }
                 if (r >= 0)
@@ -430,9 +455,11 @@ static void on_lost(void *userdata)
 
 /* A job that is not ours is there for the scope, most likely one that stops it. Then systemd kills what
  * is in it, and that is when explain() is asked. Of our own we know the path as soon as the call is
- * answered. */
+ * answered, but for those that stop what is not wanted any more. */
 static void note_job(struct scope *s, const char *job)
 {
+        if (s->withdrawn)
+                return;
         if (s->state != SCOPE_QUEUED && s->state != SCOPE_ASKED)
                 s->stopped |= !streq(s->start_job, job);
         s->place->disturbed = s->stopped;
@@ -460,6 +487,7 @@ static void on_job_removed(void *userdata, const char *unit, const char *job, co
                 return;
         }
         if (streq(result, "done")) {
+                s->started = true;
                 r = make_leaves(s, &error);
                 finish(s, r, error.text);
                 return;
@@ -550,7 +578,10 @@ static int scope_explain(struct driver *driver, struct placement *p)
         struct scope_driver *c = container_of(driver, struct scope_driver, driver);
         struct scope *s = p->scope;
 
-        if (!s || s->state == SCOPE_QUEUED || s->state == SCOPE_FAILED)
+        if (!s || s->state == SCOPE_QUEUED)
+                return -EOPNOTSUPP;
+        /* One that was stopped as soon as it was there has no leaves, and failed for that. */
+        if (s->state == SCOPE_FAILED && !s->started && !s->stopped)
                 return -EOPNOTSUPP;
         /* The answer comes after whatever systemd had to say before. */
         return pid1_get_active_state(&c->pid1, s->name, on_state, s, &s->question);

@@ -733,6 +733,29 @@ START_TEST(test_lost_and_given_up)
 }
 END_TEST
 
+/* The same when its time is up while there is no connection. */
+START_TEST(test_lost_and_too_late)
+{
+        struct job *j;
+
+        new_driver(SHORT_USEC, LONG_USEC);
+        fake.idle = true;
+        j = begin(0);
+        RUN_UNTIL(fake.n_started == 1);
+        fake_unlisten();
+        RUN_UNTIL(j->n_made > 0);
+        ck_assert_int_eq(j->made, -ETIMEDOUT);
+        ck_assert_str_eq(j->detail, "it is not reachable");
+        ck_assert_int_eq(settle(j), -EBUSY);
+        fake_listen();
+        RUN_UNTIL(settle(j) == 0);
+        RUN_UNTIL(has_happened("stop", 0));
+        ck_assert_uint_eq(j->n_made, 1);
+        ck_assert_uint_eq(fake.n_started, 1);
+        detach(j);
+}
+END_TEST
+
 /* --- the sweep */
 
 START_TEST(test_strays)
@@ -956,6 +979,40 @@ START_TEST(test_explain_early)
 }
 END_TEST
 
+/* Stopped as soon as it was there: its leaves cannot be made, which is how the sandbox fails. That is
+ * known before or after systemd says that it stops it. */
+START_TEST(test_explain_stopped_before_leaves)
+{
+        new_driver(LONG_USEC, LONG_USEC);
+        fake.idle = true;
+        leaves_answer = -ENOENT;
+        for (unsigned i = 0; i < 2; i++) {
+                struct job *j = begin(i);
+
+                RUN_UNTIL(fake_find(unit_of(i)));
+                run_for(MOMENT_USEC);
+                fake_end_job(fake_find(unit_of(i)), "done");
+                if (i == 1) {
+                        RUN_UNTIL(j->n_made > 0);
+                        ck_assert(!j->place.disturbed);
+                        ck_assert_int_eq(explain(j), 0);
+                }
+                fake_job_new(900 + i, unit_of(i));
+                fake_remove_unit(unit_of(i));
+                fake_job_removed(900 + i, unit_of(i), "done");
+                if (i == 0) {
+                        RUN_UNTIL(j->place.disturbed);
+                        ck_assert_int_eq(explain(j), 0);
+                }
+                RUN_UNTIL(j->n_explained > 0);
+                ck_assert_int_eq(j->made, -ENOENT);
+                ck_assert(j->explained);
+                ck_assert_uint_eq(j->n_stopped, 0);
+                detach(j);
+        }
+}
+END_TEST
+
 START_TEST(test_explain_without_connection)
 {
         struct job *j;
@@ -1042,6 +1099,8 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
+        /* Above what a test may take by itself; one takes more than Check allows by default. */
+        tcase_set_timeout(tc, 3 * PATIENCE_USEC / (double) USEC_PER_SEC);
         tcase_add_checked_fixture(tc, setup, teardown);
         tcase_add_test(tc, test_properties);
         tcase_add_test(tc, test_made);
@@ -1066,6 +1125,7 @@ int main(void)
         tcase_add_test(tc, test_exists_and_goes);
         tcase_add_test(tc, test_exists_and_stays);
         tcase_add_test(tc, test_lost_and_given_up);
+        tcase_add_test(tc, test_lost_and_too_late);
         tcase_add_test(tc, test_strays);
         tcase_add_test(tc, test_stubborn_stray);
         tcase_add_test(tc, test_dead_stray);
@@ -1075,6 +1135,7 @@ int main(void)
         tcase_add_test(tc, test_explain);
         tcase_add_test(tc, test_explain_stopped_and_gone);
         tcase_add_test(tc, test_explain_early);
+        tcase_add_test(tc, test_explain_stopped_before_leaves);
         tcase_add_test(tc, test_explain_without_connection);
         tcase_add_test(tc, test_detach_in_each_state);
         tcase_add_test(tc, test_free_with_everything);
