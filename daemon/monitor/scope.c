@@ -60,9 +60,11 @@ struct scope {
         bool started;   /* its start job ended well: it was there, whatever came of it */
         bool stopped;   /* a job that is not ours was there for it */
         bool withdrawn; /* not wanted any more, which systemd was told or will be */
+        bool unheard;   /* a job to stop it may have been missed: there was no connection */
         sd_bus_slot *call;
         sd_bus_slot *question;
         sd_event_source *deadline;
+        sd_event_source *patience; /* the question waits for a connection, until then */
 };
 
 TAILQ_HEAD(scope_queue, scope);
@@ -162,6 +164,7 @@ static void free_scope(struct scope *s)
         s->call = sd_bus_slot_unref(s->call);
         s->question = sd_bus_slot_unref(s->question);
         s->deadline = sd_event_source_disable_unref(s->deadline);
+        s->patience = sd_event_source_disable_unref(s->patience);
         s->place->scope = NULL;
         free(s);
 }
@@ -373,6 +376,15 @@ static void stop_stray(struct scope_driver *c, const char *unit)
         stop_unit(c, unit);
 }
 
+/* One that is active was not stopped while there was no connection. */
+static void note_active(struct scope_driver *c, const char *unit)
+{
+        struct scope *s = find_unit(c, unit);
+
+        if (s)
+                s->unheard = false;
+}
+
 /* Stops the strays among the units listed; how many there are, or a negative errno. One that is
  * inactive has no process; it is loaded because somebody names it. */
 static int stop_strays(struct scope_driver *c, sd_bus_message *m)
@@ -386,7 +398,8 @@ static int stop_strays(struct scope_driver *c, sd_bus_message *m)
                 if (r >= 0 && is_stray(c, unit) && !streq(state, "inactive")) {
                         stop_stray(c, unit);
                         n++;
-                }
+                } else if (r >= 0 && streq(state, "active"))
+                        note_active(c, unit);
                 if (r >= 0)
                         r = sd_bus_message_skip(m, "ssouso");
                 if (r >= 0)
@@ -428,12 +441,68 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void tell(struct scope *s, bool stopped)
+{
+        s->question = sd_bus_slot_unref(s->question);
+        s->patience = sd_event_source_disable_unref(s->patience);
+        s->place->explained(s->place, stopped);
+}
+
+/* What is known without an answer. */
+static int on_impatient(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct scope *s = userdata;
+
+        tell(s, s->stopped);
+        return 0;
+}
+
+/* One that is gone: had somebody stopped it, we would have heard of that job before, unless there was no
+ * connection. One that is active was not stopped, whatever that job was. */
+static bool was_stopped(const struct scope *s, const char *state)
+{
+        if (s->withdrawn)
+                return false;
+        return streq(state, "deactivating") ||
+               ((s->stopped || s->unheard) && !streq(state, "active"));
+}
+
+static int on_state(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct scope *s = userdata;
+        const char *state;
+
+        s->question = sd_bus_slot_unref(s->question);
+        if (pid1_has_ended(&s->driver->pid1))
+                return 0; /* the next connection is asked */
+        if (sd_bus_message_read(m, "v", "s", &state) < 0)
+                tell(s, s->stopped);
+        else
+                tell(s, was_stopped(s, state));
+        return 0;
+}
+
+/* The answer comes after whatever systemd had to say before. */
+static int ask_state(struct scope *s)
+{
+        return pid1_get_active_state(&s->driver->pid1, s->name, on_state, s, &s->question);
+}
+
+static void ask_what_waits(struct scope_driver *c)
+{
+        for (size_t i = 0; i < BUCKETS; i++)
+                for (struct scope *s = c->buckets[i]; s; s = s->next)
+                        if (s->patience && !s->question)
+                                (void) ask_state(s);
+}
+
 static void on_connected(void *userdata)
 {
         struct scope_driver *c = userdata;
 
         c->sweeping = true;
         c->looks = 0;
+        ask_what_waits(c);
         (void) on_again(NULL, 0, c);
 }
 
@@ -448,6 +517,7 @@ static void on_lost(void *userdata)
                 for (struct scope *s = c->buckets[i], *next; s; s = next) {
                         next = s->next;
                         s->call = sd_bus_slot_unref(s->call);
+                        s->unheard |= s->state == SCOPE_STARTING || s->started;
                         if (is_in_flight(s->state))
                                 set_state(s, SCOPE_QUEUED);
                 }
@@ -558,33 +628,26 @@ static int scope_remove(struct driver *driver, struct placement *p)
         return scope_leaves_remove(&p->leaves);
 }
 
-static int on_state(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
-{
-        struct scope *s = userdata;
-        const char *state = "";
-
-        s->question = sd_bus_slot_unref(s->question);
-        /* Gone, when it cannot be told: had somebody stopped it, we would have heard of that job
-         * before. One that is active was not stopped, whatever that job was. */
-        if (!sd_bus_message_is_method_error(m, NULL))
-                (void) sd_bus_message_read(m, "v", "s", &state);
-        s->place->explained(s->place,
-                streq(state, "deactivating") || (s->stopped && !streq(state, "active")));
-        return 0;
-}
-
 static int scope_explain(struct driver *driver, struct placement *p)
 {
-        struct scope_driver *c = container_of(driver, struct scope_driver, driver);
         struct scope *s = p->scope;
+        int r;
 
-        if (!s || s->state == SCOPE_QUEUED)
+        /* Nobody but us knows of one that was not asked for. */
+        if (!s || !s->asked)
                 return -EOPNOTSUPP;
         /* One that was stopped as soon as it was there has no leaves, and failed for that. */
         if (s->state == SCOPE_FAILED && !s->started && !s->stopped)
                 return -EOPNOTSUPP;
-        /* The answer comes after whatever systemd had to say before. */
-        return pid1_get_active_state(&c->pid1, s->name, on_state, s, &s->question);
+        r = sd_event_add_time_relative(s->driver->event, &s->patience, CLOCK_MONOTONIC,
+                s->driver->timeout_usec, USEC_PER_MSEC, on_impatient, s);
+        if (r < 0)
+                return r;
+        r = ask_state(s);
+        if (r == 0 || r == -ENOTCONN)
+                return 0;
+        s->patience = sd_event_source_disable_unref(s->patience);
+        return r;
 }
 
 static void scope_detach(struct driver *driver, struct placement *p)

@@ -1013,21 +1013,128 @@ START_TEST(test_explain_stopped_before_leaves)
 }
 END_TEST
 
+/* It is asked again, or for the first time, when there is a connection. What was stopped meanwhile nobody
+ * was told of: it is gone. */
 START_TEST(test_explain_without_connection)
+{
+        static const struct {
+                const char *state;
+                bool asked_before;
+                bool stopped;
+        } cases[] = {
+                { "active", true, false },
+                { "active", false, false },
+                { "deactivating", true, true },
+                { "deactivating", false, true },
+                { "inactive", true, true },
+                { "inactive", false, true },
+        };
+
+        new_driver(LONG_USEC, LONG_USEC);
+        for (unsigned i = 0; i < ELEMENTSOF(cases); i++) {
+                struct job *j = begin_made(i);
+                struct fake_unit *u = fake_find(unit_of(i));
+
+                fake.mute = true;
+                if (cases[i].asked_before) {
+                        ck_assert_int_eq(explain(j), 0);
+                        RUN_UNTIL(fake.n_held == 1);
+                }
+                fake_unlisten();
+                run_for(MOMENT_USEC);
+                if (!cases[i].asked_before)
+                        ck_assert_int_eq(explain(j), 0);
+                run_for(MOMENT_USEC);
+                ck_assert_uint_eq(j->n_explained, 0);
+                ck_assert_int_eq(str_copy(u->state, sizeof(u->state), cases[i].state), 0);
+                fake.mute = false;
+                fake_listen();
+                RUN_UNTIL(j->n_explained > 0);
+                ck_assert_msg(j->explained == cases[i].stopped, "%u", i);
+                run_for(MOMENT_USEC);
+                ck_assert_uint_eq(j->n_explained, 1);
+                detach(j);
+        }
+}
+END_TEST
+
+/* The same before it is known to be there. */
+START_TEST(test_explain_lost_start)
+{
+        struct job *j;
+
+        new_driver(LONG_USEC, LONG_USEC);
+        fake.idle = true;
+        j = begin(0);
+        RUN_UNTIL(fake.n_started == 1);
+        run_for(MOMENT_USEC);
+        fake_unlisten();
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(explain(j), 0);
+        fake_listen();
+        RUN_UNTIL(j->n_explained > 0);
+        ck_assert(j->explained);
+        detach(j);
+}
+END_TEST
+
+/* Not forever. */
+START_TEST(test_explain_away_too_long)
+{
+        struct job *j;
+
+        new_driver(SHORT_USEC, LONG_USEC);
+        j = begin_made(0);
+        fake_unlisten();
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(explain(j), 0);
+        RUN_UNTIL(j->n_explained > 0);
+        ck_assert(!j->explained);
+        fake_listen();
+        RUN_UNTIL(fake.n_listed == 2);
+        run_for(MOMENT_USEC);
+        ck_assert_uint_eq(j->n_explained, 1);
+        ck_assert_uint_eq(fake.n_asked, 0);
+        detach(j);
+}
+END_TEST
+
+/* One that was there after the connection was lost was not stopped then. */
+START_TEST(test_explain_after_a_connection_was_lost)
 {
         struct job *j;
 
         new_driver(LONG_USEC, LONG_USEC);
         j = begin_made(0);
-        fake.mute = true;
+        fake_disconnect();
+        RUN_UNTIL(fake.n_listed == 2);
+        run_for(MOMENT_USEC);
+        ck_assert_int_eq(str_copy(fake_find(unit_of(0))->state, 16, "inactive"), 0);
         ck_assert_int_eq(explain(j), 0);
-        RUN_UNTIL(fake.n_held == 1);
-        fake_unlisten();
         RUN_UNTIL(j->n_explained > 0);
         ck_assert(!j->explained);
+        detach(j);
+}
+END_TEST
+
+/* What failed, and is found when a connection is made, is stopped by the driver and by nobody else. */
+START_TEST(test_explain_own_stop)
+{
+        struct job *j;
+
+        new_driver(LONG_USEC, LONG_USEC);
+        leaves_answer = -EBUSY;
+        j = begin(0);
+        RUN_UNTIL(j->n_made > 0);
+        fake.lazy = true;
+        fake_disconnect();
+        RUN_UNTIL(has_happened("stop", 0));
         run_for(MOMENT_USEC);
-        ck_assert_uint_eq(j->n_explained, 1);
-        ck_assert_int_eq(explain(j), -ENOTCONN);
+        ck_assert(!j->place.disturbed);
+        ck_assert_int_eq(str_copy(fake_find(unit_of(0))->state, 16, "deactivating"), 0);
+        ck_assert_int_eq(explain(j), 0);
+        RUN_UNTIL(j->n_explained > 0);
+        ck_assert(!j->explained);
         detach(j);
 }
 END_TEST
@@ -1137,6 +1244,10 @@ int main(void)
         tcase_add_test(tc, test_explain_early);
         tcase_add_test(tc, test_explain_stopped_before_leaves);
         tcase_add_test(tc, test_explain_without_connection);
+        tcase_add_test(tc, test_explain_lost_start);
+        tcase_add_test(tc, test_explain_away_too_long);
+        tcase_add_test(tc, test_explain_after_a_connection_was_lost);
+        tcase_add_test(tc, test_explain_own_stop);
         tcase_add_test(tc, test_detach_in_each_state);
         tcase_add_test(tc, test_free_with_everything);
         suite_add_tcase(suite, tc);
