@@ -171,7 +171,7 @@ static int start_frontend(struct monitor *m, struct error *ret_error)
 {
         int r;
 
-        m->idle_since_usec = io_now_usec();
+        m->frontend_usec = m->idle_since_usec = io_now_usec();
         r = supervisor_start(&m->supervisor, &m->channel_fd, ret_error);
         if (r < 0)
                 return r;
@@ -339,7 +339,7 @@ static void on_sandbox_ended(void *userdata, const struct channel_ended *message
 {
         struct monitor *m = userdata;
 
-        m->idle_since_usec = io_now_usec();
+        operation_note_end(m, message->header.job);
         monitor_send(m, message, sizeof(*message), value_fd);
 }
 

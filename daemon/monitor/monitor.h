@@ -60,7 +60,8 @@ struct monitor {
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
         uint64_t n_done;          /* sandboxes that were */
-        uint64_t idle_since_usec; /* when the last one ended, or the frontend was started */
+        uint64_t idle_since_usec; /* when the frontend's last one ended, or it was started */
+        uint64_t frontend_usec;   /* when it was started */
         struct supervisor supervisor;
         int channel_fd;
         sd_event_source *channel_source;
@@ -103,3 +104,5 @@ int monitor_plan_reload(struct monitor *m, struct error *ret_error);
 /* operation.c: takes one message off the channel. 1 when one was handled, 0 when there is none, a
  * negative errno when the channel must end. */
 int operation_receive(struct monitor *m);
+/* The job has ended: from now on, if it was the last, the frontend may count how long it is idle. */
+void operation_note_end(struct monitor *m, uint64_t job);

@@ -153,13 +153,27 @@ static uint64_t shortest_idle_exit(const struct generations *gs)
         return shortest;
 }
 
+/* Those of a frontend that died are none of its successor's, which knows nothing of them. */
+static bool is_of_frontend(const struct monitor *m, const struct sandbox *s)
+{
+        return s->started_usec >= m->frontend_usec;
+}
+
 static bool nothing_runs(const struct monitor *m)
 {
         for (size_t i = 0; i < MONITOR_BUCKETS; i++)
                 for (const struct sandbox *s = m->buckets[i]; s; s = s->next)
-                        if (s->state < SANDBOX_ENDED)
+                        if (s->state < SANDBOX_ENDED && is_of_frontend(m, s))
                                 return false;
         return true;
+}
+
+void operation_note_end(struct monitor *m, uint64_t job)
+{
+        const struct sandbox *s = monitor_find(m, job);
+
+        if (s && is_of_frontend(m, s))
+                m->idle_since_usec = io_now_usec();
 }
 
 /* An honest frontend counts from later on: it is told of each end after we have noted the time. */

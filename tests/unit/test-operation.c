@@ -72,6 +72,7 @@ static struct driver stub = { .ops = &stub_ops };
 
 static void on_ended(void *userdata, const struct channel_ended *message, int value_fd)
 {
+        operation_note_end(userdata, message->header.job);
         last_ended = *message;
 }
 
@@ -1031,6 +1032,28 @@ START_TEST(test_idle_crosses_a_reload)
 }
 END_TEST
 
+/* What its predecessor left is not its to count with, while it runs and when it ends. */
+START_TEST(test_idle_with_jobs_of_an_earlier_frontend)
+{
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_int_eq(deliver_start(JOB + 1), 1);
+        be_idle();
+        monitor.frontend_usec = io_now_usec() + 1;
+        ck_assert_uint_eq(monitor.n_sandboxes, 2);
+        while (monitor.n_sandboxes == 2)
+                ck_assert_int_ge(sd_event_run(monitor.event, 5 * USEC_PER_SEC), 0);
+        ck_assert_int_eq(send_idle(), 1);
+        ck_assert_int_eq(monitor.state, MONITOR_STOPPING);
+}
+END_TEST
+
+static void idle_after_a_job(void)
+{
+        ck_assert_int_eq(deliver_start(JOB + 1), 1);
+        drain();
+}
+
 static void idle_never(void)
 {
         policy.server.idle_exit_usec = 0;
@@ -1051,7 +1074,8 @@ static void idle_with_a_job(void)
 /* A captured frontend cannot make us exit and be started again all the time. */
 START_TEST(test_not_idle)
 {
-        static void (*const reasons[])(void) = { idle_never, idle_too_early, idle_with_a_job };
+        static void (*const reasons[])(
+                void) = { idle_never, idle_too_early, idle_with_a_job, idle_after_a_job };
 
         warm_up();
         for (size_t i = 0; i < ELEMENTSOF(reasons); i++) {
@@ -1120,6 +1144,7 @@ int main(void)
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_idle_without_passed_sockets);
         tcase_add_test(tc, test_idle_crosses_a_reload);
+        tcase_add_test(tc, test_idle_with_jobs_of_an_earlier_frontend);
         tcase_add_test(tc, test_not_idle);
         tcase_add_test(tc, test_wrong_state);
         suite_add_tcase(suite, tc);
