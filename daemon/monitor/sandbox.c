@@ -22,8 +22,10 @@
 #define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
 /* How long init may take to report after its payload was killed, before it is killed too. */
 #define ESCALATE_USEC (100 * USEC_PER_MSEC)
-/* Between two tries to remove a cgroup whose last process is still on its way out. */
+/* Between two tries to remove a cgroup whose last process is still on its way out: twice as long each
+ * time, since one that waits for a device cannot be killed, up to a second or so. */
 #define REMOVE_RETRY_USEC (1 * USEC_PER_MSEC)
+#define REMOVE_DOUBLINGS 10U
 /* Between two looks whether systemd is done with a sandbox that ended before it had its scope. */
 #define SETTLE_RETRY_USEC (20 * USEC_PER_MSEC)
 /* CPU time is asked for no more often than this. */
@@ -293,7 +295,8 @@ static void tear_down(struct sandbox *s)
                 r = s->host->driver->ops->remove(s->host->driver, &s->place);
         if (r < 0) {
                 (void) leaves_kill(&s->place.leaves, LEAF_SANDBOX);
-                add_timer(s, &s->remove_source, REMOVE_RETRY_USEC, on_remove);
+                add_timer(s, &s->remove_source, REMOVE_RETRY_USEC << s->n_doublings, on_remove);
+                s->n_doublings = MIN(s->n_doublings + 1, REMOVE_DOUBLINGS);
                 return;
         }
         drop_sources(s);

@@ -54,6 +54,7 @@ struct sandbox {
         sd_event_source *cpu_source;
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */
+        unsigned n_doublings;             /* of the pause between them */
         struct ending ending;
         bool explaining; /* the driver was asked what the end was about */
         bool stopped;    /* it was: somebody else ended it */

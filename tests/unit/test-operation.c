@@ -37,7 +37,8 @@ struct message {
 static struct policy policy;
 static struct monitor monitor;
 static int frontend = -EBADF; /* its end of the channel */
-static unsigned n_made, n_gone;
+static unsigned n_made, n_gone, n_removals;
+static int remove_answer;
 static struct channel_ended last_ended;
 
 /* --- a host that makes no sandbox */
@@ -50,7 +51,8 @@ static int stub_make(struct driver *d, struct placement *p, pid_t init, struct e
 
 static int stub_remove(struct driver *d, struct placement *p)
 {
-        return 0;
+        n_removals++;
+        return remove_answer;
 }
 
 static void stub_detach(struct driver *d, struct placement *p)
@@ -113,7 +115,8 @@ static void setup(void)
         int pair[2];
 
         fixture_policy(&policy);
-        n_made = n_gone = 0;
+        n_made = n_gone = n_removals = 0;
+        remove_answer = 0;
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                                  pair),
                 0);
@@ -334,7 +337,8 @@ static void warm_up(void)
         ck_assert_int_eq(operation_receive(&monitor), 1);
         close_fds(&q);
         drain();
-        n_made = n_gone = 0;
+        n_made = n_gone = n_removals = 0;
+        remove_answer = 0;
 }
 
 START_TEST(test_start_is_taken)
@@ -460,6 +464,25 @@ START_TEST(test_start_while_stopping)
         ck_assert_int_eq(deliver_start(JOB), 1);
         drain();
         ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+}
+END_TEST
+
+/* A cgroup that cannot be removed is tried again ever more seldom: a thousand such keep nobody busy. */
+START_TEST(test_removal_is_retried)
+{
+        uint64_t end = io_now_usec() + 200 * USEC_PER_MSEC;
+
+        warm_up();
+        remove_answer = -EBUSY;
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        while (io_now_usec() < end)
+                ck_assert_int_ge(sd_event_run(monitor.event, 10 * USEC_PER_MSEC), 0);
+        ck_assert_uint_eq(monitor.n_sandboxes, 1);
+        ck_assert_uint_ge(n_removals, 2);
+        ck_assert_uint_le(n_removals, 9);
+        remove_answer = 0;
+        drain();
+        ck_assert_uint_eq(n_gone, 1);
 }
 END_TEST
 
@@ -1128,6 +1151,7 @@ int main(void)
         tcase_add_test(tc, test_start_of_an_older_generation);
         tcase_add_test(tc, test_max_jobs_of_a_generation);
         tcase_add_test(tc, test_start_while_stopping);
+        tcase_add_test(tc, test_removal_is_retried);
         tcase_add_test(tc, test_idle_is_taken);
         tcase_add_test(tc, test_nothing_to_receive);
         tcase_add_loop_test(tc, test_bad_start, 0, (int) ELEMENTSOF(bad_starts));
