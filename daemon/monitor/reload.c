@@ -68,7 +68,9 @@ static void reap_child(const struct reload *r)
 
         if (r->pid == 0)
                 return;
-        (void) poll(&p, 1, REAP_TIMEOUT_MSEC);
+        /* Without a pidfd there is nothing to wait for that has a limit. */
+        if (r->pidfd >= 0)
+                (void) poll(&p, 1, REAP_TIMEOUT_MSEC);
         (void) waitpid(r->pid, NULL, WNOHANG);
 }
 
