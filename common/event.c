@@ -14,6 +14,7 @@ const struct event_info event_table[_EVENT_COUNT] = {
         [EVENT_JOB_STARTED] = { "f048e59f8b9e41879ba68772325b91ca", LOG_LEVEL_INFO,
                 LOG_LEVEL_DEBUG },
         [EVENT_JOB_ENDED] = { "f2de1a6bc0524c9fb14eabf72442647c", LOG_LEVEL_INFO, LOG_LEVEL_DEBUG },
+        [EVENT_JOB_LOST] = { "9a6ac8e4b8024df49058c57102af2789", LOG_LEVEL_INFO, LOG_LEVEL_DEBUG },
         [EVENT_REFUSED] = { "b77fed8c2e844ecebc47720b4ac209f7", LOG_LEVEL_NOTICE,
                 LOG_LEVEL_NOTICE },
         [EVENT_POLICY_RELOADED] = { "bfca6b502d8042b3b518c9aa414f99a0", LOG_LEVEL_NOTICE,

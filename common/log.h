@@ -36,6 +36,7 @@ enum event {
         EVENT_DAEMON_STOPPED,
         EVENT_JOB_STARTED,
         EVENT_JOB_ENDED,
+        EVENT_JOB_LOST,        /* nothing is known of its end */
         EVENT_REFUSED,         /* a client was not let in, or its job not taken */
         EVENT_POLICY_RELOADED, /* a new one is in force */
         EVENT_POLICY_KEPT,     /* the new one is broken, the old one stays */

@@ -285,7 +285,7 @@ static void report_death(const struct monitor *m, const siginfo_t *info)
                 log_debug("frontend ended with %s %d", how, info->si_status);
 }
 
-/* In place of the frontend, which does so for all others, and knew more of them. */
+/* The frontend records the ends of all others, and alone knew their runtimes. */
 static void record_lost_job(const struct sandbox *s)
 {
         char id[17], uid[16];
@@ -298,9 +298,8 @@ static void record_lost_job(const struct sandbox *s)
 
         (void) snprintf(id, sizeof(id), "%016" PRIx64, s->place.job);
         (void) snprintf(uid, sizeof(uid), "%u", (unsigned) s->place.owner);
-        log_event(EVENT_JOB_ENDED, fields,
-                "Job %s of uid %s ended: %s, the process that served its client has died", id, uid,
-                job_status_name(JOB_STATUS_NONE));
+        log_event(EVENT_JOB_LOST, fields,
+                "Job %s of uid %s was lost: the process that served its client has died", id, uid);
 }
 
 static void record_lost_jobs(const struct monitor *m)
