@@ -382,11 +382,13 @@ void monitor_abandon_sandboxes(struct monitor *m)
         m->n_sandboxes = 0;
 }
 
-static void describe_status(void *userdata, char *text, size_t size)
+void monitor_describe(void *userdata, char *text, size_t size)
 {
         const struct monitor *m = userdata;
 
-        if (m->state == MONITOR_STOPPING)
+        if (m->state == MONITOR_STARTING)
+                (void) snprintf(text, size, "Starting: %s", m->step);
+        else if (m->state == MONITOR_STOPPING)
                 (void) snprintf(text, size, "Stopping, %" PRIu32 " jobs to end", m->n_sandboxes);
         else
                 (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done%s%s",
@@ -398,8 +400,6 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         char sockets[LISTEN_TEXT_MAX];
         int r;
 
-        m->notify.describe = describe_status;
-        m->notify.userdata = m;
         m->outgoing_end = &m->outgoing;
         m->host.ended = on_sandbox_ended;
         m->host.gone = on_sandbox_gone;

@@ -41,6 +41,7 @@ struct outgoing;
 struct monitor {
         struct monitor_options options;
         enum monitor_state state;
+        const char *step; /* what is being done, while starting */
         sd_event *event;
         struct policy_paths paths;
         struct generation_draft draft; /* while starting */
@@ -86,6 +87,8 @@ int monitor_make_generation(struct monitor *m, struct generation_draft *draft,
 /* monitor.c */
 void monitor_set_state(struct monitor *m, enum monitor_state state);
 int monitor_run(struct monitor *m, struct error *ret_error);
+/* The sentence of `systemctl status`. */
+void monitor_describe(void *userdata, char *text, size_t size);
 struct sandbox *monitor_find(struct monitor *m, uint64_t job);
 void monitor_add(struct monitor *m, struct sandbox *s);
 /* Ends and frees all of them without a loop, for when that has failed. */

@@ -87,6 +87,11 @@ static void send_state(struct notify *n, const char *state)
         send_all(n);
 }
 
+void notify_status(struct notify *n)
+{
+        send_state(n, "");
+}
+
 void notify_ready(struct notify *n)
 {
         send_state(n, "READY=1\n");

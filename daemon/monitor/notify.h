@@ -28,6 +28,8 @@ struct notify {
 int notify_open(struct notify *n, sd_event *event, struct error *ret_error);
 void notify_done(struct notify *n);
 
+/* The status, at once. */
+void notify_status(struct notify *n);
 void notify_ready(struct notify *n);
 /* Around a reload; notify_ready() ends it. */
 void notify_reloading(struct notify *n);

@@ -307,25 +307,31 @@ static int make_loop(struct monitor *m, struct error *ret_error)
 
 static int open_notify(struct monitor *m, struct error *ret_error)
 {
+        m->notify.describe = monitor_describe;
+        m->notify.userdata = m;
         return notify_open(&m->notify, m->event, ret_error);
 }
 
 int monitor_setup(struct monitor *m, const struct monitor_options *o, struct error *ret_error)
 {
-        static int (*const steps[])(struct monitor * m, struct error * ret_error) = {
-                take_sockets,
-                make_loop,
-                open_notify,
-                find_programs,
-                load_policy,
-                lock_runtime_dir,
-                lock_uid_range,
-                compile_frontend_filter,
-                make_driver,
-                enter_empty_dir,
-                make_generation,
-                make_socket,
-                plan_supervisor,
+        /* Those that can take a while are named in the status. */
+        static const struct {
+                int (*make)(struct monitor *m, struct error *ret_error);
+                const char *name;
+        } steps[] = {
+                { take_sockets },
+                { make_loop },
+                { open_notify },
+                { find_programs },
+                { load_policy, "reading the policy" },
+                { lock_runtime_dir },
+                { lock_uid_range },
+                { compile_frontend_filter },
+                { make_driver, "ending what an earlier life left" },
+                { enter_empty_dir },
+                { make_generation, "compiling filters" },
+                { make_socket },
+                { plan_supervisor },
         };
         int r = 0;
 
@@ -343,8 +349,13 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .reload = { .pidfd = -EBADF, .socket = -EBADF },
         };
         find_policy(m);
-        for (size_t i = 0; i < ELEMENTSOF(steps) && r == 0; i++)
-                r = steps[i](m, ret_error);
+        for (size_t i = 0; i < ELEMENTSOF(steps) && r == 0; i++) {
+                if (steps[i].name) {
+                        m->step = steps[i].name;
+                        notify_status(&m->notify);
+                }
+                r = steps[i].make(m, ret_error);
+        }
         if (r == 0)
                 plan_host(m);
         return r;

@@ -30,6 +30,9 @@ def notified(make_daemon):
 def test_states(notified):
     d, systemd = notified()
     systemd.wait(lambda m: m == "READY=1\nSTATUS=0 jobs running, 0 done")
+    assert [m for m in systemd.take() if "Starting" in m] == [
+        "STATUS=Starting: reading the policy", "STATUS=Starting: ending what an earlier life left",
+        "STATUS=Starting: compiling filters"]
     with d.command("run", "--", "sleep", "60") as client:
         systemd.wait(lambda m: m == "STATUS=1 jobs running, 0 done")
         client.terminate()
