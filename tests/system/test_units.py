@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The installed units: what they say, how hardened they are, and that jobs notice nothing of it."""
 
+import json
 import os
 import pwd
 import re
@@ -37,6 +38,24 @@ def serving():
 def test_exposure():
     machine.call("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}",
                  "--no-pager", unit_path(machine.SERVICE_UNIT))
+
+
+def names_of(text):
+    """The directives in a cell of the table, each call group of SystemCallFilter= by itself."""
+    groups = {f"SystemCallFilter={group}" for group in re.findall(r"~@[\w-]+", text)}
+    return groups or set(re.findall(r"\w+(?==)", text))
+
+
+def test_what_is_not_set_has_its_reason():
+    """Each directive that systemd-analyze misses is in the table at the end of the unit, or set as far as it
+    can be, with a comment; and the table has no others."""
+    path = unit_path(machine.SERVICE_UNIT)
+    found = json.loads(machine.call("systemd-analyze", "security", "--offline=true", "--json=short", path).stdout)
+    missing = set().union(*(names_of(f["name"]) for f in found if not f["set"] and f["exposure"] is not None))
+    text = Path(path).read_text()
+    table = set().union(*(names_of(cell) for cell in re.findall(r"(?m)^#   (\S.*?)  +\S", text)))
+    commented = set(re.findall(r"(?m)^#.*\n(\w+)=", text))
+    assert missing - commented == table and len(missing) > 15, (missing - commented) ^ table
 
 
 def test_units_verify():
