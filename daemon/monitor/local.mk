@@ -4,6 +4,7 @@ noinst_LIBRARIES += daemon/monitor/libmonitor.a
 daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/cgroup-layout.c daemon/monitor/cgroup-layout.h \
 	daemon/monitor/cgroupfs.c daemon/monitor/cgroup-dir.h daemon/monitor/driver.h \
+	daemon/monitor/control.c daemon/monitor/control.h \
 	daemon/monitor/filter.c daemon/monitor/filter.h \
 	daemon/monitor/generation.c daemon/monitor/generation.h \
 	daemon/monitor/launch.c daemon/monitor/launch.h \

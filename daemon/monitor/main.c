@@ -22,6 +22,7 @@ enum option_code {
         OPTION_CONFIG,
         OPTION_POLICY_DIR,
         OPTION_RUNTIME_DIR,
+        OPTION_RELOAD,
         OPTION_VERSION,
         OPTION_HELP,
 };
@@ -32,6 +33,7 @@ static const struct option long_options[] = {
         { "config", required_argument, NULL, OPTION_CONFIG },
         { "policy-dir", required_argument, NULL, OPTION_POLICY_DIR },
         { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
+        { "reload", no_argument, NULL, OPTION_RELOAD },
         { "version", no_argument, NULL, OPTION_VERSION },
         { "help", no_argument, NULL, OPTION_HELP },
         {},
@@ -48,6 +50,9 @@ static const char help[] =
         "  --policy-dir DIR    take profiles, runtimes and filters from DIR alone\n"
         "  --runtime-dir DIR   keep locks and mount points there (default " DEFAULT_RUNTIME_DIR
         ")\n"
+        "  --reload            have the sandboxd that runs in --runtime-dir read its policy "
+        "again,\n"
+        "                      and fail if that is broken\n"
         "  --version, --help\n"
         "\n"
         "See sandboxd(8) and sandboxd.conf(5).\n";
@@ -74,6 +79,9 @@ static int parse_options(int argc, char **argv, struct monitor_options *o)
                 case OPTION_RUNTIME_DIR:
                         o->runtime_dir = optarg;
                         break;
+                case OPTION_RELOAD:
+                        o->reload = true;
+                        break;
                 case OPTION_VERSION:
                         puts(PACKAGE_STRING);
                         return 0;
@@ -89,7 +97,7 @@ static int parse_options(int argc, char **argv, struct monitor_options *o)
                 log_error("'%s' is no option: see sandboxd --help", argv[optind]);
                 return -EINVAL;
         }
-        if (!o->standalone && sd_booted() <= 0) {
+        if (!o->standalone && !o->reload && sd_booted() <= 0) {
                 log_error("systemd does not run here, and would make the jobs' scopes: start it "
                           "with --standalone");
                 return -EINVAL;
@@ -128,6 +136,19 @@ static int make_all_absolute(struct monitor_options *o)
         return 0;
 }
 
+/* Two reloads, the one under way and the one that is asked for, and a daemon that is busy. */
+#define RELOAD_PATIENCE_USEC (15 * USEC_PER_SEC)
+
+static int reload(const struct monitor_options *o)
+{
+        struct error error = {};
+
+        if (control_reload(o->runtime_dir, RELOAD_PATIENCE_USEC, &error) == 0)
+                return EXIT_SUCCESS;
+        log_error("%s", error.text);
+        return EXIT_FAILURE;
+}
+
 /* From here on they wait for the loop: one that comes while we start still ends us cleanly. */
 static void block_signals(void)
 {
@@ -152,6 +173,8 @@ int main(int argc, char **argv)
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (make_all_absolute(&options) < 0)
                 return 2;
+        if (options.reload)
+                return reload(&options);
         (void) umask(022);
         (void) signal(SIGPIPE, SIG_IGN);
         block_signals();

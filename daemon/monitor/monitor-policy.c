@@ -103,6 +103,7 @@ static void on_reload_begun(void *userdata)
 {
         struct monitor *m = userdata;
 
+        control_begun(&m->control);
         notify_reloading(&m->notify);
         log_info("reloading: the policy is read again");
 }
@@ -133,7 +134,17 @@ static void on_reload_ended(void *userdata, struct generation *g, const struct e
         } else
                 log_event(EVENT_POLICY_KEPT, NULL, "not reloaded, the policy stays as it was: %s",
                         error->text);
+        /* In this order: systemd takes the end of `sandboxd --reload` for that of the reload. */
         notify_ready(&m->notify);
+        control_ended(&m->control, g != NULL, g ? "" : error->text);
+}
+
+void monitor_reload(void *userdata)
+{
+        struct monitor *m = userdata;
+
+        if (m->state == MONITOR_SERVING)
+                reload_request(&m->reload);
 }
 
 int monitor_plan_reload(struct monitor *m, struct error *ret_error)

@@ -242,6 +242,7 @@ static void stop(struct monitor *m, int result)
                 log_notice("the reload that was under way is given up: the next start reads the "
                            "policy");
         reload_cancel(&m->reload);
+        control_close(&m->control);
         kill_all(m);
         send_plain(m, CHANNEL_OP_STOP, 0);
         set_stop_timeout(m, on_stop_timeout);
@@ -266,10 +267,7 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         void *userdata)
 {
-        struct monitor *m = userdata;
-
-        if (m->state == MONITOR_SERVING)
-                reload_request(&m->reload);
+        monitor_reload(userdata);
         return 0;
 }
 

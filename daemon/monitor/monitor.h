@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "daemon/monitor/control.h"
 #include "daemon/monitor/generation.h"
 #include "daemon/monitor/listen.h"
 #include "daemon/monitor/notify.h"
@@ -28,6 +29,7 @@ enum monitor_state {
 };
 
 struct monitor_options {
+        bool reload;             /* not this one: the one that runs */
         bool standalone;         /* cgroups of our own, not scopes of systemd */
         const char *socket_path; /* NULL: the default, unless systemd passes sockets */
         const char *config_file; /* NULL: the default path, which need not exist */
@@ -47,6 +49,7 @@ struct monitor {
         struct generation_draft draft; /* while starting */
         struct generations generations;
         struct reload reload;
+        struct control control;
         char kept[MONITOR_KEPT_MAX];    /* why the last reload changed nothing, as far as it fits */
         sd_event_source *retire_source; /* when the oldest generation must go */
         int frontend_filter_fd;
@@ -103,6 +106,8 @@ void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
 void monitor_adopt_generation(struct monitor *m, struct generation *g);
 void monitor_send_policy(struct monitor *m);
 int monitor_plan_reload(struct monitor *m, struct error *ret_error);
+/* By a signal, or somebody who waits for what comes of it. */
+void monitor_reload(void *userdata);
 
 /* operation.c: takes one message off the channel. 1 when one was handled, 0 when there is none, a
  * negative errno when the channel must end. */

@@ -216,6 +216,13 @@ static int enter_empty_dir(struct monitor *m, struct error *ret_error)
         return 0;
 }
 
+/* Named from the working directory, since a socket's path may not be long. */
+static int make_control(struct monitor *m, struct error *ret_error)
+{
+        return control_open(&m->control, m->event, "../" CONTROL_NAME, monitor_reload, m,
+                ret_error);
+}
+
 int monitor_make_generation(struct monitor *m, struct generation_draft *draft,
         struct generation **ret, struct error *ret_error)
 {
@@ -330,6 +337,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 { make_driver, "ending what an earlier life left" },
                 { enter_empty_dir },
                 { make_generation, "compiling filters" },
+                { make_control },
                 { make_socket },
                 { plan_supervisor },
         };
@@ -344,6 +352,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 .init_fd = -EBADF,
                 .frontend_fd = -EBADF,
                 .channel_fd = -EBADF,
+                .control = { .fd = -EBADF },
                 .notify = { .fd = -EBADF },
                 .supervisor = { .pidfd = -EBADF },
                 .reload = { .pidfd = -EBADF, .socket = -EBADF },
@@ -367,7 +376,12 @@ static void remove_runtime_files(struct monitor *m)
         static const struct {
                 const char *name;
                 int flags;
-        } files[] = { { "root", AT_REMOVEDIR }, { "empty", AT_REMOVEDIR }, { "lock", 0 } };
+        } files[] = {
+                { CONTROL_NAME, 0 },
+                { "root", AT_REMOVEDIR },
+                { "empty", AT_REMOVEDIR },
+                { "lock", 0 },
+        };
         char path[POLICY_PATH_MAX];
 
         for (size_t i = 0; m->lock_fd >= 0 && i < ELEMENTSOF(files); i++)
@@ -379,6 +393,7 @@ void monitor_done(struct monitor *m)
 {
         monitor_abandon_sandboxes(m);
         reload_done(&m->reload);
+        control_close(&m->control);
         supervisor_done(&m->supervisor);
         m->channel_source = sd_event_source_disable_unref(m->channel_source);
         m->stop_source = sd_event_source_disable_unref(m->stop_source);

@@ -4,7 +4,9 @@ is lost, and a policy that is broken changes nothing (attack corpus 61)."""
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lib import host, wire
+from lib.daemon import NOBODY
 
 MIB = 1 << 20
 EXTRA = """[Profile]
@@ -505,3 +508,99 @@ def test_signal_while_starting(make_daemon, policy_copy):
     d.wait_ready()
     assert host.wait_until(d.reloads, 10)
     assert d.run("--", "true").status == "OK"
+
+
+# --- sandboxd --reload, which waits
+
+def command(d, uid=0):
+    argv = [d.build / "sandboxd", "--reload", "--runtime-dir", d.runtime_dir]
+    if uid:
+        shutil.copy(argv[0], d.home / "sandboxd")
+        argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", d.home / "sandboxd", *argv[1:]]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            stdin=subprocess.DEVNULL)
+
+
+def ended(process, timeout=30):
+    """Its exit status and what it said."""
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out + err
+
+
+def test_command(d, policy_copy):
+    """When it has ended, the new policy is in force."""
+    with d.session() as c:
+        for number in range(2, 12):
+            set_memory(policy_copy, f"{90 + number}M")
+            assert ended(command(d)) == (0, "")
+            assert memory_of(c, number) == (90 + number) * MIB
+    assert len(d.reloads()) == 10
+
+
+def test_command_with_a_broken_policy(d, policy_copy):
+    """It fails and says why, and the daemon goes on."""
+    path = drop_in(policy_copy, "profile", "default", "[Limits]\nMemory=much\n")
+    code, text = ended(command(d))
+    assert code == 1 and re.search(rf"not reloaded, the policy stays as it was: {path}:2: .*Memory=much", text), text
+    with d.session() as c:
+        assert memory_of(c, 2) == 256 * MIB
+    path.unlink()
+    assert ended(command(d)) == (0, "")
+
+
+def test_commands_at_once(d, policy_copy):
+    """Each is told of what was read after it was started."""
+    set_memory(policy_copy, "99M")
+    processes = [command(d) for _ in range(40)]
+    assert [ended(p) for p in processes] == [(0, "")] * 40
+    with d.session() as c:
+        assert memory_of(c, 2) == 99 * MIB
+    assert len(d.reloads()) <= 40
+
+
+def is_waiting(pid):
+    """Whether it has asked, and hears nothing."""
+    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return any(link.startswith("socket:") for link in links) and host.status(pid)["State"][0] == "S"
+
+
+def test_command_in_the_middle_of_a_reload(d, stuck):
+    """Of which nobody knows what it has read already: another one follows it."""
+    process = command(d)
+    assert host.wait_until(lambda: is_waiting(process.pid), 10)
+    with open(stuck, "w") as writer:
+        stuck.unlink()
+        stuck.write_text("[allow]\nno_such_call\n")
+        writer.write("[allow]\n")
+    code, text = ended(process)
+    assert code == 1 and "no_such_call" in text, text
+    assert [line.split()[0] for line in d.reloads()] == ["reloaded:", "not"]
+
+
+def test_command_and_a_stop(d, stuck):
+    process = command(d)
+    assert host.wait_until(lambda: is_waiting(process.pid), 10)
+    d.process.send_signal(signal.SIGTERM)
+    code, text = ended(process)
+    assert code == 1 and "stopped before the policy was read" in text, text
+    d.stop()
+    code, text = ended(command(d))
+    assert code == 1, text
+
+
+def test_command_after_a_crash(d, policy_copy):
+    d.process.kill()
+    d.process.wait(10)
+    code, text = ended(command(d))
+    assert code == 1 and f"no sandboxd runs in {d.runtime_dir}" in text, text
+    d.start()
+    assert ended(command(d)) == (0, "")
+
+
+def test_command_of_a_user(d):
+    """Who is not root neither reloads nor holds up who is."""
+    code, text = ended(command(d, uid=NOBODY))
+    assert code == 1 and "be root" in text, text
+    assert d.reloads() == []
+    mode = (d.runtime_dir / "control").stat()
+    assert (mode.st_uid, mode.st_mode & 0o777) == (0, 0o600)

@@ -21,6 +21,7 @@ check_PROGRAMS += \
 	tests/unit/test-budget \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
+	tests/unit/test-control \
 	tests/unit/test-ctl-host \
 	tests/unit/test-ctl-options \
 	tests/unit/test-ctl-reach \
@@ -65,6 +66,8 @@ tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cgroup_layout_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)

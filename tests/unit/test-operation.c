@@ -124,6 +124,7 @@ static void setup(void)
         monitor = (struct monitor) {
                 .state = MONITOR_SERVING,
                 .channel_fd = pair[1],
+                .control = { .fd = -EBADF },
         };
         ck_assert_int_eq(uid_pool_init(&monitor.uids, 0x70000000, 1024), 0);
         ck_assert_int_ge(sd_event_new(&monitor.event), 0);
