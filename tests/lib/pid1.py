@@ -26,7 +26,9 @@ class Proxy:
         self.listener.listen(64)
         self.wake_read, self.wake_write = os.pipe()
         self.peers = {}  # socket: the one on the other side
+        self.servers = set()  # those that PID 1 is on the other side of
         self.stalled = False
+        self.muted = False
         self.refusing = False
         self.cutting = False
         self.ending = False
@@ -58,6 +60,11 @@ class Proxy:
         self.stalled = True
         self.wake()
 
+    def mute(self):
+        """It does what it is asked for, and is not heard: the next cut() is the end of that."""
+        self.muted = True
+        self.wake()
+
     def refuse(self):
         """Every connection ends at once."""
         self.refusing = True
@@ -69,7 +76,7 @@ class Proxy:
         self.wake()
 
     def resume(self):
-        self.stalled = self.refusing = False
+        self.stalled = self.muted = self.refusing = False
         self.wake()
 
     # --- the thread
@@ -85,11 +92,13 @@ class Proxy:
             return
         server = socket.socket(socket.AF_UNIX)
         server.connect(REAL)
+        self.servers.add(server)
         self.peers |= {client: server, server: client}
 
     def drop(self, sock):
         for s in sock, self.peers.get(sock):
             if s and self.peers.pop(s, None):
+                self.servers.discard(s)
                 s.close()
 
     def drop_all(self):
@@ -109,7 +118,7 @@ class Proxy:
     def serve(self):
         while not self.ending:
             # What is not read stays where it is.
-            watched = [] if self.stalled else list(self.peers)
+            watched = [] if self.stalled else [s for s in self.peers if not (self.muted and s in self.servers)]
             for ready in select.select([self.listener, self.wake_read, *watched], [], [])[0]:
                 if ready == self.wake_read:
                     os.read(self.wake_read, 1 << 16)
@@ -118,6 +127,6 @@ class Proxy:
                 elif ready in self.peers:
                     self.pump(ready)
             if self.cutting:
-                self.cutting = False
+                self.cutting = self.muted = False
                 self.drop_all()
         self.drop_all()

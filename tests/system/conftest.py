@@ -17,6 +17,7 @@ CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
 NO_INT80 = "user-mode-linux takes int 0x80 of a 64-bit program for a 64-bit call; its filter sees one too"
 VOLUME = "it takes many jobs to see what chance brings, and has them sooner elsewhere"
 SLOW_NODE = "node takes as long to start in user-mode-linux as the time limit of this test"
+SAME_THERE = "it waits for most of a minute, for what is PID 1's in every world"
 NO_READELF = "it reads a file that was built, with readelf"
 
 # Tests of other rungs run in these machines for their cgroups, without these. All else must pass there.
@@ -28,6 +29,7 @@ NOT_FOR_UML = {
     "test_attack_neighbours.py::test_43_kernel_uids_are_never_shared": VOLUME,
     "test_attack_neighbours.py::test_44_randomness": VOLUME,
     "test_lifecycle.py::test_init_is_static": NO_READELF,
+    "test_faults.py::test_monitor_hangs": SAME_THERE,
 }
 NOT_FOR_CONTAINER = {
     "test_faults.py::test_controller_is_not_delegated": "DisableControllers= means something on cgroup2 alone",
