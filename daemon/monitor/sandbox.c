@@ -66,6 +66,8 @@ static int on_escalate(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct sandbox *s = userdata;
 
+        /* With init dead, systemd may take the cgroups away before end() looks at them. */
+        (void) leaves_read_usage(&s->place.leaves, &s->usage);
         kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
@@ -213,8 +215,9 @@ static void drop_sources(struct sandbox *s)
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
 }
 
-static void report(struct sandbox *s, const struct leaf_usage *usage, const struct verdict *v)
+static void report(struct sandbox *s, const struct verdict *v)
 {
+        const struct leaf_usage *usage = &s->usage;
         struct channel_ended m = {
                 .status = v->status,
                 .exit_code = v->exit_code,
@@ -243,12 +246,11 @@ static void report(struct sandbox *s, const struct leaf_usage *usage, const stru
 /* The verdict, taken while the cgroup still is there to be asked. */
 static void end(struct sandbox *s)
 {
-        struct leaf_usage usage = {};
         struct verdict v;
 
         if (s->place.leaves.n > 0)
-                (void) leaves_read_usage(&s->place.leaves, &usage);
-        s->ending.oom_kills = MAX(s->ending.oom_kills, usage.oom_kills);
+                (void) leaves_read_usage(&s->place.leaves, &s->usage);
+        s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         set_state(s, SANDBOX_ENDED);
@@ -256,7 +258,7 @@ static void end(struct sandbox *s)
         /* Lets init go. */
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->control_fd = safe_close(s->control_fd);
-        report(s, &usage, &v);
+        report(s, &v);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);

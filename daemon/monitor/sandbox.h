@@ -55,6 +55,7 @@ struct sandbox {
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */
         unsigned n_doublings;             /* of the pause between them */
+        struct leaf_usage usage; /* at the last moment at which the cgroups were there for sure */
         struct ending ending;
         bool explaining; /* the driver was asked what the end was about */
         bool stopped;    /* it was: somebody else ended it */
