@@ -9,7 +9,7 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 2
+#define POLICY_VERSION 3
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32
@@ -28,7 +28,13 @@ struct policy_server {
         uint32_t max_connections_per_user; /* MaxConnectionsPerUser= */
         uint32_t max_jobs;                 /* MaxJobs=, running at one time, in all */
         uint32_t max_jobs_per_user;        /* MaxJobsPerUser= */
-        uint32_t max_upload_per_user;      /* MaxUploadPerUser=, bytes of jobs not yet complete */
+        uint32_t max_queued;               /* MaxQueued=, that wait for others to end, in all */
+        uint32_t max_queued_per_user;      /* MaxQueuedPerUser= */
+        uint32_t max_upload_per_user;      /* MaxUploadPerUser=, bytes of jobs not yet started */
+        uint32_t max_results_per_user;     /* MaxResultsPerUser=, of jobs that have ended */
+        uint32_t max_kept;                 /* MaxKept=, bytes that jobs left, in all */
+        uint32_t max_kept_per_user;        /* MaxKeptPerUser= */
+        uint64_t result_retention_usec;    /* ResultRetentionSec= */
         uint64_t frame_timeout_usec;       /* FrameTimeoutSec=, for a frame begun but not ended */
         uint64_t idle_exit_usec;           /* IdleExitSec=; 0: never, as without passed sockets */
         uint32_t job_uid_base;             /* [UserNamespaces] Base=, kernel ids of jobs: */

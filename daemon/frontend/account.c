@@ -48,6 +48,13 @@ int account_charge(struct account_book *book, uid_t uid, enum account_kind kind,
         return 0;
 }
 
+uint64_t account_held(struct account_book *book, uid_t uid, enum account_kind kind)
+{
+        const struct account *account = *find(book, uid);
+
+        return account ? account->held[kind] : 0;
+}
+
 void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount)
 {
         struct account **link = find(book, uid), *account = *link;

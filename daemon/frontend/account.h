@@ -12,9 +12,13 @@
 
 enum account_kind {
         ACCOUNT_CONNECTIONS,
-        ACCOUNT_JOBS,
+        ACCOUNT_JOBS,     /* that run, or will without waiting for another's end */
+        ACCOUNT_QUEUED,   /* jobs that wait for others to end, or will */
         ACCOUNT_UPLOADS,  /* bytes of code and files, declared by jobs that are not complete yet */
         ACCOUNT_BUFFERED, /* bytes received of frames that are not handled yet */
+        ACCOUNT_RESULTS,  /* jobs that have ended, and whose results are kept */
+        ACCOUNT_KEPT,     /* bytes of output, files and return values */
+        ACCOUNT_WATCHES,  /* requests that wait for something of a job */
         _ACCOUNT_KINDS,
 };
 
@@ -31,5 +35,6 @@ struct account_book {
  * user would be over max_user, -ENOMEM; nothing is charged then. */
 int account_charge(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount,
         uint64_t max_user, uint64_t max_total);
+uint64_t account_held(struct account_book *book, uid_t uid, enum account_kind kind);
 void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount);
 bool account_book_is_empty(const struct account_book *book);

@@ -43,12 +43,9 @@ void connection_set_ready(struct connection *c)
 
 struct job *connection_find_job(struct connection *c, uint64_t request)
 {
-        struct job *job;
+        struct table_entry *e = table_find(&c->under_way, request);
 
-        LIST_FOREACH (job, &c->jobs, of_connection)
-                if (job->request == request)
-                        return job;
-        return NULL;
+        return e ? container_of(e, struct under_way, entry)->job : NULL;
 }
 
 /* Its client no longer hears of its jobs: they end, and those not yet started are gone at once. */
@@ -367,6 +364,7 @@ void connection_free(struct connection *c)
         struct frontend *f = c->frontend;
 
         abandon_jobs(c);
+        table_done(&c->under_way);
         drop_sources(c);
         LIST_REMOVE(c, entries);
         frame_reader_done(&c->reader);

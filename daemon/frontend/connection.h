@@ -20,10 +20,17 @@ enum connection_state {
         _CONNECTION_STATE_COUNT,
 };
 
+/* A request that more will be said to, by its id: a job's Run. */
+struct under_way {
+        struct table_entry entry;
+        struct job *job;
+};
+
 struct connection {
         struct frontend *frontend;
         LIST_ENTRY(connection) entries;
         struct job_list jobs;
+        struct table under_way; /* jobs among them, by the id of the request */
         int fd;
         uid_t uid;
         uint32_t listener; /* the one that it came by */

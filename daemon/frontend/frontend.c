@@ -8,18 +8,16 @@
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
+#include "daemon/frontend/results.h"
 
 /* How long clients have, once the last job has ended, to read what they were told. */
 #define LAST_FLUSH_USEC (1 * USEC_PER_SEC)
 
 struct job *frontend_find_job(struct frontend *f, uint64_t id)
 {
-        struct job *job;
+        struct result *r = registry_find(&f->registry, id);
 
-        LIST_FOREACH (job, &f->jobs, entries)
-                if (job->id == id)
-                        return job;
-        return NULL;
+        return r ? r->job : NULL;
 }
 
 static bool everything_is_sent(const struct frontend *f)
@@ -88,6 +86,7 @@ int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
                 next = LIST_NEXT(job, entries);
                 job_on_policy_replaced(job);
         }
+        results_on_policy(f);
         idle_update(f);
         frontend_retire_policies(f);
         return 0;
@@ -145,6 +144,9 @@ static int init(struct frontend *f, int channel_fd, const int *listen_fds)
                 if (r < 0)
                         return r;
         }
+        r = results_init(f);
+        if (r < 0)
+                return r;
         r = idle_init(f);
         if (r < 0)
                 return r;
@@ -172,6 +174,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         TAILQ_INIT(&f->channel.pending);
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
+        registry_init(&f->registry);
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;
@@ -193,6 +196,7 @@ void frontend_free(struct frontend *f)
                 connection_free(c);
         while ((job = LIST_FIRST(&f->jobs)))
                 job_lose(job);
+        results_done(f);
         channel_done(&f->channel);
         for (uint32_t i = 0; i < f->n_listeners; i++)
                 listener_done(&f->listeners[i]);

@@ -15,6 +15,7 @@
 #include "daemon/frontend/listener.h"
 #include "daemon/frontend/policies.h"
 #include "daemon/frontend/record.h"
+#include "daemon/frontend/registry.h"
 
 #define FRONTEND_BUFFER_SIZE (64 * KIB)
 
@@ -41,6 +42,8 @@ struct frontend {
         struct record_book records;
         struct connection_list connections;
         struct job_list jobs;
+        struct registry registry;
+        sd_event_source *expiry;     /* of the oldest result */
         bool stopping;               /* no new job is taken */
         bool monitor_lost;           /* the channel has ended: no job can go on */
         sd_event_source *last_flush; /* while stopping: how long clients have to read their results

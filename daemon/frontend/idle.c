@@ -10,10 +10,11 @@
 #include "common/log.h"
 #include "daemon/frontend/frontend.h"
 
-/* A client that is refused costs nothing here, and does not keep the daemon up. */
+/* A client that is refused costs nothing here, and does not keep the daemon up. What a detached job
+ * left does, as long as it is kept: it is there to be asked for later. */
 static bool is_idle(const struct frontend *f)
 {
-        return LIST_EMPTY(&f->connections) && LIST_EMPTY(&f->jobs);
+        return LIST_EMPTY(&f->connections) && LIST_EMPTY(&f->jobs) && f->registry.n_detached == 0;
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)

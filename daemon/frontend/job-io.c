@@ -100,6 +100,8 @@ static ssize_t forward_output(struct job_stream *s)
                 close_stream(s);
                 return 0;
         }
+        if (kept > 0)
+                job_keep_output(j, (enum job_stream_id)(s - j->streams), buffer, kept);
         if (kept > 0 && j->connection)
                 reply_output(j->connection, j->request, s->name, buffer, kept);
         if (output_is_excessive(&s->output))
@@ -196,8 +198,8 @@ static int attach(struct job *j, struct pipes *p)
         for (size_t i = 0; i < _JOB_STREAMS; i++) {
                 struct job_stream *s = &j->streams[i];
 
-                output_init(&s->output, TAKE_FD(p->own_output[i]), j->limits.value[LIMIT_OUTPUT],
-                        j->strict_output);
+                output_init(&s->output, TAKE_FD(p->own_output[i]),
+                        j->result->limits.value[LIMIT_OUTPUT], j->strict_output);
                 r = sd_event_add_io(event, &s->source, s->output.fd, EPOLLIN, on_output, s);
                 if (r < 0)
                         return r;
@@ -221,7 +223,7 @@ int job_start(struct job *j)
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
                 .flags = j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0,
                 .owner = j->uid,
-                .limits = j->limits,
+                .limits = j->result->limits,
         };
         int r;
 
@@ -235,8 +237,8 @@ int job_start(struct job *j)
         if (r < 0)
                 return r;
         p.job[CHANNEL_FD_SPEC] = r;
-        j->started_usec = io_now_usec();
-        j->started_at_usec = io_realtime_usec();
+        j->result->queued_usec = io_now_usec() - j->complete_usec;
+        j->result->started_at_usec = io_realtime_usec();
         return channel_start(&j->frontend->channel, &start, p.job, p.n_job);
 }
 

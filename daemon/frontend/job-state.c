@@ -11,7 +11,8 @@ static const struct {
         unsigned next; /* states that may follow */
 } states[_JOB_STATE_COUNT] = {
         /* A job can be finished from wherever it is: refused, dropped by its client, cancelled. */
-        [JOB_RECEIVING] = { "receiving", TO(JOB_STARTING) | TO(JOB_FINISHED) },
+        [JOB_RECEIVING] = { "receiving", TO(JOB_QUEUED) | TO(JOB_STARTING) | TO(JOB_FINISHED) },
+        [JOB_QUEUED] = { "queued", TO(JOB_STARTING) | TO(JOB_FINISHED) },
         [JOB_STARTING] = { "starting", TO(JOB_RUNNING) | TO(JOB_FINISHED) },
         [JOB_RUNNING] = { "running", TO(JOB_DRAINING) | TO(JOB_FINISHED) },
         [JOB_DRAINING] = { "draining", TO(JOB_FINISHED) },

@@ -5,16 +5,18 @@
  * The states of a job in the frontend.
  *
  *      RECEIVING  its files are still arriving
- *      STARTING   complete; the monitor is being asked
+ *      QUEUED     complete; it waits for others to end
+ *      STARTING   the monitor is being asked
  *      RUNNING    the monitor has it
  *      DRAINING   it ended; its last output is being read
- *      FINISHED   its client has the result, or is gone
+ *      FINISHED   there is a result, or never will be
  */
 
 #include "common/macro.h"
 
 enum job_state {
         JOB_RECEIVING,
+        JOB_QUEUED,
         JOB_STARTING,
         JOB_RUNNING,
         JOB_DRAINING,

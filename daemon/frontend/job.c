@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a job. Runs in the frontend. A job ends here once: every way out goes through
- * JOB_FINISHED and job_free(), which releases the slot that its user was charged.
+ * The life of a job until it is started, and what its client sends it. Runs in the frontend. How it
+ * ends is in job-end.c.
  */
 #include "daemon/frontend/job.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <sys/random.h>
 
 #include "common/io.h"
 #include "common/log.h"
@@ -17,6 +14,10 @@
 #include "daemon/frontend/record.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/result-message.h"
+#include "daemon/frontend/results.h"
+
+/* Kept of each stream of a job whose client was sent it already: for those who ask later. */
+#define ATTACHED_KEPT_MAX (1 * MIB)
 
 void job_set_state(struct job *j, enum job_state state)
 {
@@ -26,18 +27,6 @@ void job_set_state(struct job *j, enum job_state state)
         j->state = state;
 }
 
-/* An id that cannot be guessed and is no other live job's. */
-static int choose_id(struct frontend *f, uint64_t *ret)
-{
-        uint64_t id = 0;
-
-        while (id == 0 || frontend_find_job(f, id))
-                if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-                        return -errno;
-        *ret = id;
-        return 0;
-}
-
 static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run *run)
 {
         /* Plan and job are made in one go, with no policy coming between. */
@@ -45,14 +34,49 @@ static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run 
         j->planned = true;
         j->runtime = plan->runtime;
         j->profile = plan->profile;
-        j->limits = plan->limits;
         j->command = TAKE_PTR(plan->exec);
         j->workdir = TAKE_PTR(plan->workdir);
         j->strict_output = run->strict_output;
         j->wants_stdin = run->stdin;
-        j->label_size = run->label.len;
-        if (run->label.len > 0)
-                memcpy(j->label, run->label.data, run->label.len);
+}
+
+static bool charge_output(void *userdata, uint64_t size)
+{
+        return results_charge(userdata, size);
+}
+
+/* Names are copied: the result stays when the policy goes. */
+static void describe(struct result *r, const struct plan *plan, const Sandboxd__V1__Run *run)
+{
+        uint64_t most = plan->limits.value[LIMIT_OUTPUT];
+
+        (void) str_copy(r->runtime, sizeof(r->runtime), plan->runtime->name);
+        (void) str_copy(r->profile, sizeof(r->profile), plan->profile->name);
+        r->limits = plan->limits;
+        r->detached = run->detach;
+        store_init(&r->output, run->detach ? most : MIN(most, ATTACHED_KEPT_MAX), charge_output, r);
+}
+
+static int bind_to_connection(struct job *j, struct connection *c)
+{
+        int r;
+
+        j->under_way.job = j;
+        r = table_add(&c->under_way, &j->under_way.entry, j->request);
+        if (r < 0)
+                return r;
+        LIST_INSERT_HEAD(&c->jobs, j, of_connection);
+        j->connection = c;
+        return 0;
+}
+
+void job_leave_connection(struct job *j)
+{
+        if (!j->connection)
+                return;
+        LIST_REMOVE(j, of_connection);
+        table_remove(&j->connection->under_way, &j->under_way.entry);
+        j->connection = NULL;
 }
 
 /* Takes the slot and the upload over that its user was charged, on success. */
@@ -70,7 +94,6 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
                 return -ENOMEM;
         *j = (struct job) {
                 .frontend = c->frontend,
-                .connection = c,
                 .request = request,
                 .uid = c->uid,
                 .state = JOB_RECEIVING,
@@ -84,15 +107,23 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
                         .name = names[i],
                         .output.fd = -EBADF,
                 };
-        r = choose_id(c->frontend, &j->id);
+        r = results_begin(c->frontend, j, c->uid, run->label.data, run->label.len, &j->result);
         if (r < 0)
                 return r;
+        j->id = j->result->id;
+        describe(j->result, plan, run);
         r = upload_init(&j->upload, plan, run);
-        if (r < 0)
+        if (r >= 0) {
+                r = bind_to_connection(j, c);
+                if (r < 0)
+                        upload_done(&j->upload);
+        }
+        if (r < 0) {
+                results_drop(j->result);
                 return r;
+        }
         take_plan(j, plan, run);
         LIST_INSERT_HEAD(&c->frontend->jobs, j, entries);
-        LIST_INSERT_HEAD(&c->jobs, j, of_connection);
         *ret = TAKE_PTR(j);
         return 0;
 }
@@ -139,7 +170,7 @@ void job_on_policy_replaced(struct job *j)
 {
         struct frontend *f = j->frontend;
 
-        if (j->state != JOB_RECEIVING || j->policy_deadline)
+        if ((j->state != JOB_RECEIVING && j->state != JOB_QUEUED) || j->policy_deadline)
                 return;
         if (sd_event_add_time_relative(f->event, &j->policy_deadline, CLOCK_MONOTONIC,
                     f->plan_grace_usec, FRONTEND_TIMER_ACCURACY, on_policy_deadline, j) < 0)
@@ -147,7 +178,7 @@ void job_on_policy_replaced(struct job *j)
                         "sandboxd is out of memory: try again later");
 }
 
-static void end_upload_deadlines(struct job *j)
+static void end_deadlines(struct job *j)
 {
         j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
         j->policy_deadline = sd_event_source_disable_unref(j->policy_deadline);
@@ -169,13 +200,12 @@ static void end_plan(struct job *j)
         frontend_retire_policies(j->frontend);
 }
 
-/* The files are complete: on to the monitor. */
-static void start(struct job *j)
+/* On to the monitor. */
+static void launch(struct job *j)
 {
         int r;
 
-        end_upload_deadlines(j);
-        j->complete_usec = io_now_usec();
+        end_deadlines(j);
         job_set_state(j, JOB_STARTING);
         r = job_start(j);
         if (r < 0) {
@@ -189,14 +219,18 @@ static void start(struct job *j)
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
         record_job_started(j);
+        /* From here on nothing that happens to its client matters to it. */
+        if (j->result->detached)
+                job_leave_connection(j);
 }
 
 /* What follows when bytes of files, or all there were to come, are here. */
 static void advance(struct job *j)
 {
-        if (upload_is_complete(&j->upload))
-                start(j);
-        else if (await_files(j) < 0)
+        if (upload_is_complete(&j->upload)) {
+                j->complete_usec = io_now_usec();
+                launch(j);
+        } else if (await_files(j) < 0)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd is out of memory: try again later");
 }
@@ -230,69 +264,22 @@ void job_free(struct job *j)
         struct frontend *f = j->frontend;
 
         job_close_streams(j);
-        end_upload_deadlines(j);
+        end_deadlines(j);
         upload_done(&j->upload);
         release_upload(j);
         (void) safe_close(j->return_fd);
         free(j->command);
         free(j->workdir);
         LIST_REMOVE(j, entries);
-        if (j->connection)
-                LIST_REMOVE(j, of_connection);
+        job_leave_connection(j);
+        if (j->result)
+                results_drop(j->result);
         end_plan(j);
         policies_release(&f->policies, j->policy);
         account_release(&f->accounts, j->uid, ACCOUNT_JOBS, 1);
         free(j);
         idle_update(f);
         frontend_check_stopped(f);
-}
-
-static void record_end(const struct job *j)
-{
-        if (j->state == JOB_RUNNING || j->state == JOB_DRAINING)
-                record_job_ended(j);
-}
-
-/* The way out: after this there is no job. */
-static void finish(struct job *j)
-{
-        record_end(j);
-        job_set_state(j, JOB_FINISHED);
-        job_free(j);
-}
-
-void job_lose(struct job *j)
-{
-        /* A monitor that is there says it in our place. */
-        if (j->frontend->monitor_lost)
-                record_end(j);
-        job_free(j);
-}
-
-void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
-        ...)
-{
-        struct error text;
-        va_list ap;
-
-        va_start(ap, format);
-        (void) vsnprintf(text.text, sizeof(text.text), format, ap);
-        va_end(ap);
-        if (j->connection)
-                reply_error(j->connection, j->request, code, field, text.text);
-        finish(j);
-}
-
-void job_kill(struct job *j, enum job_status cause)
-{
-        int r;
-
-        if (j->killed || j->state != JOB_RUNNING)
-                return;
-        r = channel_kill(&j->frontend->channel, j->id, cause);
-        j->killed = r >= 0;
-        if (r < 0)
-                log_debug("job %016" PRIx64 ": kill was not sent: %s", j->id, strerror(-r));
 }
 
 void job_push_file(struct job *j, size_t file, const void *data, size_t size)
@@ -312,98 +299,4 @@ void job_push_file(struct job *j, size_t file, const void *data, size_t size)
                         "sandboxd could not keep the job's files: try again later");
         else if (size > 0)
                 advance(j);
-}
-
-void job_cancel(struct job *j)
-{
-        if (j->state != JOB_RECEIVING) {
-                job_kill(j, JOB_STATUS_CANCELLED);
-                return;
-        }
-        j->ended.status = JOB_STATUS_CANCELLED;
-        job_send_result(j);
-        finish(j);
-}
-
-void job_abandon(struct job *j)
-{
-        LIST_REMOVE(j, of_connection);
-        j->connection = NULL;
-        if (j->state == JOB_RECEIVING) {
-                finish(j);
-                return;
-        }
-        job_kill(j, JOB_STATUS_CANCELLED);
-        job_close_streams(j);
-        job_try_finish(j);
-}
-
-void job_stop(struct job *j)
-{
-        if (j->state == JOB_RECEIVING)
-                job_fail(j, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
-                        "sandboxd is stopping: try again when it is back");
-        else
-                job_resume(j);
-}
-
-void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
-{
-        if (j->state != JOB_RUNNING)
-                return;
-        j->ended = *ended;
-        j->return_fd = TAKE_FD(*return_fd);
-        job_set_state(j, JOB_DRAINING);
-        job_try_finish(j);
-}
-
-void job_on_gone(struct job *j)
-{
-        j->gone = true;
-        if (j->state == JOB_RUNNING) {
-                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
-                        "the sandbox ended without a report: see the log of sandboxd");
-                return;
-        }
-        job_try_finish(j);
-}
-
-/* The monitor's report and the last output come in any order, so whether the job was killed for its
- * output is chance when it ends soon after. That it ended by itself must not hide that it had passed
- * its limit before. Any other status is the monitor's word on what came first. */
-static void settle_status(struct job *j)
-{
-        struct channel_ended *ended = &j->ended;
-        bool excessive = false;
-
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                excessive |= output_is_excessive(&j->streams[i].output);
-        if (!excessive)
-                return;
-        if (ended->status != JOB_STATUS_OK && ended->status != JOB_STATUS_EXITED &&
-                ended->status != JOB_STATUS_SIGNALED)
-                return;
-        ended->status = JOB_STATUS_OUTPUT_LIMIT;
-        ended->exit_code = 0;
-        ended->signal = 0;
-}
-
-void job_try_finish(struct job *j)
-{
-        struct connection *c = j->connection;
-
-        if (j->state != JOB_DRAINING)
-                return;
-        /* The result can be large: it waits until its client has read what came before. */
-        if (c && connection_is_congested(c) && !j->frontend->stopping)
-                return;
-        if (j->gone)
-                job_drain_streams(j);
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                if (!output_ended(&j->streams[i].output))
-                        return;
-        settle_status(j);
-        if (c)
-                job_send_result(j);
-        finish(j);
 }

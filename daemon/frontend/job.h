@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * One job, from its accepted Run to its Result. It belongs to a connection and is charged to that
- * client's uid; one whose client is gone lives on, without a connection, until the monitor has
- * ended it.
+ * One job, from its accepted Run to its end. It belongs to a connection and is charged to that
+ * client's uid; one that was started detached, or whose client is gone, lives on without a connection
+ * until the monitor has ended it. What is to be said of it is in its result, which stays.
  */
 
 #include <sys/queue.h>
@@ -36,20 +36,19 @@ struct job {
         struct connection *connection; /* NULL when the client is gone */
         LIST_ENTRY(job) entries;       /* of frontend->jobs */
         LIST_ENTRY(job) of_connection;
+        struct under_way under_way; /* at the connection */
         uint64_t id;
         uint64_t request; /* the client's id of the Run */
         uid_t uid;
         enum job_state state;
+        struct result *result; /* what is to be said of it, also when it has ended */
 
         struct mapped_policy *policy; /* that it was planned with */
         bool planned;                 /* and may still be started with */
         const struct policy_runtime *runtime;
         const struct policy_profile *profile;
-        struct limits limits;
         char *command; /* what is executed, for the sentence when it cannot be */
         char *workdir;
-        uint8_t label[PLAN_LABEL_MAX];
-        size_t label_size;
         bool strict_output;
         bool wants_stdin;
 
@@ -61,20 +60,17 @@ struct job {
         struct input input;
         sd_event_source *input_source;
 
-        bool killed;                /* the monitor was asked to end it */
-        bool gone;                  /* nothing of the sandbox is left: no more output can come */
-        struct channel_ended ended; /* from DRAINING on */
-        int return_fd;              /* file of the return value, if there is one */
-        uint64_t complete_usec;     /* when all files were there */
-        uint64_t started_usec;      /* when the monitor was asked */
-        uint64_t started_at_usec;   /* the same, CLOCK_REALTIME */
+        bool killed;            /* the monitor was asked to end it */
+        bool gone;              /* nothing of the sandbox is left: no more output can come */
+        int return_fd;          /* file of the return value, if there is one */
+        uint64_t complete_usec; /* when all files were there */
 };
 
 /* Makes a job of a plan whose slot is charged already, and starts it once its files are complete.
  * Tells the client if it cannot, and releases the slot. */
 void job_begin(struct connection *c, uint64_t request, struct plan *plan,
         const Sandboxd__V1__Run *run);
-/* Removes every trace of it here; the monitor is told by others before. */
+/* Frees it, with its result unless that was taken; the monitor is told by others before. */
 void job_free(struct job *j);
 /* The frontend ends, and this with it. */
 void job_lose(struct job *j);
@@ -84,12 +80,17 @@ static inline bool job_is_receiving(const struct job *j)
         return j->state == JOB_RECEIVING;
 }
 
+/* What was read of an output stream, as far as it is within the limit. */
+void job_keep_output(struct job *j, enum job_stream_id stream, const void *data, size_t size);
+
 /* Requests of its client. All but job_push_stdin() may end in job_free(). */
 void job_push_file(struct job *j, size_t file, const void *data, size_t size);
 /* -EDQUOT for bytes beyond the credit, -EBADE for bytes after the end or for no stdin, -ENOMEM. */
 int job_push_stdin(struct job *j, const void *data, size_t size, bool eof);
 void job_cancel(struct job *j);
 
+/* Its client hears no more of it. */
+void job_leave_connection(struct job *j);
 /* Its client is gone. */
 void job_abandon(struct job *j);
 /* Its client does not keep up, or does again. */
@@ -111,7 +112,7 @@ void job_set_state(struct job *j, enum job_state state);
 void job_kill(struct job *j, enum job_status cause);
 /* Ends it with the result when all of it is here. May free the job. */
 void job_try_finish(struct job *j);
-/* Ends it with an Error. Frees the job. */
+/* Ends it with an Error, or a result that says the same where nobody hears an Error. Frees the job. */
 void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
         ...) _printf_(4, 5);
 
@@ -123,10 +124,7 @@ void job_close_streams(struct job *j);
 void job_drain_streams(struct job *j);
 
 void job_send_started(struct job *j);
-void job_send_result(struct job *j);
+/* Fills in the result of a job that has ended. */
+void job_complete_result(struct job *j);
 /* The sentence about how it ended, with what it quotes cleaned. */
 void job_format_message(const struct job *j, struct error *text);
-
-#define JOB_ID_TEXT_MAX 17
-/* The id as clients see it: 16 hex digits. Returns buf. */
-char *job_format_id(const struct job *j, char buf[static JOB_ID_TEXT_MAX]);

@@ -13,6 +13,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/idle.c daemon/frontend/idle.h \
 	daemon/frontend/input.c daemon/frontend/input.h \
 	daemon/frontend/job.c daemon/frontend/job.h \
+	daemon/frontend/job-end.c \
 	daemon/frontend/job-io.c \
 	daemon/frontend/job-reply.c \
 	daemon/frontend/job-state.c daemon/frontend/job-state.h \
@@ -24,12 +25,18 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/policies.c daemon/frontend/policies.h \
 	daemon/frontend/queue.c daemon/frontend/queue.h \
 	daemon/frontend/record.c daemon/frontend/record.h \
+	daemon/frontend/registry.c daemon/frontend/registry.h \
 	daemon/frontend/reply.c daemon/frontend/reply.h \
+	daemon/frontend/reply-job.c daemon/frontend/reply-job.h \
 	daemon/frontend/request.c daemon/frontend/request.h \
+	daemon/frontend/result.c daemon/frontend/result.h \
 	daemon/frontend/result-message.c daemon/frontend/result-message.h \
+	daemon/frontend/results.c daemon/frontend/results.h \
 	daemon/frontend/return-value.c daemon/frontend/return-value.h \
 	daemon/frontend/startup.c daemon/frontend/startup.h \
+	daemon/frontend/store.c daemon/frontend/store.h \
 	daemon/frontend/strv.c daemon/frontend/strv.h \
+	daemon/frontend/table.c daemon/frontend/table.h \
 	daemon/frontend/text.c daemon/frontend/text.h \
 	daemon/frontend/upload.c daemon/frontend/upload.h
 daemon_frontend_libfrontend_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)

@@ -27,7 +27,7 @@ enum job_field {
 };
 
 struct job_fields {
-        char id[JOB_ID_TEXT_MAX];
+        char id[RESULT_ID_TEXT_MAX];
         char uid[16];
         struct log_field list[_FIELD_COUNT + 1];
 };
@@ -35,7 +35,7 @@ struct job_fields {
 static void fill(struct job_fields *f, const struct job *j)
 {
         *f = (struct job_fields) {};
-        (void) job_format_id(j, f->id);
+        (void) result_format_id(j->id, f->id);
         (void) snprintf(f->uid, sizeof(f->uid), "%u", (unsigned) j->uid);
         f->list[FIELD_JOB] = (struct log_field) { "SANDBOX_JOB", f->id };
         f->list[FIELD_UID] = (struct log_field) { "SANDBOX_UID", f->uid };
@@ -57,15 +57,15 @@ void record_job_started(const struct job *j)
 /* "TIMEOUT after 5.0 s"; for a sandbox that could not be made, why. */
 static void describe_end(const struct job *j, char *text, size_t size)
 {
-        const char *status = job_status_name(j->ended.status);
-        double msec = (double) j->ended.wall_usec / USEC_PER_MSEC;
+        const char *status = job_status_name(j->result->ended.status);
+        double msec = (double) j->result->ended.wall_usec / USEC_PER_MSEC;
         struct error message;
 
-        if (j->ended.status == JOB_STATUS_NONE) {
+        if (j->result->ended.status == JOB_STATUS_NONE) {
                 (void) snprintf(text, size, "%s, without a report", status);
                 return;
         }
-        if (j->ended.status == JOB_STATUS_SETUP_ERROR) {
+        if (j->result->ended.status == JOB_STATUS_SETUP_ERROR) {
                 job_format_message(j, &message);
                 (void) snprintf(text, size, "%s, %s", status, message.text);
                 return;
@@ -78,7 +78,7 @@ static void describe_end(const struct job *j, char *text, size_t size)
 
 void record_job_ended(const struct job *j)
 {
-        const char *status = job_status_name(j->ended.status);
+        const char *status = job_status_name(j->result->ended.status);
         char end[ERROR_TEXT_MAX + 32];
         struct job_fields f;
 

@@ -88,6 +88,7 @@ int return_value_read(int fd, size_t max, struct return_value *ret)
         if (text_size + json_size > max)
                 return -EFBIG;
         *ret = (struct return_value) {
+                .size = size + 1,
                 .text = (const uint8_t *) p,
                 .text_size = text_size,
                 .json = (const uint8_t *) p + text_size,

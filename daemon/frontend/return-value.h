@@ -14,6 +14,7 @@
 
 struct return_value {
         char *buffer;
+        size_t size;         /* of the buffer */
         const uint8_t *text; /* into buffer */
         size_t text_size;
         const uint8_t *json;

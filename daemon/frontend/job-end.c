@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How jobs end. Runs in the frontend. Each ends here once, by finish(): with a result, which is kept for
+ * a while, or with an Error, and then it never was.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "daemon/frontend/job.h"
+#include "daemon/frontend/record.h"
+#include "daemon/frontend/reply-job.h"
+#include "daemon/frontend/reply.h"
+#include "daemon/frontend/results.h"
+
+void job_keep_output(struct job *j, enum job_stream_id stream, const void *data, size_t size)
+{
+        store_append(&j->result->output, (enum store_stream) stream, data, size);
+}
+
+static void record_end(const struct job *j)
+{
+        if (j->state == JOB_RUNNING || j->state == JOB_DRAINING)
+                record_job_ended(j);
+}
+
+/* The way out: after this there is no job. */
+static void finish(struct job *j)
+{
+        record_end(j);
+        job_set_state(j, JOB_FINISHED);
+        job_free(j);
+}
+
+/* What the owner has no room for is not kept, but was told. */
+static void keep_value(struct result *r)
+{
+        if (result_has_value(r) && !results_charge(r, r->return_value.size))
+                return_value_done(&r->return_value);
+}
+
+static void finish_with_result(struct job *j)
+{
+        struct result *r = j->result;
+
+        job_complete_result(j);
+        if (j->connection)
+                reply_result(j->connection, j->request, r);
+        keep_value(r);
+        record_end(j);
+        j->result = NULL;
+        results_keep(r);
+        job_set_state(j, JOB_FINISHED);
+        job_free(j);
+}
+
+void job_lose(struct job *j)
+{
+        /* A monitor that is there says it in our place. */
+        if (j->frontend->monitor_lost)
+                record_end(j);
+        job_free(j);
+}
+
+/* Nobody hears an Error of a job that its client was told the id of and left. */
+static void fail_detached(struct job *j, const char *text)
+{
+        struct result *r = j->result;
+
+        r->ended.status = JOB_STATUS_SETUP_ERROR;
+        r->ended.step = j->state < JOB_RUNNING ? SETUP_STEP_RECEIVE : SETUP_STEP_LOST;
+        r->message = strdup(text);
+        finish_with_result(j);
+}
+
+void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
+        ...)
+{
+        struct error text;
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text.text, sizeof(text.text), format, ap);
+        va_end(ap);
+        if (j->connection)
+                reply_error(j->connection, j->request, code, field, text.text);
+        else if (j->result->detached && j->state != JOB_RECEIVING) {
+                fail_detached(j, text.text);
+                return;
+        }
+        finish(j);
+}
+
+void job_kill(struct job *j, enum job_status cause)
+{
+        int r;
+
+        if (j->killed || j->state != JOB_RUNNING)
+                return;
+        r = channel_kill(&j->frontend->channel, j->id, cause);
+        j->killed = r >= 0;
+        if (r < 0)
+                log_debug("job %016" PRIx64 ": kill was not sent: %s", j->id, strerror(-r));
+}
+
+/* One that was not started, and will not be. */
+static void cancel_unstarted(struct job *j)
+{
+        j->result->ended.status = JOB_STATUS_CANCELLED;
+        finish_with_result(j);
+}
+
+void job_cancel(struct job *j)
+{
+        if (j->state < JOB_STARTING)
+                cancel_unstarted(j);
+        else
+                job_kill(j, JOB_STATUS_CANCELLED);
+}
+
+void job_abandon(struct job *j)
+{
+        job_leave_connection(j);
+        if (j->state == JOB_RECEIVING) {
+                finish(j);
+                return;
+        }
+        if (j->result->detached)
+                return;
+        if (j->state == JOB_QUEUED) {
+                cancel_unstarted(j);
+                return;
+        }
+        job_kill(j, JOB_STATUS_CANCELLED);
+        job_close_streams(j);
+        job_try_finish(j);
+}
+
+void job_stop(struct job *j)
+{
+        if (j->state < JOB_STARTING)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
+                        "sandboxd is stopping: try again when it is back");
+        else
+                job_resume(j);
+}
+
+void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
+{
+        if (j->state != JOB_RUNNING)
+                return;
+        j->result->ended = *ended;
+        j->return_fd = TAKE_FD(*return_fd);
+        job_set_state(j, JOB_DRAINING);
+        job_try_finish(j);
+}
+
+void job_on_gone(struct job *j)
+{
+        j->gone = true;
+        if (j->state == JOB_RUNNING) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "the sandbox ended without a report: see the log of sandboxd");
+                return;
+        }
+        job_try_finish(j);
+}
+
+/* The monitor's report and the last output come in any order, so whether the job was killed for its
+ * output is chance when it ends soon after. That it ended by itself must not hide that it had passed
+ * its limit before. Any other status is the monitor's word on what came first. */
+static void settle_status(struct job *j)
+{
+        struct channel_ended *ended = &j->result->ended;
+        bool excessive = false;
+
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                excessive |= output_is_excessive(&j->streams[i].output);
+        if (!excessive)
+                return;
+        if (ended->status != JOB_STATUS_OK && ended->status != JOB_STATUS_EXITED &&
+                ended->status != JOB_STATUS_SIGNALED)
+                return;
+        ended->status = JOB_STATUS_OUTPUT_LIMIT;
+        ended->exit_code = 0;
+        ended->signal = 0;
+}
+
+void job_try_finish(struct job *j)
+{
+        struct connection *c = j->connection;
+
+        if (j->state != JOB_DRAINING)
+                return;
+        /* The result can be large: it waits until its client has read what came before. */
+        if (c && connection_is_congested(c) && !j->frontend->stopping)
+                return;
+        if (j->gone)
+                job_drain_streams(j);
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                if (!output_ended(&j->streams[i].output))
+                        return;
+        settle_status(j);
+        finish_with_result(j);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who has which jobs. Runs in the frontend. Every look-up for a client goes through
+ * registry_find_for(), which alone decides whether it may see the job.
+ */
+#include "daemon/frontend/registry.h"
+
+#include <sys/random.h>
+
+void registry_init(struct registry *g)
+{
+        *g = (struct registry) {};
+        TAILQ_INIT(&g->users);
+        TAILQ_INIT(&g->ended);
+}
+
+void registry_done(struct registry *g)
+{
+        table_done(&g->by_id);
+        table_done(&g->by_uid);
+}
+
+static struct user *find_user(const struct registry *g, uid_t uid)
+{
+        struct table_entry *e = table_find(&g->by_uid, uid);
+
+        return e ? container_of(e, struct user, entry) : NULL;
+}
+
+static int take_user(struct registry *g, uid_t uid, struct user **ret)
+{
+        _cleanup_free_ struct user *u = NULL;
+        int r;
+
+        *ret = find_user(g, uid);
+        if (*ret)
+                return 0;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return -ENOMEM;
+        TAILQ_INIT(&u->results);
+        TAILQ_INIT(&u->ended);
+        r = table_add(&g->by_uid, &u->entry, uid);
+        if (r < 0)
+                return r;
+        TAILQ_INSERT_TAIL(&g->users, u, entries);
+        *ret = TAKE_PTR(u);
+        return 0;
+}
+
+static void release_user(struct registry *g, struct user *u)
+{
+        if (!TAILQ_EMPTY(&u->results))
+                return;
+        table_remove(&g->by_uid, &u->entry);
+        TAILQ_REMOVE(&g->users, u, entries);
+        free(u);
+}
+
+static int choose_id(const struct registry *g, uint64_t *ret)
+{
+        uint64_t id = 0;
+
+        while (id == 0 || registry_find(g, id))
+                if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+                        return -errno;
+        *ret = id;
+        return 0;
+}
+
+int registry_add(struct registry *g, struct result *r, uid_t uid)
+{
+        uint64_t id = 0;
+        struct user *u;
+        int e;
+
+        e = choose_id(g, &id);
+        if (e < 0)
+                return e;
+        e = take_user(g, uid, &u);
+        if (e < 0)
+                return e;
+        e = table_add(&g->by_id, &r->by_id, id);
+        if (e < 0) {
+                release_user(g, u);
+                return e;
+        }
+        r->id = id;
+        r->uid = uid;
+        r->user = u;
+        TAILQ_INSERT_TAIL(&u->results, r, of_user);
+        return 0;
+}
+
+void registry_remove(struct registry *g, struct result *r)
+{
+        table_remove(&g->by_id, &r->by_id);
+        TAILQ_REMOVE(&r->user->results, r, of_user);
+        release_user(g, r->user);
+        r->user = NULL;
+}
+
+struct result *registry_find(const struct registry *g, uint64_t id)
+{
+        struct table_entry *e = table_find(&g->by_id, id);
+
+        return e ? container_of(e, struct result, by_id) : NULL;
+}
+
+struct result *registry_find_for(const struct registry *g, uid_t uid, const void *text, size_t size)
+{
+        struct result *r;
+        uint64_t id;
+
+        if (result_parse_id(text, size, &id) < 0)
+                return NULL;
+        r = registry_find(g, id);
+        return r && (uid == 0 || uid == r->uid) ? r : NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Every job there is, and every one that has ended and is remembered. What a client may see of them is
+ * decided here: its own, and root all; of another's job nothing can be told from one that never was.
+ */
+
+#include "daemon/frontend/result.h"
+
+/* One who has jobs, or results of them. */
+struct user {
+        struct table_entry entry;   /* by uid */
+        TAILQ_ENTRY(user) entries;  /* of all */
+        struct result_list results; /* oldest first */
+        struct result_list ended;   /* those of them that have ended, in this order */
+        size_t n_ended;
+        uint64_t ended_bytes; /* charged for those */
+};
+
+TAILQ_HEAD(user_list, user);
+
+struct registry {
+        struct table by_id;
+        struct table by_uid;
+        struct user_list users;
+        struct result_list ended; /* of all users */
+        size_t n_detached;        /* of those, of detached jobs */
+};
+
+void registry_init(struct registry *g);
+void registry_done(struct registry *g);
+
+/* Gives a job's result an id that cannot be guessed, and its owner. */
+int registry_add(struct registry *g, struct result *r, uid_t uid);
+/* It stays the caller's. */
+void registry_remove(struct registry *g, struct result *r);
+
+/* By the id, for ourselves. */
+struct result *registry_find(const struct registry *g, uint64_t id);
+/* By the text of the id, for a client. */
+struct result *registry_find_for(const struct registry *g, uid_t uid, const void *text,
+        size_t size);
