@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Admission of jobs. Runs in the frontend. Charges the books and makes the sentences; what is
- * released, and when, is for the job.
+ * Admission of jobs. Runs in the frontend. Charges the books, keeps the queue, and makes the sentences.
  */
 #include "daemon/frontend/admission.h"
 
@@ -9,37 +8,131 @@
 
 #include "common/error.h"
 #include "common/parse.h"
+#include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 
-int admission_take_job(struct connection *c, uint64_t request)
+static int take_slot(void *userdata, uid_t uid)
 {
-        const struct policy_server *server = &c->frontend->policy->server;
-        struct error text;
+        struct frontend *f = userdata;
+        const struct policy_server *server = &f->policy->server;
+
+        return account_charge(&f->accounts, uid, ACCOUNT_JOBS, 1, server->max_jobs_per_user,
+                server->max_jobs);
+}
+
+/* Starts who waits, as long as there are slots. */
+static void dispatch(struct frontend *f)
+{
+        struct waiter *w;
+
+        while ((w = admission_queue_take(&f->queue, take_slot, f))) {
+                struct job *j = container_of(w, struct job, waiter);
+
+                account_release(&f->accounts, j->uid, ACCOUNT_QUEUED, 1);
+                j->place = ACCOUNT_JOBS;
+                job_launch(j);
+        }
+}
+
+static int on_dispatch(sd_event_source *source, void *userdata)
+{
+        dispatch(userdata);
+        return 0;
+}
+
+/* Not at once: the one that has ended is still being taken apart, perhaps with others. */
+static void schedule_dispatch(struct frontend *f)
+{
+        if (f->dispatch && !admission_queue_is_empty(&f->queue))
+                (void) sd_event_source_set_enabled(f->dispatch, SD_EVENT_ONESHOT);
+}
+
+int admission_init(struct frontend *f)
+{
         int r;
 
-        r = account_charge(&c->frontend->accounts, c->uid, ACCOUNT_JOBS, 1,
-                server->max_jobs_per_user, server->max_jobs);
-        if (r >= 0)
-                return 0;
-        if (r == -EDQUOT)
-                (void) error_set(&text, r,
+        r = sd_event_add_defer(f->event, &f->dispatch, on_dispatch, f);
+        return r < 0 ? r : sd_event_source_set_enabled(f->dispatch, SD_EVENT_OFF);
+}
+
+void admission_done(struct frontend *f)
+{
+        f->dispatch = sd_event_source_disable_unref(f->dispatch);
+}
+
+/* A slot for one that has just come, unless others wait for it: -EDQUOT when they are of the same
+ * user. */
+static int take_free_slot(struct frontend *f, uid_t uid)
+{
+        dispatch(f);
+        return admission_queue_count(&f->queue, uid) > 0 ? -EDQUOT : take_slot(f, uid);
+}
+
+static bool may_queue(const struct policy_server *server)
+{
+        return server->max_queued > 0 && server->max_queued_per_user > 0;
+}
+
+/* Why there is no slot, where none may wait for one. */
+static void say_no_slot(const struct policy_server *server, int error, struct error *text)
+{
+        if (error == -EDQUOT)
+                (void) error_set(text, error,
                         "%" PRIu32 " of your jobs are running, as many as MaxJobsPerUser= "
                         "allows: wait for one to end",
                         server->max_jobs_per_user);
-        else if (r == -EUSERS)
-                (void) error_set(&text, r,
+        else if (error == -EUSERS)
+                (void) error_set(text, error,
                         "%" PRIu32 " jobs are running, as many as MaxJobs= allows: try again later",
                         server->max_jobs);
         else
-                (void) error_set(&text, r, "sandboxd is out of memory: try again later");
-        reply_error(c, request, SANDBOXD__V1__ERROR_CODE__BUSY, "", text.text);
+                (void) error_set(text, error, "sandboxd is out of memory: try again later");
+}
+
+static void say_no_place(const struct policy_server *server, int error, struct error *text)
+{
+        if (error == -EDQUOT)
+                (void) error_set(text, error,
+                        "%" PRIu32 " of your jobs wait for others to end, as many as "
+                        "MaxQueuedPerUser= allows: wait for one to start",
+                        server->max_queued_per_user);
+        else if (error == -EUSERS)
+                (void) error_set(text, error,
+                        "%" PRIu32 " jobs wait for others to end, as many as MaxQueued= allows: "
+                        "try again later",
+                        server->max_queued);
+        else
+                (void) error_set(text, error, "sandboxd is out of memory: try again later");
+}
+
+int admission_take_job(struct connection *c, uint64_t request, enum account_kind *ret_place)
+{
+        struct frontend *f = c->frontend;
+        const struct policy_server *server = &f->policy->server;
+        struct error text;
+        int r;
+
+        *ret_place = ACCOUNT_JOBS;
+        r = take_free_slot(f, c->uid);
+        if (r >= 0)
+                return 0;
+        if (!may_queue(server))
+                say_no_slot(server, r, &text);
+        else {
+                *ret_place = ACCOUNT_QUEUED;
+                r = account_charge(&f->accounts, c->uid, ACCOUNT_QUEUED, 1,
+                        server->max_queued_per_user, server->max_queued);
+                if (r >= 0)
+                        return 0;
+                say_no_place(server, r, &text);
+        }
+        reply_busy(c, request, "", text.text, ADMISSION_RETRY_USEC);
         return r;
 }
 
 int admission_take_upload(struct connection *c, uint64_t request, uint64_t size)
 {
         const uint64_t max = c->frontend->policy->server.max_upload_per_user;
-        Sandboxd__V1__ErrorCode code = SANDBOXD__V1__ERROR_CODE__BUSY;
         char most[FORMAT_MAX];
         struct error text;
         int r;
@@ -49,17 +142,49 @@ int admission_take_upload(struct connection *c, uint64_t request, uint64_t size)
         if (r >= 0)
                 return 0;
         if (r == -EDQUOT && size > max) {
-                code = SANDBOXD__V1__ERROR_CODE__OVER_LIMIT;
                 (void) error_set(&text, r,
                         "code and files have %" PRIu64 " bytes: MaxUploadPerUser= allows %s", size,
                         format_size(most, max));
-        } else if (r == -EDQUOT)
+                reply_error(c, request, SANDBOXD__V1__ERROR_CODE__OVER_LIMIT, "files", text.text);
+                return r;
+        }
+        if (r == -EDQUOT)
                 (void) error_set(&text, r,
-                        "your jobs whose files are not complete have more bytes than the %s of "
-                        "MaxUploadPerUser= with this one: complete one of them first",
+                        "your jobs that are not started have more bytes than the %s of "
+                        "MaxUploadPerUser= with this one: complete one of them, or wait until it "
+                        "starts",
                         format_size(most, max));
         else
                 (void) error_set(&text, r, "sandboxd is out of memory: try again later");
-        reply_error(c, request, code, "files", text.text);
+        reply_busy(c, request, "files", text.text, ADMISSION_RETRY_USEC);
         return r;
+}
+
+void admission_release_job(struct frontend *f, uid_t uid, enum account_kind place)
+{
+        account_release(&f->accounts, uid, place, 1);
+        if (place == ACCOUNT_JOBS)
+                schedule_dispatch(f);
+}
+
+int admission_enqueue(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        if (take_free_slot(f, j->uid) < 0)
+                return admission_queue_add(&f->queue, &j->waiter, j->uid);
+        account_release(&f->accounts, j->uid, ACCOUNT_QUEUED, 1);
+        j->place = ACCOUNT_JOBS;
+        return 1;
+}
+
+void admission_dequeue(struct job *j)
+{
+        if (j->waiter.user)
+                admission_queue_remove(&j->frontend->queue, &j->waiter);
+}
+
+void admission_on_policy(struct frontend *f)
+{
+        schedule_dispatch(f);
 }

@@ -18,7 +18,9 @@ union message {
         struct channel_header header;
         struct channel_start start;
         struct channel_kill kill;
+        struct channel_signal signal;
         struct channel_ended ended;
+        struct channel_used used;
         struct channel_generation generation;
 };
 
@@ -53,6 +55,15 @@ static int on_gone(struct frontend *f, const union message *m, int *fd)
         return 0;
 }
 
+static int on_used(struct frontend *f, const union message *m, int *fd)
+{
+        struct job *job = frontend_find_job(f, m->header.job);
+
+        if (job)
+                job_on_used(job, &m->used);
+        return 0;
+}
+
 static int on_stop(struct frontend *f, const union message *m, int *fd)
 {
         frontend_on_stop(f);
@@ -81,6 +92,7 @@ static const struct {
 } operations[] = {
         { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
         { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
+        { CHANNEL_OP_USED, sizeof(struct channel_used), 0, on_used },
         { CHANNEL_OP_STOP, sizeof(struct channel_header), 0, on_stop },
         { CHANNEL_OP_PING, sizeof(struct channel_header), 0, on_ping },
         { CHANNEL_OP_POLICY, sizeof(struct channel_generation), 1, on_policy },
@@ -202,6 +214,22 @@ int channel_kill(struct channel *ch, uint64_t job, enum job_status cause)
         union message m = { .kill = { .cause = cause } };
 
         channel_header_init(&m.header, CHANNEL_OP_KILL, sizeof(m.kill), job);
+        return post(ch, &m, NULL, 0);
+}
+
+int channel_signal(struct channel *ch, uint64_t job, uint32_t signal)
+{
+        union message m = { .signal = { .signal = signal } };
+
+        channel_header_init(&m.header, CHANNEL_OP_SIGNAL, sizeof(m.signal), job);
+        return post(ch, &m, NULL, 0);
+}
+
+int channel_usage(struct channel *ch, uint64_t job)
+{
+        union message m = {};
+
+        channel_header_init(&m.header, CHANNEL_OP_USAGE, sizeof(m.header), job);
         return post(ch, &m, NULL, 0);
 }
 

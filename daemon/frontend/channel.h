@@ -31,6 +31,10 @@ void channel_done(struct channel *ch);
 int channel_start(struct channel *ch, const struct channel_start *start, int *fds, size_t n_fds);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
+/* Asks for a signal to be sent to the job's main process. */
+int channel_signal(struct channel *ch, uint64_t job, uint32_t signal);
+/* Asks what a job has used so far; the answer is a USED, unless it has ended. */
+int channel_usage(struct channel *ch, uint64_t job);
 /* Answers a PING. */
 int channel_pong(struct channel *ch);
 /* Says that no job will be started any more with this generation of the policy. */

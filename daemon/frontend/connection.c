@@ -15,6 +15,7 @@
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/request.h"
+#include "daemon/frontend/watch.h"
 
 #define QUEUE_HIGH (1 * MIB)
 #define QUEUE_LOW (QUEUE_HIGH / 2)
@@ -48,11 +49,19 @@ struct job *connection_find_job(struct connection *c, uint64_t request)
         return e ? container_of(e, struct under_way, entry)->job : NULL;
 }
 
-/* Its client no longer hears of its jobs: they end, and those not yet started are gone at once. */
+struct watch *connection_find_watch(struct connection *c, uint64_t request)
+{
+        struct table_entry *e = table_find(&c->under_way, request);
+
+        return e ? container_of(e, struct under_way, entry)->watch : NULL;
+}
+
+/* Its client no longer hears of jobs: its own end, and those not yet started are gone at once. */
 static void abandon_jobs(struct connection *c)
 {
         struct job *job;
 
+        watches_abandon(c);
         while ((job = LIST_FIRST(&c->jobs)))
                 job_abandon(job);
 }
@@ -72,6 +81,8 @@ static void set_congested(struct connection *c, bool congested)
                 else
                         job_resume(job);
         }
+        if (!c->congested)
+                watches_resume(c);
 }
 
 /* One that is too large for a frame, a list of a policy with many profiles, is an Error instead. */
@@ -346,6 +357,7 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
         c->uid = uid;
         c->listener = listener;
         LIST_INIT(&c->jobs);
+        LIST_INIT(&c->watches);
         c->max_frame_bytes = f->policy->server.max_frame_bytes;
         frame_reader_init(&c->reader, c->max_frame_bytes);
         r = add_sources(c);

@@ -20,17 +20,20 @@ enum connection_state {
         _CONNECTION_STATE_COUNT,
 };
 
-/* A request that more will be said to, by its id: a job's Run. */
+/* A request that more will be said to, by its id: the Run of a job, or one that waits for something of
+ * a job. */
 struct under_way {
         struct table_entry entry;
-        struct job *job;
+        struct job *job; /* one of the two is NULL */
+        struct watch *watch;
 };
 
 struct connection {
         struct frontend *frontend;
         LIST_ENTRY(connection) entries;
         struct job_list jobs;
-        struct table under_way; /* jobs among them, by the id of the request */
+        struct watch_list watches;
+        struct table under_way; /* both, by the id of the request */
         int fd;
         uid_t uid;
         uint32_t listener; /* the one that it came by */
@@ -75,4 +78,6 @@ static inline bool connection_is_congested(const struct connection *c)
         return c->congested;
 }
 
+/* By the id of a request that is under way; NULL when there is none, or it is of the other kind. */
 struct job *connection_find_job(struct connection *c, uint64_t request);
+struct watch *connection_find_watch(struct connection *c, uint64_t request);

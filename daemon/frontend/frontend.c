@@ -5,6 +5,7 @@
 #include "daemon/frontend/frontend.h"
 
 #include "common/log.h"
+#include "daemon/frontend/admission.h"
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
@@ -87,6 +88,7 @@ int frontend_on_policy(struct frontend *f, uint32_t generation, int fd)
                 job_on_policy_replaced(job);
         }
         results_on_policy(f);
+        admission_on_policy(f);
         idle_update(f);
         frontend_retire_policies(f);
         return 0;
@@ -147,6 +149,9 @@ static int init(struct frontend *f, int channel_fd, const int *listen_fds)
         r = results_init(f);
         if (r < 0)
                 return r;
+        r = admission_init(f);
+        if (r < 0)
+                return r;
         r = idle_init(f);
         if (r < 0)
                 return r;
@@ -175,6 +180,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
         registry_init(&f->registry);
+        admission_queue_init(&f->queue);
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;
@@ -197,6 +203,7 @@ void frontend_free(struct frontend *f)
         while ((job = LIST_FIRST(&f->jobs)))
                 job_lose(job);
         results_done(f);
+        admission_done(f);
         channel_done(&f->channel);
         for (uint32_t i = 0; i < f->n_listeners; i++)
                 listener_done(&f->listeners[i]);

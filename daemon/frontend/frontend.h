@@ -10,6 +10,7 @@
 
 #include "common/policy.h"
 #include "daemon/frontend/account.h"
+#include "daemon/frontend/admission-queue.h"
 #include "daemon/frontend/channel.h"
 #include "daemon/frontend/idle.h"
 #include "daemon/frontend/listener.h"
@@ -42,9 +43,12 @@ struct frontend {
         struct record_book records;
         struct connection_list connections;
         struct job_list jobs;
+        struct admission_queue queue;
+        sd_event_source *dispatch; /* starts who waits, once a turn of the loop */
         struct registry registry;
         sd_event_source *expiry;     /* of the oldest result */
-        bool stopping;               /* no new job is taken */
+        bool draining;               /* no new job is taken, by an administrator's word */
+        bool stopping;               /* nor is one, and those that wait are given up */
         bool monitor_lost;           /* the channel has ended: no job can go on */
         sd_event_source *last_flush; /* while stopping: how long clients have to read their results
                                       */

@@ -13,10 +13,12 @@
 #include "daemon/frontend/reply-job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/results.h"
+#include "daemon/frontend/watch.h"
 
 void job_keep_output(struct job *j, enum job_stream_id stream, const void *data, size_t size)
 {
         store_append(&j->result->output, (enum store_stream) stream, data, size);
+        watches_on_output(j->result);
 }
 
 static void record_end(const struct job *j)
@@ -47,6 +49,8 @@ static void finish_with_result(struct job *j)
         job_complete_result(j);
         if (j->connection)
                 reply_result(j->connection, j->request, r);
+        r->job = NULL;
+        watches_on_ended(r);
         keep_value(r);
         record_end(j);
         j->result = NULL;
@@ -89,6 +93,7 @@ void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, co
                 fail_detached(j, text.text);
                 return;
         }
+        watches_on_dropped(j->result, code, text.text);
         finish(j);
 }
 
@@ -165,6 +170,21 @@ void job_on_gone(struct job *j)
                 return;
         }
         job_try_finish(j);
+}
+
+void job_ask_usage(struct job *j)
+{
+        if (j->usage_asked)
+                return;
+        j->usage_asked = channel_usage(&j->frontend->channel, j->id) >= 0;
+        if (!j->usage_asked)
+                watches_on_used(j->result, NULL);
+}
+
+void job_on_used(struct job *j, const struct channel_used *used)
+{
+        j->usage_asked = false;
+        watches_on_used(j->result, used);
 }
 
 /* The monitor's report and the last output come in any order, so whether the job was killed for its

@@ -14,6 +14,13 @@
 #include "daemon/frontend/result-message.h"
 #include "daemon/frontend/text.h"
 
+void job_send_queued(struct job *j)
+{
+        if (j->connection)
+                reply_queued(j->connection, j->request, j->result,
+                        admission_queue_count(&j->frontend->queue, j->uid));
+}
+
 void job_send_started(struct job *j)
 {
         if (j->connection)

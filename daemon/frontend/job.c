@@ -80,8 +80,8 @@ void job_leave_connection(struct job *j)
 }
 
 /* Takes the slot and the upload over that its user was charged, on success. */
-static int job_new(struct connection *c, uint64_t request, struct plan *plan,
-        const Sandboxd__V1__Run *run, struct job **ret)
+static int job_new(struct connection *c, uint64_t request, enum account_kind place,
+        struct plan *plan, const Sandboxd__V1__Run *run, struct job **ret)
 {
         static const Sandboxd__V1__Output__Stream names[_JOB_STREAMS] = {
                 [JOB_STDOUT] = SANDBOXD__V1__OUTPUT__STREAM__STDOUT,
@@ -99,7 +99,9 @@ static int job_new(struct connection *c, uint64_t request, struct plan *plan,
                 .state = JOB_RECEIVING,
                 .input.fd = -EBADF,
                 .return_fd = -EBADF,
+                .place = place,
                 .upload_charge = plan_data_size(plan),
+                .strings_size = plan->strings_size,
         };
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 j->streams[i] = (struct job_stream) {
@@ -200,8 +202,7 @@ static void end_plan(struct job *j)
         frontend_retire_policies(j->frontend);
 }
 
-/* On to the monitor. */
-static void launch(struct job *j)
+void job_launch(struct job *j)
 {
         int r;
 
@@ -224,18 +225,65 @@ static void launch(struct job *j)
                 job_leave_connection(j);
 }
 
+/* What a job keeps here while it waits is more than its files. */
+static bool charge_wait(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        if (account_charge(&f->accounts, j->uid, ACCOUNT_UPLOADS, j->strings_size,
+                    f->policy->server.max_upload_per_user, ACCOUNT_UNLIMITED) < 0)
+                return false;
+        j->upload_charge += j->strings_size;
+        return true;
+}
+
+/* Until others have ended. */
+static void wait_for_slot(struct job *j)
+{
+        int r;
+
+        if (!charge_wait(j)) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "argv",
+                        "your jobs that wait for others to end have more bytes than "
+                        "MaxUploadPerUser= allows with this one: wait until one starts");
+                return;
+        }
+        r = admission_enqueue(j);
+        if (r < 0) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd is out of memory: try again later");
+                return;
+        }
+        if (r > 0) {
+                job_launch(j);
+                return;
+        }
+        job_set_state(j, JOB_QUEUED);
+        job_send_queued(j);
+}
+
+/* All of it is here. */
+static void complete(struct job *j)
+{
+        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
+        j->complete_usec = io_now_usec();
+        if (j->place == ACCOUNT_JOBS)
+                job_launch(j);
+        else
+                wait_for_slot(j);
+}
+
 /* What follows when bytes of files, or all there were to come, are here. */
 static void advance(struct job *j)
 {
-        if (upload_is_complete(&j->upload)) {
-                j->complete_usec = io_now_usec();
-                launch(j);
-        } else if (await_files(j) < 0)
+        if (upload_is_complete(&j->upload))
+                complete(j);
+        else if (await_files(j) < 0)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd is out of memory: try again later");
 }
 
-void job_begin(struct connection *c, uint64_t request, struct plan *plan,
+void job_begin(struct connection *c, uint64_t request, enum account_kind place, struct plan *plan,
         const Sandboxd__V1__Run *run)
 {
         struct account_book *accounts = &c->frontend->accounts;
@@ -243,13 +291,13 @@ void job_begin(struct connection *c, uint64_t request, struct plan *plan,
         int r;
 
         if (admission_take_upload(c, request, plan_data_size(plan)) < 0) {
-                account_release(accounts, c->uid, ACCOUNT_JOBS, 1);
+                admission_release_job(c->frontend, c->uid, place);
                 return;
         }
-        r = job_new(c, request, plan, run, &j);
+        r = job_new(c, request, place, plan, run, &j);
         if (r < 0) {
                 account_release(accounts, c->uid, ACCOUNT_UPLOADS, plan_data_size(plan));
-                account_release(accounts, c->uid, ACCOUNT_JOBS, 1);
+                admission_release_job(c->frontend, c->uid, place);
                 log_warning("a job of uid %u could not be made: %s", (unsigned) c->uid,
                         strerror(-r));
                 reply_error(c, request, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
@@ -270,13 +318,14 @@ void job_free(struct job *j)
         (void) safe_close(j->return_fd);
         free(j->command);
         free(j->workdir);
+        admission_dequeue(j);
         LIST_REMOVE(j, entries);
         job_leave_connection(j);
         if (j->result)
                 results_drop(j->result);
         end_plan(j);
         policies_release(&f->policies, j->policy);
-        account_release(&f->accounts, j->uid, ACCOUNT_JOBS, 1);
+        admission_release_job(f, j->uid, j->place);
         free(j);
         idle_update(f);
         frontend_check_stopped(f);

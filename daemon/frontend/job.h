@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/frontend/admission-queue.h"
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/input.h"
 #include "daemon/frontend/job-state.h"
@@ -41,6 +42,8 @@ struct job {
         uint64_t request; /* the client's id of the Run */
         uid_t uid;
         enum job_state state;
+        enum account_kind place; /* that it is charged: a slot, or one in the queue for it */
+        struct waiter waiter;
         struct result *result; /* what is to be said of it, also when it has ended */
 
         struct mapped_policy *policy; /* that it was planned with */
@@ -54,6 +57,7 @@ struct job {
 
         struct upload upload;
         uint64_t upload_charge;           /* bytes, until the upload is handed over */
+        uint64_t strings_size;            /* of argv, environment and names in it */
         sd_event_source *upload_deadline; /* while it is not complete */
         sd_event_source *policy_deadline; /* the same, of an older policy */
         struct job_stream streams[_JOB_STREAMS];
@@ -61,15 +65,18 @@ struct job {
         sd_event_source *input_source;
 
         bool killed;            /* the monitor was asked to end it */
+        bool usage_asked;       /* and the answer has not come */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
         int return_fd;          /* file of the return value, if there is one */
         uint64_t complete_usec; /* when all files were there */
 };
 
-/* Makes a job of a plan whose slot is charged already, and starts it once its files are complete.
- * Tells the client if it cannot, and releases the slot. */
-void job_begin(struct connection *c, uint64_t request, struct plan *plan,
+/* Makes a job of a plan whose place, a slot or one in the queue, is charged already. Starts it once its
+ * files are complete and it has a slot. Tells the client if it cannot, and releases the place. */
+void job_begin(struct connection *c, uint64_t request, enum account_kind place, struct plan *plan,
         const Sandboxd__V1__Run *run);
+/* One that waited has got its slot: asks the monitor for it. May free the job. */
+void job_launch(struct job *j);
 /* Frees it, with its result unless that was taken; the monitor is told by others before. */
 void job_free(struct job *j);
 /* The frontend ends, and this with it. */
@@ -105,6 +112,9 @@ void job_on_policy_replaced(struct job *j);
 /* Reports of the monitor. return_fd is taken over. */
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);
 void job_on_gone(struct job *j);
+void job_on_used(struct job *j, const struct channel_used *used);
+/* Asks for that, once for all who wait for the answer. */
+void job_ask_usage(struct job *j);
 
 /* For the files that make up the job. */
 void job_set_state(struct job *j, enum job_state state);
@@ -123,6 +133,7 @@ void job_close_streams(struct job *j);
 /* Reads what is left in the pipes of a job that is gone, and closes them. */
 void job_drain_streams(struct job *j);
 
+void job_send_queued(struct job *j);
 void job_send_started(struct job *j);
 /* Fills in the result of a job that has ended. */
 void job_complete_result(struct job *j);

@@ -7,6 +7,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/access.c daemon/frontend/access.h \
 	daemon/frontend/account.c daemon/frontend/account.h \
 	daemon/frontend/admission.c daemon/frontend/admission.h \
+	daemon/frontend/admission-queue.c daemon/frontend/admission-queue.h \
 	daemon/frontend/channel.c daemon/frontend/channel.h \
 	daemon/frontend/connection.c daemon/frontend/connection.h \
 	daemon/frontend/frontend.c daemon/frontend/frontend.h \
@@ -29,6 +30,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/reply.c daemon/frontend/reply.h \
 	daemon/frontend/reply-job.c daemon/frontend/reply-job.h \
 	daemon/frontend/request.c daemon/frontend/request.h \
+	daemon/frontend/request-jobs.c daemon/frontend/request-jobs.h \
 	daemon/frontend/result.c daemon/frontend/result.h \
 	daemon/frontend/result-message.c daemon/frontend/result-message.h \
 	daemon/frontend/results.c daemon/frontend/results.h \
@@ -38,7 +40,8 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/strv.c daemon/frontend/strv.h \
 	daemon/frontend/table.c daemon/frontend/table.h \
 	daemon/frontend/text.c daemon/frontend/text.h \
-	daemon/frontend/upload.c daemon/frontend/upload.h
+	daemon/frontend/upload.c daemon/frontend/upload.h \
+	daemon/frontend/watch.c daemon/frontend/watch.h
 daemon_frontend_libfrontend_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)
 sandboxd_frontend_SOURCES = daemon/frontend/main.c
 sandboxd_frontend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)

@@ -235,8 +235,6 @@ static int check_label(const Sandboxd__V1__Run *run, struct plan_error *e)
 /* Points the spec at what was built, and checks what only the whole shows. */
 static int finish(struct plan *p, struct plan_error *e)
 {
-        size_t size;
-
         p->spec = (struct spec) {
                 .workdir = p->workdir,
                 .exec = p->exec,
@@ -249,12 +247,25 @@ static int finish(struct plan *p, struct plan_error *e)
                 .file_names = (const char *const *) p->names.items,
                 .files = p->files,
         };
-        size = strlen(p->workdir) + strlen(p->exec) + 2 + strv_bytes(&p->argv) +
-               strv_bytes(&p->env) + strv_bytes(&p->names);
-        if (size > SPEC_STRINGS_MAX)
+        p->strings_size = strlen(p->workdir) + strlen(p->exec) + 2 + strv_bytes(&p->argv) +
+                          strv_bytes(&p->env) + strv_bytes(&p->names);
+        if (p->strings_size > SPEC_STRINGS_MAX)
                 return plan_refuse(e, INVALID, "argv",
-                        "argv, env and file names have %zu bytes together: the most is %zu", size,
-                        (size_t) SPEC_STRINGS_MAX);
+                        "argv, env and file names have %zu bytes together: the most is %zu",
+                        p->strings_size, (size_t) SPEC_STRINGS_MAX);
+        return 0;
+}
+
+/* Who is not there cannot feed it, nor read what it writes. */
+static int check_detached(const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        if (run->detach && run->stdin)
+                return plan_refuse(e, INVALID, "stdin",
+                        "stdin cannot go to a job that is detached: send it as a file, or leave "
+                        "detach out");
+        if (run->detach && run->passed_fds)
+                return plan_refuse(e, INVALID, "passed_fds",
+                        "passed_fds cannot go with detach: leave one of the two out");
         return 0;
 }
 
@@ -276,6 +287,9 @@ static int build(struct plan *p, const struct policy *policy,
         if (r < 0)
                 return r;
         r = check_label(run, e);
+        if (r < 0)
+                return r;
+        r = check_detached(run, e);
         if (r < 0)
                 return r;
         r = check_strings(p, run, e);

@@ -32,6 +32,7 @@ struct plan {
         struct strv env;
         struct strv names;
         struct spec_file *files;
+        size_t strings_size; /* of all that the spec points to but the files' bytes */
 };
 
 /* Why there is no plan, as the client is told. */

@@ -117,3 +117,34 @@ struct result *registry_find_for(const struct registry *g, uid_t uid, const void
         r = registry_find(g, id);
         return r && (uid == 0 || uid == r->uid) ? r : NULL;
 }
+
+/* Puts those of one user at the end of the list that is being made. */
+static void list_user(const struct user *u, bool all, struct result **list, size_t *n)
+{
+        struct result *r;
+
+        TAILQ_FOREACH (r, &u->results, of_user)
+                if (all || r->job)
+                        list[(*n)++] = r;
+}
+
+int registry_list(const struct registry *g, uid_t uid, bool all, struct result ***ret,
+        size_t *ret_n)
+{
+        struct result **list = calloc(g->by_id.n + 1, sizeof(struct result *));
+        struct user *u;
+        size_t n = 0;
+
+        if (!list)
+                return -ENOMEM;
+        if (uid != 0) {
+                u = find_user(g, uid);
+                if (u)
+                        list_user(u, all, list, &n);
+        } else
+                TAILQ_FOREACH (u, &g->users, entries)
+                        list_user(u, all, list, &n);
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}

@@ -41,3 +41,6 @@ struct result *registry_find(const struct registry *g, uint64_t id);
 /* By the text of the id, for a client. */
 struct result *registry_find_for(const struct registry *g, uid_t uid, const void *text,
         size_t size);
+/* Those that the client may see, of each user oldest first; of jobs that have ended only with all. */
+int registry_list(const struct registry *g, uid_t uid, bool all, struct result ***ret,
+        size_t *ret_n);

@@ -11,5 +11,19 @@
 
 void reply_started(struct connection *c, uint64_t id, const struct result *r,
         uint64_t stdin_credit);
+void reply_queued(struct connection *c, uint64_t id, const struct result *r, size_t position);
 /* A return value that does not fit the client's frames is left out, and the message says so. */
 void reply_result(struct connection *c, uint64_t id, const struct result *r);
+/* used may be NULL: then the monitor was not asked. */
+void reply_job(struct connection *c, uint64_t id, const struct result *r,
+        const struct channel_used *used);
+/* Those that the client may see, with all also what has ended. */
+void reply_jobs(struct connection *c, uint64_t id, bool all);
+void reply_output_end(struct connection *c, uint64_t id, const struct result *r);
+
+/* The stream's name on the wire. */
+static inline Sandboxd__V1__Output__Stream reply_stream(enum store_stream stream)
+{
+        return stream == STORE_STDOUT ? SANDBOXD__V1__OUTPUT__STREAM__STDOUT
+                                      : SANDBOXD__V1__OUTPUT__STREAM__STDERR;
+}

@@ -13,7 +13,8 @@
 /* What an Output has beside its data: tags, lengths, the id, at their longest. */
 #define OUTPUT_OVERHEAD 64
 
-static const char *const features[] = { "run", "files", "stdin", "cancel", "lists" };
+static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "jobs",
+        "detach", "queue", "drain" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
@@ -69,6 +70,29 @@ void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code
 
         connection_send(c, fill_error(&e, id, code, field, text));
         record_refusal(&c->frontend->records, c->uid, code, e.text);
+}
+
+void reply_busy(struct connection *c, uint64_t id, const char *field, const char *text,
+        uint64_t retry_after_usec)
+{
+        const Sandboxd__V1__ErrorCode code = SANDBOXD__V1__ERROR_CODE__BUSY;
+        struct error_response e;
+
+        (void) fill_error(&e, id, code, field, text);
+        e.error.retry_after_usec = retry_after_usec;
+        connection_send(c, &e.response);
+        record_refusal(&c->frontend->records, c->uid, code, e.text);
+}
+
+void reply_done(struct connection *c, uint64_t id)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__Done done = SANDBOXD__V1__DONE__INIT;
+
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_DONE;
+        response.done = &done;
+        connection_send(c, &response);
 }
 
 void reply_hello(struct connection *c, uint64_t id)
@@ -203,7 +227,11 @@ void reply_host(struct connection *c, uint64_t id)
         for (char *s = strtok_r(text, ", ", &save); s; s = strtok_r(NULL, ", ", &save))
                 missing[host.n_missing++] = s;
         host.driver = (char *) f->policy->driver;
-        host.running_jobs = f->accounts.total[ACCOUNT_JOBS];
+        host.running_jobs = (uint32_t) f->accounts.total[ACCOUNT_JOBS];
+        host.queued_jobs = (uint32_t) f->accounts.total[ACCOUNT_QUEUED];
+        host.draining = f->draining;
+        host.kept_results = (uint32_t) f->accounts.total[ACCOUNT_RESULTS];
+        host.kept_bytes = f->accounts.total[ACCOUNT_KEPT];
         host.pid = (uint32_t) f->monitor_pid;
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HOST;

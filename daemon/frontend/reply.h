@@ -19,6 +19,10 @@ int reply_pack_error(struct queue *q, uint64_t id, Sandboxd__V1__ErrorCode code,
 /* text and field may quote the client. */
 void reply_error(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code, const char *field,
         const char *text);
+/* BUSY, and when to try again; 0: that cannot be said. */
+void reply_busy(struct connection *c, uint64_t id, const char *field, const char *text,
+        uint64_t retry_after_usec);
+void reply_done(struct connection *c, uint64_t id);
 void reply_hello(struct connection *c, uint64_t id);
 void reply_output(struct connection *c, uint64_t id, Sandboxd__V1__Output__Stream stream,
         const uint8_t *data, size_t size);

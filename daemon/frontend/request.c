@@ -11,6 +11,7 @@
 #include "daemon/frontend/admission.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
+#include "daemon/frontend/request-jobs.h"
 #include "daemon/frontend/text.h"
 #include "proto/budget.h"
 
@@ -35,27 +36,48 @@ static void handle_hello(struct connection *c, const Sandboxd__V1__Request *requ
         reply_hello(c, request->id);
 }
 
+bool request_id_is_free(struct connection *c, const Sandboxd__V1__Request *request)
+{
+        if (!table_find(&c->under_way, request->id))
+                return true;
+        fail_request(c, request->id,
+                "request id %" PRIu64 " is in use: give each request under way its own id",
+                request->id);
+        return false;
+}
+
+/* Whether new jobs are taken at all. */
+static bool is_open(struct connection *c, uint64_t request)
+{
+        if (c->frontend->stopping)
+                reply_error(c, request, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
+                        "sandboxd is stopping: try again when it is back");
+        else if (c->frontend->draining)
+                reply_error(c, request, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
+                        "sandboxd takes no new jobs until an administrator says 'sandboxctl "
+                        "resume': try again later");
+        else
+                return true;
+        return false;
+}
+
 static void handle_run(struct connection *c, const Sandboxd__V1__Request *request)
 {
+        enum account_kind place;
         struct plan_error error;
         struct plan plan;
 
-        if (connection_find_job(c, request->id))
-                return fail_request(c, request->id,
-                        "request id %" PRIu64 " is in use: give each Run under way its own id",
-                        request->id);
-        if (c->frontend->stopping)
-                return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__DRAINING, "",
-                        "sandboxd is stopping: try again when it is back");
+        if (!request_id_is_free(c, request) || !is_open(c, request->id))
+                return;
         /* A user who has all the jobs he may is not worth the work of a plan. */
-        if (admission_take_job(c, request->id) < 0)
+        if (admission_take_job(c, request->id, &place) < 0)
                 return;
         if (plan_make(c->frontend->policy, connection_default_profile(c), request->run, &plan,
                     &error) < 0) {
-                account_release(&c->frontend->accounts, c->uid, ACCOUNT_JOBS, 1);
+                admission_release_job(c->frontend, c->uid, place);
                 return reply_error(c, request->id, error.code, error.field, error.text.text);
         }
-        job_begin(c, request->id, &plan, request->run);
+        job_begin(c, request->id, place, &plan, request->run);
         plan_done(&plan);
 }
 
@@ -131,6 +153,17 @@ static const request_handler handlers[] = {
         [SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES] = handle_list_runtimes,
         [SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES] = handle_list_profiles,
         [SANDBOXD__V1__REQUEST__BODY_GET_HOST] = handle_get_host,
+        [SANDBOXD__V1__REQUEST__BODY_LIST_JOBS] = request_list_jobs,
+        [SANDBOXD__V1__REQUEST__BODY_GET_JOB] = request_get_job,
+        [SANDBOXD__V1__REQUEST__BODY_WAIT_JOB] = request_wait_job,
+        [SANDBOXD__V1__REQUEST__BODY_READ_OUTPUT] = request_read_output,
+        [SANDBOXD__V1__REQUEST__BODY_CANCEL_JOB] = request_cancel_job,
+        [SANDBOXD__V1__REQUEST__BODY_SIGNAL_JOB] = request_signal_job,
+        [SANDBOXD__V1__REQUEST__BODY_DRAIN] = request_drain,
+        [SANDBOXD__V1__REQUEST__BODY_RESUME] = request_resume,
+        [SANDBOXD__V1__REQUEST__BODY_STOP_ALL] = request_stop_all,
+        [SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT] = request_output_credit,
+        [SANDBOXD__V1__REQUEST__BODY_FORGET] = request_forget,
 };
 
 static void dispatch(struct connection *c, const Sandboxd__V1__Request *request)

@@ -9,9 +9,9 @@
 #include "common/policy.h"
 #include "daemon/wire/channel.h"
 
-/* Its files came too late for the policy that it was accepted under. */
+/* Its files, or its turn, came too late for the policy that it was accepted under. */
 #define RESULT_POLICY_REPLACED                                                                     \
-        "the policy was replaced while the files were on their way: send the job again"
+        "the policy was replaced before the job could be started: send the job again"
 
 struct result_message {
         const struct channel_ended *ended;

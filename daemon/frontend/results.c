@@ -7,6 +7,7 @@
 
 #include "common/io.h"
 #include "daemon/frontend/frontend.h"
+#include "daemon/frontend/watch.h"
 
 static void update_expiry(struct frontend *f)
 {
@@ -91,6 +92,7 @@ void results_drop(struct result *r)
 {
         struct frontend *f = r->frontend;
 
+        watches_on_dropped(r, SANDBOXD__V1__ERROR_CODE__NO_SUCH_JOB, RESULTS_NO_SUCH_JOB);
         if (r->kept_since_usec > 0)
                 unlink_ended(r);
         account_release(&f->accounts, r->uid, ACCOUNT_KEPT, r->charged);
@@ -119,7 +121,6 @@ void results_keep(struct result *r)
         struct registry *g = &f->registry;
         bool first = TAILQ_EMPTY(&g->ended);
 
-        r->job = NULL;
         if (f->policy->server.max_results_per_user == 0 ||
                 account_charge(&f->accounts, r->uid, ACCOUNT_RESULTS, 1, ACCOUNT_UNLIMITED,
                         ACCOUNT_UNLIMITED) < 0) {

@@ -8,6 +8,10 @@
 
 #include "daemon/frontend/result.h"
 
+/* What is said of a job that is not there, or no longer, or another user's. */
+#define RESULTS_NO_SUCH_JOB                                                                        \
+        "no job has this id: 'sandboxctl ps --all' lists those that run or are kept"
+
 int results_init(struct frontend *f);
 /* Forgets all that have ended. */
 void results_done(struct frontend *f);

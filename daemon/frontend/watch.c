@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that wait. Runs in the frontend. What each sends is taken from the result as it stands, so
+ * that one which was held up goes on where it was.
+ */
+#include "daemon/frontend/watch.h"
+
+#include "daemon/frontend/job.h"
+#include "daemon/frontend/reply-job.h"
+#include "daemon/frontend/reply.h"
+
+enum watch_kind {
+        WATCH_RESULT,
+        WATCH_OUTPUT,
+        WATCH_USAGE,
+        _WATCH_KIND_COUNT,
+};
+
+struct watch {
+        struct connection *connection;
+        struct result *result;
+        struct under_way under_way;
+        LIST_ENTRY(watch) of_connection;
+        LIST_ENTRY(watch) of_result;
+        enum watch_kind kind;
+        uint64_t request;
+
+        /* of output */
+        struct store_cursor cursor;
+        bool wanted[_STORE_STREAMS];
+        uint64_t skip[_STORE_STREAMS]; /* bytes still to be left out */
+        bool follow;
+        bool by_credit;
+        uint64_t credit[_STORE_STREAMS];
+};
+
+static void watch_free(struct watch *w)
+{
+        struct connection *c = w->connection;
+
+        LIST_REMOVE(w, of_connection);
+        LIST_REMOVE(w, of_result);
+        table_remove(&c->under_way, &w->under_way.entry);
+        account_release(&c->frontend->accounts, c->uid, ACCOUNT_WATCHES, 1);
+        free(w);
+}
+
+/* Tells the client if it cannot. */
+static struct watch *watch_new(struct connection *c, uint64_t request, struct result *r,
+        enum watch_kind kind)
+{
+        struct account_book *accounts = &c->frontend->accounts;
+        struct watch *w;
+
+        if (account_charge(accounts, c->uid, ACCOUNT_WATCHES, 1, WATCHES_MAX, ACCOUNT_UNLIMITED) <
+                0) {
+                reply_busy(c, request, "",
+                        "1024 of your requests wait for jobs, as many as a user may have: wait for "
+                        "one to end, or forget it",
+                        0);
+                return NULL;
+        }
+        w = calloc(1, sizeof(*w));
+        if (!w || table_add(&c->under_way, &w->under_way.entry, request) < 0) {
+                free(w);
+                account_release(accounts, c->uid, ACCOUNT_WATCHES, 1);
+                reply_error(c, request, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd is out of memory: try again later");
+                return NULL;
+        }
+        w->connection = c;
+        w->result = r;
+        w->under_way.watch = w;
+        w->kind = kind;
+        w->request = request;
+        LIST_INSERT_HEAD(&c->watches, w, of_connection);
+        LIST_INSERT_HEAD(&r->watches, w, of_result);
+        return w;
+}
+
+static bool step_result(struct watch *w)
+{
+        if (w->result->job)
+                return false;
+        reply_result(w->connection, w->request, w->result);
+        return true;
+}
+
+static bool step_usage(struct watch *w)
+{
+        if (w->result->job)
+                return false;
+        reply_job(w->connection, w->request, w->result, NULL);
+        return true;
+}
+
+/* How many of the bytes at the cursor may be sent, and whether they are instead to be left out. */
+static size_t allot(struct watch *w, enum store_stream stream, size_t size, bool *ret_skip)
+{
+        *ret_skip = true;
+        if (!w->wanted[stream])
+                return size;
+        if (w->skip[stream] > 0) {
+                size = (size_t) MIN((uint64_t) size, w->skip[stream]);
+                w->skip[stream] -= size;
+                return size;
+        }
+        *ret_skip = false;
+        if (!w->by_credit)
+                return size;
+        size = (size_t) MIN((uint64_t) size, w->credit[stream]);
+        w->credit[stream] -= size;
+        return size;
+}
+
+static bool step_output(struct watch *w)
+{
+        struct connection *c = w->connection;
+        struct result *r = w->result;
+        enum store_stream stream;
+        const uint8_t *data;
+        size_t size;
+        bool skip;
+
+        while ((size = store_peek(&r->output, &w->cursor, &stream, &data)) > 0) {
+                if (connection_is_congested(c))
+                        return false;
+                size = allot(w, stream, size, &skip);
+                if (size == 0)
+                        return false;
+                if (!skip)
+                        reply_output(c, w->request, reply_stream(stream), data, size);
+                store_skip(&w->cursor, size);
+        }
+        if (w->follow && r->job)
+                return false;
+        reply_output_end(c, w->request, r);
+        return true;
+}
+
+/* Sends what can be sent now. Frees it when that was the last. */
+static void advance(struct watch *w)
+{
+        static bool (*const steps[_WATCH_KIND_COUNT])(struct watch * w) = {
+                [WATCH_RESULT] = step_result,
+                [WATCH_OUTPUT] = step_output,
+                [WATCH_USAGE] = step_usage,
+        };
+
+        if (!connection_is_congested(w->connection) && steps[w->kind](w))
+                watch_free(w);
+}
+
+void watch_result(struct connection *c, uint64_t request, struct result *r)
+{
+        struct watch *w = watch_new(c, request, r, WATCH_RESULT);
+
+        if (w)
+                advance(w);
+}
+
+void watch_output(struct connection *c, uint64_t request, struct result *r,
+        const Sandboxd__V1__ReadOutput *m)
+{
+        struct watch *w = watch_new(c, request, r, WATCH_OUTPUT);
+
+        if (!w)
+                return;
+        for (enum store_stream s = 0; s < _STORE_STREAMS; s++) {
+                w->wanted[s] = m->stream == SANDBOXD__V1__OUTPUT__STREAM__STREAM_UNSPECIFIED ||
+                               m->stream == reply_stream(s);
+                w->skip[s] = m->offset;
+                w->credit[s] = m->output_credit;
+        }
+        w->by_credit = m->output_credit > 0;
+        w->follow = m->follow;
+        advance(w);
+}
+
+void watch_usage(struct connection *c, uint64_t request, struct result *r)
+{
+        struct watch *w = watch_new(c, request, r, WATCH_USAGE);
+
+        if (w)
+                job_ask_usage(r->job);
+}
+
+void watch_forget(struct watch *w)
+{
+        watch_free(w);
+}
+
+void watch_add_credit(struct watch *w, enum store_stream stream, uint64_t bytes)
+{
+        if (__builtin_add_overflow(w->credit[stream], bytes, &w->credit[stream]))
+                w->credit[stream] = UINT64_MAX;
+        advance(w);
+}
+
+void watches_resume(struct connection *c)
+{
+        struct watch *w, *next;
+
+        for (w = LIST_FIRST(&c->watches); w; w = next) {
+                next = LIST_NEXT(w, of_connection);
+                advance(w);
+        }
+}
+
+void watches_abandon(struct connection *c)
+{
+        struct watch *w;
+
+        while ((w = LIST_FIRST(&c->watches)))
+                watch_free(w);
+}
+
+void watches_on_output(struct result *r)
+{
+        struct watch *w, *next;
+
+        for (w = LIST_FIRST(&r->watches); w; w = next) {
+                next = LIST_NEXT(w, of_result);
+                if (w->kind == WATCH_OUTPUT && w->follow)
+                        advance(w);
+        }
+}
+
+void watches_on_used(struct result *r, const struct channel_used *used)
+{
+        struct watch *w, *next;
+
+        for (w = LIST_FIRST(&r->watches); w; w = next) {
+                next = LIST_NEXT(w, of_result);
+                if (w->kind != WATCH_USAGE)
+                        continue;
+                reply_job(w->connection, w->request, r, used);
+                watch_free(w);
+        }
+}
+
+void watches_on_ended(struct result *r)
+{
+        struct watch *w, *next;
+
+        for (w = LIST_FIRST(&r->watches); w; w = next) {
+                next = LIST_NEXT(w, of_result);
+                advance(w);
+        }
+}
+
+void watches_on_dropped(struct result *r, Sandboxd__V1__ErrorCode code, const char *text)
+{
+        struct watch *w;
+
+        while ((w = LIST_FIRST(&r->watches))) {
+                reply_error(w->connection, w->request, code, "", text);
+                watch_free(w);
+        }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Requests that wait for something of a job: its end, its output, what it uses. Each belongs to a
+ * connection and to a result, and ends with either; its user is charged for it. None of them is written
+ * to while its client does not keep up.
+ */
+
+#include "daemon/frontend/connection.h"
+#include "daemon/frontend/result.h"
+
+/* Under way of one user at one time. */
+#define WATCHES_MAX 1024
+
+/* Each takes a request whose id is not under way. It may be answered, and over, at once. */
+void watch_result(struct connection *c, uint64_t request, struct result *r);
+void watch_output(struct connection *c, uint64_t request, struct result *r,
+        const Sandboxd__V1__ReadOutput *m);
+/* Asks the monitor what a running job uses. */
+void watch_usage(struct connection *c, uint64_t request, struct result *r);
+
+/* The client does not want to hear more. */
+void watch_forget(struct watch *w);
+void watch_add_credit(struct watch *w, enum store_stream stream, uint64_t bytes);
+
+/* The client keeps up again. */
+void watches_resume(struct connection *c);
+/* The connection ends. */
+void watches_abandon(struct connection *c);
+
+/* There is more of its output. */
+void watches_on_output(struct result *r);
+void watches_on_used(struct result *r, const struct channel_used *used);
+/* Its job has ended, with the result that is to be told. */
+void watches_on_ended(struct result *r);
+/* It is forgotten, or never will be: with which Error. */
+void watches_on_dropped(struct result *r, Sandboxd__V1__ErrorCode code, const char *text);
