@@ -16,6 +16,7 @@ struct request {
                 struct channel_header header;
                 struct channel_start start;
                 struct channel_kill kill;
+                struct channel_signal signal;
                 struct channel_generation generation;
         };
         int fds[_CHANNEL_FD_COUNT];
@@ -122,6 +123,26 @@ static int handle_kill(struct monitor *m, struct request *q)
         return 0;
 }
 
+static int handle_signal(struct monitor *m, struct request *q)
+{
+        if (q->signal.signal < 1 || q->signal.signal > 64)
+                return -EBADMSG;
+        return 0;
+}
+
+/* One that has ended has been told of, with all that it used. */
+static int handle_usage(struct monitor *m, struct request *q)
+{
+        struct sandbox *s = monitor_find(m, q->header.job);
+        struct channel_used used = {};
+
+        if (!s || s->state >= SANDBOX_ENDED)
+                return 0;
+        channel_header_init(&used.header, CHANNEL_OP_USED, sizeof(used), q->header.job);
+        monitor_send(m, &used, sizeof(used), -EBADF);
+        return 0;
+}
+
 static int handle_pong(struct monitor *m, struct request *q)
 {
         return watchdog_answered(&m->watchdog);
@@ -207,6 +228,10 @@ static const struct operation {
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_start },
         { CHANNEL_OP_KILL, sizeof(struct channel_kill), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_kill },
+        { CHANNEL_OP_SIGNAL, sizeof(struct channel_signal), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_signal },
+        { CHANNEL_OP_USAGE, sizeof(struct channel_header), 0, 0,
+                1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_usage },
         { CHANNEL_OP_PONG, sizeof(struct channel_header), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_pong },
         { CHANNEL_OP_RETIRE, sizeof(struct channel_generation), 0, 0,
