@@ -139,5 +139,5 @@ UNIT_SH = tests/unit/test-layers.sh tests/unit/test-style.sh
 TESTS += $(check_PROGRAMS) $(UNIT_SH)
 check_SCRIPTS += $(UNIT_SH)
 EXTRA_DIST += $(UNIT_SH)
-noinst_HEADERS += tests/unit/fixture-generation.h tests/unit/fixture-pid1.h \
-	tests/unit/fixture-policy.h
+noinst_HEADERS += tests/unit/fixture-frontend.h tests/unit/fixture-generation.h \
+	tests/unit/fixture-pid1.h tests/unit/fixture-policy.h
