@@ -10,6 +10,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/admission-queue.c daemon/frontend/admission-queue.h \
 	daemon/frontend/channel.c daemon/frontend/channel.h \
 	daemon/frontend/connection.c daemon/frontend/connection.h \
+	daemon/frontend/credit.h \
 	daemon/frontend/frontend.c daemon/frontend/frontend.h \
 	daemon/frontend/idle.c daemon/frontend/idle.h \
 	daemon/frontend/input.c daemon/frontend/input.h \
