@@ -164,7 +164,10 @@ static int await_files(struct job *j)
 
 static int on_policy_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        job_fail(userdata, SANDBOXD__V1__ERROR_CODE__BUSY, "files", RESULT_POLICY_REPLACED);
+        struct job *j = userdata;
+
+        job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, j->state == JOB_RECEIVING ? "files" : "",
+                RESULT_POLICY_REPLACED);
         return 0;
 }
 

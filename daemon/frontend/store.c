@@ -72,8 +72,12 @@ static bool add_block(struct store *s, size_t want)
         while (size < want + sizeof(*b) + RECORD_SIZE)
                 size *= 2;
         size = MIN(size, BLOCK_MOST);
-        if (!s->charge(s->userdata, size))
-                return false;
+        /* As much as there is room for. */
+        while (!s->charge(s->userdata, size)) {
+                size /= 2;
+                if (size < BLOCK_LEAST)
+                        return false;
+        }
         b = malloc(size);
         if (!b)
                 return false;

@@ -5,6 +5,7 @@
  */
 #include "daemon/frontend/watch.h"
 
+#include "daemon/frontend/credit.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply-job.h"
 #include "daemon/frontend/reply.h"
@@ -30,8 +31,7 @@ struct watch {
         bool wanted[_STORE_STREAMS];
         uint64_t skip[_STORE_STREAMS]; /* bytes still to be left out */
         bool follow;
-        bool by_credit;
-        uint64_t credit[_STORE_STREAMS];
+        struct credit credit[_STORE_STREAMS];
 };
 
 static void watch_free(struct watch *w)
@@ -106,10 +106,8 @@ static size_t allot(struct watch *w, enum store_stream stream, size_t size, bool
                 return size;
         }
         *ret_skip = false;
-        if (!w->by_credit)
-                return size;
-        size = (size_t) MIN((uint64_t) size, w->credit[stream]);
-        w->credit[stream] -= size;
+        size = credit_allows(&w->credit[stream], size);
+        credit_use(&w->credit[stream], size);
         return size;
 }
 
@@ -170,9 +168,8 @@ void watch_output(struct connection *c, uint64_t request, struct result *r,
                 w->wanted[s] = m->stream == SANDBOXD__V1__OUTPUT__STREAM__STREAM_UNSPECIFIED ||
                                m->stream == reply_stream(s);
                 w->skip[s] = m->offset;
-                w->credit[s] = m->output_credit;
+                credit_init(&w->credit[s], m->output_credit);
         }
-        w->by_credit = m->output_credit > 0;
         w->follow = m->follow;
         advance(w);
 }
@@ -192,8 +189,7 @@ void watch_forget(struct watch *w)
 
 void watch_add_credit(struct watch *w, enum store_stream stream, uint64_t bytes)
 {
-        if (__builtin_add_overflow(w->credit[stream], bytes, &w->credit[stream]))
-                w->credit[stream] = UINT64_MAX;
+        credit_give(&w->credit[stream], bytes);
         advance(w);
 }
 

@@ -18,6 +18,7 @@ UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libclient.a $(UNIT_PROTO_LIBS)
 check_PROGRAMS += \
 	tests/unit/test-access \
 	tests/unit/test-account \
+	tests/unit/test-admission-queue \
 	tests/unit/test-budget \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
@@ -30,6 +31,7 @@ check_PROGRAMS += \
 	tests/unit/test-filter \
 	tests/unit/test-frame \
 	tests/unit/test-frontend \
+	tests/unit/test-frontend-jobs \
 	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
@@ -48,10 +50,13 @@ check_PROGRAMS += \
 	tests/unit/test-record \
 	tests/unit/test-reload \
 	tests/unit/test-result-message \
+	tests/unit/test-results \
 	tests/unit/test-return-value \
 	tests/unit/test-scope \
 	tests/unit/test-spec \
 	tests/unit/test-status \
+	tests/unit/test-store \
+	tests/unit/test-table \
 	tests/unit/test-text \
 	tests/unit/test-uid-pool \
 	tests/unit/test-verdict
@@ -60,6 +65,8 @@ tests_unit_test_access_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_access_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_account_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_account_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_admission_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_admission_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_budget_LDADD = $(UNIT_PROTO_LIBS)
 tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
@@ -84,6 +91,8 @@ tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frame_LDADD = $(UNIT_PROTO_LIBS)
 tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)
@@ -120,6 +129,8 @@ tests_unit_test_reload_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reload_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_result_message_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_message_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_results_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_results_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_return_value_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_scope_CFLAGS = $(UNIT_CFLAGS)
@@ -128,6 +139,10 @@ tests_unit_test_spec_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_spec_LDADD = $(UNIT_WIRE_LIBS)
 tests_unit_test_status_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_status_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_store_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_table_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_table_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_text_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_uid_pool_CFLAGS = $(UNIT_CFLAGS)
