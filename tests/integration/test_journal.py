@@ -108,7 +108,7 @@ def test_what_never_started_has_no_entry(journaled):
 
 def test_refusals(journaled):
     """Each kind is recorded, and a client that is refused again and again does not fill the journal."""
-    d, journal = journaled(settings={"Server": {"MaxJobsPerUser": "1"}})
+    d, journal = journaled(settings={"Server": {"MaxJobsPerUser": "1", "MaxQueuedPerUser": "0"}})
     assert d.run("--memory", "900G", "--", "true", uid=NOBODY).rc == 125
     entry = journal.wait_event(REFUSED)
     assert entry["SANDBOX_UID"] == str(NOBODY) and entry["SANDBOX_ERROR"] == "OVER_LIMIT"

@@ -257,8 +257,8 @@ def test_silent_client_costs_nobody(daemon):
 
 
 def test_too_many_jobs_of_a_user(make_daemon):
-    """Over the cap a request waits or is refused as BUSY; it never takes another user's turn."""
-    d = make_daemon(settings={"Server": {"MaxJobsPerUser": "2"}})
+    """Without a queue, over the cap a request is refused as BUSY; it never takes another user's turn."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": "2", "MaxQueuedPerUser": "0"}})
     with d.session() as c:
         c.send(*[wire.run(i, argv=[b"sleep", b"600"]) for i in range(1, 5)])
         seen = [c.receive(timeout=10) for _ in range(2)]
@@ -271,7 +271,7 @@ def test_too_many_jobs_of_a_user(make_daemon):
 
 def test_too_many_jobs_of_all_users(make_daemon):
     """MaxJobs= counts every user's; who is over it is told so, and served once there is room."""
-    d = make_daemon(settings={"Server": {"MaxJobs": "2", "MaxJobsPerUser": "2"}})
+    d = make_daemon(settings={"Server": {"MaxJobs": "2", "MaxJobsPerUser": "2", "MaxQueuedPerUser": "0"}})
     sleeper = wire.run(1, argv=[b"sleep", b"600"])
     with d.session(uid=65534) as one, d.session(uid=65533) as two, d.session(uid=65532) as three:
         for c in (one, two):

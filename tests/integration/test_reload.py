@@ -139,7 +139,7 @@ def test_new_runtime(d, policy_copy):
 
 def test_new_settings(d):
     with d.session(uid=65534) as c:
-        d.settings["Server"] = {"MaxJobsPerUser": 1}
+        d.settings["Server"] = {"MaxJobsPerUser": 1, "MaxQueuedPerUser": 0}
         d.write_config()
         reloaded(d)
         c.send(wire.run(2, argv=[b"cat"], stdin=True))

@@ -21,7 +21,10 @@ STATUS = {
 ERROR = {
     1: "BAD_FRAME", 2: "BAD_REQUEST", 3: "INVALID_ARGUMENT", 4: "OVER_LIMIT", 5: "UNKNOWN_RUNTIME",
     6: "UNKNOWN_PROFILE", 7: "UNAVAILABLE", 8: "BUSY", 9: "DENIED", 10: "INTERNAL", 11: "DRAINING",
+    12: "NO_SUCH_JOB", 13: "NOT_RUNNING",
 }
+JOB_STATE = {1: "RECEIVING", 2: "QUEUED", 3: "RUNNING", 4: "FINISHED"}
+STDOUT, STDERR = 1, 2
 
 
 # --- encoding -----------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ def file_message(name, content=b"", mode=0, size=None):
 
 
 def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files=(), profile="",
-                limits=None, strict_output=False, stdin=False, label=b"", extra=b""):
+                limits=None, strict_output=False, stdin=False, label=b"", detach=False, extra=b""):
     out = text(1, runtime) + text(2, code)
     out += b"".join(data(3, a) for a in argv)
     out += b"".join(data(4, e) for e in env)
@@ -81,7 +84,7 @@ def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files
     out += text(7, profile)
     for key, value in (limits or {}).items():
         out += data(8, text(1, key) + number(2, value))
-    out += number(9, strict_output) + number(10, stdin) + text(11, label)
+    out += number(9, strict_output) + number(10, stdin) + text(11, label) + number(12, detach)
     return out + extra
 
 
@@ -111,6 +114,51 @@ def list_profiles(request_id):
 
 def get_host(request_id):
     return request(request_id, data(9, b""))
+
+
+def list_jobs(request_id, all=False):
+    return request(request_id, data(10, number(1, all)))
+
+
+def get_job(request_id, job_id):
+    return request(request_id, data(11, text(1, job_id)))
+
+
+def wait_job(request_id, job_id):
+    return request(request_id, data(12, text(1, job_id)))
+
+
+def read_output(request_id, job_id, stream=0, offset=0, follow=False, credit=0):
+    return request(request_id, data(13, text(1, job_id) + number(2, stream) + number(3, offset) +
+                                    number(4, follow) + number(5, credit)))
+
+
+def cancel_job(request_id, job_id):
+    return request(request_id, data(15, text(1, job_id)))
+
+
+def signal_job(request_id, job_id, signal):
+    return request(request_id, data(16, text(1, job_id) + number(2, signal)))
+
+
+def drain(request_id):
+    return request(request_id, data(17, b""))
+
+
+def resume(request_id):
+    return request(request_id, data(18, b""))
+
+
+def stop_all(request_id):
+    return request(request_id, data(19, b""))
+
+
+def output_credit(request_id, of, count):
+    return request(request_id, data(20, number(1, of) + number(2, count)))
+
+
+def forget(request_id):
+    return request(request_id, data(21, b""))
 
 
 # --- decoding -----------------------------------------------------------------------------------
@@ -166,6 +214,15 @@ _RESULT = {
     15: ("usage", _USAGE, False), 16: ("queued_usec", int, False), 17: ("setup_usec", int, False),
     18: ("warm", bool, False), 19: ("runtime", _string, False), 20: ("profile", _string, False),
     21: ("started_at_usec", int, False), 22: ("label", bytes, False),
+    23: ("ended_at_usec", int, False), 24: ("files", int, False),
+}
+_JOB = {
+    1: ("job_id", _string, False), 2: ("owner_uid", int, False), 3: ("state", JOB_STATE.__getitem__, False),
+    4: ("runtime", _string, False), 5: ("profile", _string, False), 6: ("label", bytes, False),
+    7: ("detached", bool, False), 8: ("created_at_usec", int, False), 9: ("started_at_usec", int, False),
+    10: ("ended_at_usec", int, False), 11: ("usage", _USAGE, False), 12: ("result", _RESULT, False),
+    13: ("limits", {1: ("key", _string, False), 2: ("value", int, False)}, True),
+    14: ("stdout_bytes", int, False), 15: ("stderr_bytes", int, False),
 }
 _RESPONSE = {
     1: ("id", int, False),
@@ -177,12 +234,21 @@ _RESPONSE = {
     5: ("stdin_credit", {1: ("bytes", int, False), 2: ("closed", bool, False)}, False),
     6: ("result", _RESULT, False),
     7: ("error", {1: ("code", ERROR.__getitem__, False), 2: ("message", _string, False),
-                  3: ("field", _string, False)}, False),
+                  3: ("field", _string, False), 4: ("retry_after_usec", int, False)}, False),
     8: ("runtimes", {1: ("runtimes", {1: ("name", _string, False), 4: ("available", bool, False)},
                          True)}, False),
     9: ("profiles", {1: ("profiles", {1: ("name", _string, False)}, True)}, False),
     10: ("host", {1: ("driver", _string, False), 2: ("missing", _string, True),
-                  3: ("running_jobs", int, False), 4: ("pid", int, False)}, False),
+                  3: ("running_jobs", int, False), 4: ("pid", int, False),
+                  5: ("queued_jobs", int, False), 6: ("draining", bool, False),
+                  7: ("kept_results", int, False), 8: ("kept_bytes", int, False)}, False),
+    11: ("jobs", {1: ("jobs", _JOB, True), 2: ("more", bool, False)}, False),
+    12: ("job", _JOB, False),
+    13: ("queued", {1: ("job_id", _string, False), 2: ("position", int, False)}, False),
+    16: ("output_end", {1: ("stdout_bytes", int, False), 2: ("stderr_bytes", int, False),
+                        3: ("stdout_kept", int, False), 4: ("stderr_kept", int, False),
+                        5: ("running", bool, False)}, False),
+    17: ("done", {}, False),
 }
 
 
@@ -266,6 +332,10 @@ class Connection:
 
     def receive(self, timeout=None):
         """The next Response. Raises Closed at the end of the connection."""
+        return decode(self.receive_raw(timeout))
+
+    def receive_raw(self, timeout=None):
+        """The bytes of the next Response."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             if len(self.buf) >= 4:
@@ -273,7 +343,7 @@ class Connection:
                 assert 0 < size <= FRAME_MAX, f"the daemon sent a frame of {size} bytes"
                 if len(self.buf) >= 4 + size:
                     body, self.buf = self.buf[4:4 + size], self.buf[4 + size:]
-                    return decode(body)
+                    return body
             self._fill(deadline)
 
     def expect(self, what, timeout=None):
