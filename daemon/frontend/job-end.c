@@ -214,8 +214,11 @@ void job_try_finish(struct job *j)
         if (j->state != JOB_DRAINING)
                 return;
         /* The result can be large: it waits until its client has read what came before. */
-        if (c && connection_is_congested(c) && !j->frontend->stopping)
+        if (c && connection_is_congested(c) && !j->frontend->stopping) {
+                /* Who asks elsewhere does not. */
+                watches_on_used(j->result, NULL);
                 return;
+        }
         if (j->gone)
                 job_drain_streams(j);
         for (size_t i = 0; i < _JOB_STREAMS; i++)

@@ -181,7 +181,7 @@ int job_push_stdin(struct job *j, const void *data, size_t size, bool eof)
 
         if (!j->wants_stdin)
                 return -EBADE;
-        if (job_is_receiving(j))
+        if (j->state < JOB_RUNNING)
                 return -EDQUOT;
         r = input_push(&j->input, data, size, eof);
         if (r >= 0 && was_open)

@@ -1176,6 +1176,31 @@ START_TEST(test_queue_and_an_upload)
 }
 END_TEST
 
+/* Nothing of it is lost, not even its end: it is too early. */
+START_TEST(test_queue_and_stdin)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        char ids[2][ID_SIZE];
+        struct client c, other;
+        struct start s;
+
+        restart_with_one_slot();
+        client_hello(&c);
+        client_hello(&other);
+        begin_attached(&other, 2, &s, ids[0]);
+        run.stdin = true;
+        expect_queued(&c, 3, &run, 1, ids[1]);
+        client_stdin(&c, 3, "", 0, true);
+        client_expect_error(&c, 3, ERROR_CODE(BAD_REQUEST), "wait for Started");
+        client_expect_end(&c);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&other, 2, BODY(RESULT));
+        expect_service(&other, 3);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
 /* Strings are held as long as a job waits, and count as what waits. */
 START_TEST(test_queue_is_charged)
 {
@@ -1402,6 +1427,7 @@ int main(void)
         tcase_add_test(tc, test_queue_and_cancel);
         tcase_add_test(tc, test_queue_and_a_client_that_vanishes);
         tcase_add_test(tc, test_queue_and_an_upload);
+        tcase_add_test(tc, test_queue_and_stdin);
         tcase_add_test(tc, test_queue_is_charged);
         tcase_add_test(tc, test_queue_and_stop);
         tcase_add_test(tc, test_queue_and_reload);

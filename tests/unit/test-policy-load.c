@@ -151,7 +151,13 @@ START_TEST(test_server_defaults)
         ck_assert_uint_eq(policy->server.max_connections_per_user, 128);
         ck_assert_uint_eq(policy->server.max_jobs, 1024);
         ck_assert_uint_eq(policy->server.max_jobs_per_user, 256);
+        ck_assert_uint_eq(policy->server.max_queued, 4096);
+        ck_assert_uint_eq(policy->server.max_queued_per_user, 512);
         ck_assert_uint_eq(policy->server.max_upload_per_user, 128 * MIB);
+        ck_assert_uint_eq(policy->server.result_retention_usec, 600 * USEC_PER_SEC);
+        ck_assert_uint_eq(policy->server.max_results_per_user, 1000);
+        ck_assert_uint_eq(policy->server.max_kept, 256 * MIB);
+        ck_assert_uint_eq(policy->server.max_kept_per_user, 32 * MIB);
         ck_assert_uint_eq(policy->server.frame_timeout_usec, 10 * USEC_PER_SEC);
         ck_assert_uint_eq(config.uid_base, 0x70000000);
         ck_assert_uint_eq(config.uid_size, 0x00100000);
@@ -164,6 +170,8 @@ START_TEST(test_server_settings)
         put(low, "sandboxd.conf",
                 "[Server]\nMaxFrameSize=64K\nMaxConnections=2\nMaxConnectionsPerUser=3\n"
                 "MaxJobs=4\nMaxJobsPerUser=5\nMaxUploadPerUser=6M\nFrameTimeoutSec=250ms\n"
+                "MaxQueued=7\nMaxQueuedPerUser=0\nResultRetentionSec=1min\n"
+                "MaxResultsPerUser=8\nMaxKept=9M\nMaxKeptPerUser=0\n"
                 "[UserNamespaces]\nBase=0x71000000\nSize=4096\n"
                 "[Cgroup]\nAllowMissing=pids swap\n");
         load();
@@ -172,7 +180,13 @@ START_TEST(test_server_settings)
         ck_assert_uint_eq(policy->server.max_connections_per_user, 3);
         ck_assert_uint_eq(policy->server.max_jobs, 4);
         ck_assert_uint_eq(policy->server.max_jobs_per_user, 5);
+        ck_assert_uint_eq(policy->server.max_queued, 7);
+        ck_assert_uint_eq(policy->server.max_queued_per_user, 0);
         ck_assert_uint_eq(policy->server.max_upload_per_user, 6 * MIB);
+        ck_assert_uint_eq(policy->server.result_retention_usec, 60 * USEC_PER_SEC);
+        ck_assert_uint_eq(policy->server.max_results_per_user, 8);
+        ck_assert_uint_eq(policy->server.max_kept, 9 * MIB);
+        ck_assert_uint_eq(policy->server.max_kept_per_user, 0);
         ck_assert_uint_eq(policy->server.frame_timeout_usec, 250000);
         ck_assert_uint_eq(config.uid_base, 0x71000000);
         ck_assert_uint_eq(config.uid_size, 4096);
