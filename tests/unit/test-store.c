@@ -151,8 +151,9 @@ START_TEST(test_much)
                 store_skip(&c, n);
         }
         ck_assert_uint_eq(at, total);
-        for (size_t i = 0; i < total; i++)
-                ck_assert_uint_eq(back[i], i % 251);
+        for (at = 0; at < total && back[at] == at % 251; at++)
+                ;
+        ck_assert_uint_eq(at, total);
         store_done(&s);
 }
 END_TEST
