@@ -60,12 +60,11 @@ void admission_done(struct frontend *f)
         f->dispatch = sd_event_source_disable_unref(f->dispatch);
 }
 
-/* A slot for one that has just come, unless others wait for it: -EDQUOT when they are of the same
- * user. */
+/* A slot for one that has just come. Those that wait go first: what they leave, none of them can use. */
 static int take_free_slot(struct frontend *f, uid_t uid)
 {
         dispatch(f);
-        return admission_queue_count(&f->queue, uid) > 0 ? -EDQUOT : take_slot(f, uid);
+        return take_slot(f, uid);
 }
 
 static bool may_queue(const struct policy_server *server)
