@@ -24,7 +24,9 @@ ERROR = {
     12: "NO_SUCH_JOB", 13: "NOT_RUNNING",
 }
 JOB_STATE = {1: "RECEIVING", 2: "QUEUED", 3: "RUNNING", 4: "FINISHED"}
+FILE = {0: "DATA", 1: "REGULAR", 2: "FOLDER", 3: "FAILED"}
 STDOUT, STDERR = 1, 2
+CREDIT_STDOUT, CREDIT_STDERR, CREDIT_FILES = 1, 2, 3
 
 
 # --- encoding -----------------------------------------------------------------------------------
@@ -75,7 +77,8 @@ def file_message(name, content=b"", mode=0, size=None):
 
 
 def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files=(), profile="",
-                limits=None, strict_output=False, stdin=False, label=b"", detach=False, extra=b""):
+                limits=None, strict_output=False, stdin=False, label=b"", detach=False, output_credit=0,
+                get=(), extra=b""):
     out = text(1, runtime) + text(2, code)
     out += b"".join(data(3, a) for a in argv)
     out += b"".join(data(4, e) for e in env)
@@ -84,7 +87,9 @@ def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files
     out += text(7, profile)
     for key, value in (limits or {}).items():
         out += data(8, text(1, key) + number(2, value))
-    out += number(9, strict_output) + number(10, stdin) + text(11, label) + number(12, detach)
+    out += number(9, strict_output) + number(10, stdin) + text(11, label)
+    out += number(12, detach) + number(13, output_credit)
+    out += b"".join(data(14, g) for g in get)
     return out + extra
 
 
@@ -133,6 +138,11 @@ def read_output(request_id, job_id, stream=0, offset=0, follow=False, credit=0):
                                     number(4, follow) + number(5, credit)))
 
 
+def get_files(request_id, job_id, names=(), credit=0):
+    return request(request_id, data(14, text(1, job_id) + b"".join(data(2, n) for n in names) +
+                                    number(3, credit)))
+
+
 def cancel_job(request_id, job_id):
     return request(request_id, data(15, text(1, job_id)))
 
@@ -153,8 +163,8 @@ def stop_all(request_id):
     return request(request_id, data(19, b""))
 
 
-def output_credit(request_id, of, count):
-    return request(request_id, data(20, number(1, of) + number(2, count)))
+def output_credit(request_id, of, size):
+    return request(request_id, data(20, number(1, of) + number(2, size)))
 
 
 def forget(request_id):
@@ -224,6 +234,10 @@ _JOB = {
     13: ("limits", {1: ("key", _string, False), 2: ("value", int, False)}, True),
     14: ("stdout_bytes", int, False), 15: ("stderr_bytes", int, False),
 }
+_FILE_OUT = {
+    1: ("kind", FILE.__getitem__, False), 2: ("name", bytes, False), 3: ("mode", int, False),
+    4: ("size", int, False), 5: ("data", bytes, False), 6: ("error", _string, False),
+}
 _RESPONSE = {
     1: ("id", int, False),
     2: ("hello", {1: ("protocol", int, False), 2: ("version", _string, False),
@@ -245,6 +259,7 @@ _RESPONSE = {
     11: ("jobs", {1: ("jobs", _JOB, True), 2: ("more", bool, False)}, False),
     12: ("job", _JOB, False),
     13: ("queued", {1: ("job_id", _string, False), 2: ("position", int, False)}, False),
+    14: ("file_credit", {1: ("bytes", int, False)}, False), 15: ("file_out", _FILE_OUT, False),
     16: ("output_end", {1: ("stdout_bytes", int, False), 2: ("stderr_bytes", int, False),
                         3: ("stdout_kept", int, False), 4: ("stderr_kept", int, False),
                         5: ("running", bool, False)}, False),
