@@ -243,6 +243,26 @@ int io_close_from(int first)
         return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
 }
 
+int io_close_except(const int *keep, size_t n_keep)
+{
+        unsigned first = 0;
+
+        for (;;) {
+                unsigned kept = ~0U;
+
+                for (size_t i = 0; i < n_keep; i++)
+                        if (keep[i] >= 0 && (unsigned) keep[i] >= first &&
+                                (unsigned) keep[i] < kept)
+                                kept = (unsigned) keep[i];
+                if (kept > first &&
+                        syscall(SYS_close_range, first, kept == ~0U ? kept : kept - 1, 0) < 0)
+                        return -errno;
+                if (kept == ~0U)
+                        return 0;
+                first = kept + 1;
+        }
+}
+
 int io_memfd_new(const char *name)
 {
         int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

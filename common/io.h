@@ -52,6 +52,8 @@ int io_send_datagram(int fd, const struct io_address *to, const void *data, size
 
 /* Closes every fd from first up. */
 int io_close_from(int first);
+/* Closes every fd but those of an array, in which negative ones stand for none. */
+int io_close_except(const int *keep, size_t n_keep);
 
 /* A memfd, close-on-exec, that can be sealed. */
 int io_memfd_new(const char *name);

@@ -68,7 +68,7 @@ static int open_pipes(struct pipes *p, bool with_stdin)
         r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
         if (r < 0)
                 return r;
-        p->n_job = _CHANNEL_FD_COUNT;
+        p->n_job = CHANNEL_FD_STDIN + 1;
         return 0;
 }
 
@@ -213,7 +213,7 @@ static int attach(struct job *j, struct pipes *p)
 int job_start(struct job *j)
 {
         _cleanup_(pipes_done) struct pipes p = {
-                .job = { -EBADF, -EBADF, -EBADF, -EBADF },
+                .job = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
                 .own_output = { -EBADF, -EBADF },
                 .own_input = -EBADF,
         };
@@ -221,7 +221,8 @@ int job_start(struct job *j)
                 .header.job = j->id,
                 .generation = j->policy->generation,
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
-                .flags = j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0,
+                .flags = (j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0) |
+                         (j->wants_stdin ? CHANNEL_START_STDIN : 0),
                 .owner = j->uid,
                 .limits = j->result->limits,
         };

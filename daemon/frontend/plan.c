@@ -246,6 +246,7 @@ static int finish(struct plan *p, struct plan_error *e)
                 .n_files = p->names.n,
                 .file_names = (const char *const *) p->names.items,
                 .files = p->files,
+                .n_inline = p->names.n,
         };
         p->strings_size = strlen(p->workdir) + strlen(p->exec) + 2 + strv_bytes(&p->argv) +
                           strv_bytes(&p->env) + strv_bytes(&p->names);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How init and the payload's process give up what they hold. Runs in both, each with an id of its
- * own, so that neither can signal, trace or read the other.
+ * own, so that the payload can neither signal, trace nor read init.
  */
 #include "daemon/init/init.h"
 
@@ -41,17 +41,24 @@ static void drop_capabilities(void)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
 }
 
-void shed_privileges(struct init *i, uint32_t id)
+/* Init has its own id as the real and the saved one, and the payload's as the effective one. So it
+ * may signal the payload and read its files, at any mode that their owner can read them at, without a
+ * capability. The other way round kill(2) and prlimit(2) want the real or the saved id of their
+ * target, ptrace(2) and all that asks as it does want all three, and /proc shows nothing of a process
+ * that is not dumpable: none of them lets the payload at init. What goes by the effective id alone is
+ * the scheduler: a job can make its own init nicer or bind it to a CPU, and so hear of its own end
+ * later; the limits are kept by the monitor, which does not wait for init. */
+void shed_privileges(struct init *i, uint32_t id, uint32_t effective)
 {
         struct sock_fprog program = { .len = i->filter_size, .filter = i->filter };
 
         if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
         drop_bounding_set();
-        /* Safe because the ids are the two that are mapped here, and each belongs to one process
-         * tree of this sandbox alone. Raw calls: this program has one thread. */
-        if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
-                syscall(SYS_setresuid, id, id, id) < 0)
+        /* Safe because the ids are the two that are mapped here, and no other sandbox has them. Raw
+         * calls: this program has one thread. */
+        if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, effective, id) < 0 ||
+                syscall(SYS_setresuid, id, effective, id) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
         drop_capabilities();
         /* The change of ids resets dumpable to the host's fs.suid_dumpable. */

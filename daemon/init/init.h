@@ -32,12 +32,17 @@ struct init {
         int holder_fd; /* to it */
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
+        int signal_fd; /* of the reaper: SIGCHLD */
         struct sock_filter filter[INIT_FILTER_MAX];
         unsigned short filter_size; /* instructions */
 };
 
 /* Reports a failed step over the control socket and ends the process. error is a negative errno. */
 _noreturn_ void init_fail(enum setup_step step, int error);
+
+/* Any change of ids or user namespace takes the signal away that comes when the monitor dies: sets it
+ * anew, and sees whether the monitor went meanwhile. */
+void init_die_with_monitor(enum setup_step step);
 
 /* mounts.c: the file system, in the initial user namespace; all fail by init_fail(). */
 void init_mounts(struct init *i);
@@ -56,10 +61,19 @@ void userns_enter(struct init *i);
 /* payload.c: the child's way from fork to exec. */
 _noreturn_ void payload_main(struct init *i);
 
-/* credentials.c: what init and payload both end with: the given id, no capability in any set,
- * locked securebits, no new privileges, not dumpable, the system-call filter. */
-void shed_privileges(struct init *i, uint32_t id);
+/* reaper.c: init's way from the fork to its end. */
+_noreturn_ void reaper_main(struct init *i, pid_t payload);
 
-/* files.c: writes the job's files below /box with the payload's rights. 0 or a negative errno. */
+/* credentials.c: what init and payload both end with: the given id, or another one as the effective
+ * one, no capability in any set, locked securebits, no new privileges, not dumpable, the system-call
+ * filter. */
+void shed_privileges(struct init *i, uint32_t id, uint32_t effective);
+
+/* files.c: writes the job's files below /box with the payload's rights: those in the spec, and those
+ * that come through a pipe. 0 or a negative errno. */
 struct spec_view;
 int files_write(const struct spec_view *spec);
+int files_receive(const struct spec_view *spec, int fd);
+
+/* collect.c: ends what is left of the job, and hands over the files that were asked for. */
+void collect_files(struct init *i);

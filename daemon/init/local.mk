@@ -7,9 +7,12 @@ sandboxd_init_SOURCES = \
 	daemon/init/payload.c \
 	daemon/init/proc.c \
 	daemon/init/credentials.c \
+	daemon/init/collect.c \
+	daemon/init/entries.c daemon/init/entries.h \
 	daemon/init/files.c \
+	daemon/init/reaper.c \
 	daemon/init/userns.c \
-	common/error.c common/io.c daemon/wire/spec.c
+	common/error.c common/io.c daemon/wire/spec.c daemon/wire/transfer.c
 sandboxd_init_CFLAGS = -std=gnu17 -O2 -g $(WARN_CFLAGS) $(HARDEN_CFLAGS) $(SANITIZE_INIT_CFLAGS) \
 	-fPIE
 sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) -static-pie

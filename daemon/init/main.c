@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pid 1 of a sandbox: takes its orders from the monitor over fd 3, builds the sandbox around
- * itself, starts the payload, gives up everything, reaps, and reports the payload's end. Until the
- * payload is forked it has root's rights and reads only what the monitor wrote; it never reads the
- * job.
+ * itself, starts the payload, and goes on in reaper.c. Until the payload is forked it has root's
+ * rights and reads only what the monitor wrote; the job it reads, if at all, when those are gone and
+ * the payload has ended.
  */
 #include "daemon/init/init.h"
 
@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -92,20 +91,30 @@ static void receive_join(struct init *i)
         take_fds(&i->control_fd, &next, j->has_control);
 }
 
+static bool run_is_valid(const struct launch_run *r, ssize_t n, size_t n_fds)
+{
+        return n == sizeof(*r) && r->kind == LAUNCH_RUN && r->version == LAUNCH_VERSION &&
+               (r->fds & LAUNCH_FDS_NEEDED) == LAUNCH_FDS_NEEDED &&
+               r->fds >> _LAUNCH_RUN_FD_COUNT == 0 && n_fds == (size_t) __builtin_popcount(r->fds);
+}
+
 static void receive_run(struct init *i)
 {
+        int fds[_LAUNCH_RUN_FD_COUNT];
+        const int *next = fds;
         size_t n_fds = 0;
         ssize_t n;
 
-        n = io_receive_message(LAUNCH_CONTROL_FD, &i->run, sizeof(i->run), i->run_fds,
-                ELEMENTSOF(i->run_fds), &n_fds);
+        n = io_receive_message(LAUNCH_CONTROL_FD, &i->run, sizeof(i->run), fds, ELEMENTSOF(fds),
+                &n_fds);
         if (n == 0)
                 _exit(0); /* the monitor let this sandbox go */
-        if (n != sizeof(i->run) || i->run.kind != LAUNCH_RUN || i->run.version != LAUNCH_VERSION ||
-                n_fds < LAUNCH_FD_STDIN)
+        if (n < 0 || !run_is_valid(&i->run, n, n_fds))
                 init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
-        if (n_fds <= LAUNCH_FD_STDIN)
-                i->run_fds[LAUNCH_FD_STDIN] = -EBADF;
+        for (size_t k = 0; k < _LAUNCH_RUN_FD_COUNT; k++) {
+                i->run_fds[k] = -EBADF;
+                take_fds(&i->run_fds[k], &next, i->run.fds >> k & 1);
+        }
 }
 
 /* Safe because it widens nothing: the controllers of the scope around us are handed to the two
@@ -157,7 +166,7 @@ static pid_t fork_payload(struct init *i)
 
 /* Any change of ids or user namespace takes this signal away, so it is set anew after each; then see
  * whether the monitor went meanwhile. */
-static void die_with_monitor(enum setup_step step)
+void init_die_with_monitor(enum setup_step step)
 {
         struct pollfd monitor = { .fd = LAUNCH_CONTROL_FD };
 
@@ -165,61 +174,6 @@ static void die_with_monitor(enum setup_step step)
                 init_fail(step, -errno);
         if (poll(&monitor, 1, 0) > 0 && monitor.revents & POLLHUP)
                 _exit(1);
-}
-
-/* From here on the only thing that init still holds is the way to report. */
-static void become_reaper(struct init *i)
-{
-        if (i->return_fd != LAUNCH_CONTROL_FD + 1) {
-                if (dup2(i->return_fd, LAUNCH_CONTROL_FD + 1) < 0)
-                        init_fail(SETUP_STEP_CREDENTIALS, -errno);
-                i->return_fd = LAUNCH_CONTROL_FD + 1;
-        }
-        (void) close(STDIN_FILENO);
-        (void) close(STDOUT_FILENO);
-        (void) close(STDERR_FILENO);
-        (void) io_close_from(LAUNCH_CONTROL_FD + 2);
-        shed_privileges(i, LAUNCH_INIT_ID);
-        die_with_monitor(SETUP_STEP_CREDENTIALS);
-}
-
-/* Reaps until the payload's own process has ended. What it left running dies with pid 1. */
-static void reap(pid_t payload, struct launch_event *event)
-{
-        for (;;) {
-                siginfo_t info = {};
-
-                if (waitid(P_ALL, 0, &info, WEXITED) < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        init_fail(SETUP_STEP_LOST, -errno);
-                }
-                if (info.si_pid != payload)
-                        continue;
-                event->code = info.si_code;
-                event->status = info.si_status;
-                return;
-        }
-}
-
-static void report_end(struct init *i, struct launch_event *event)
-{
-        bool value;
-        struct stat st;
-
-        event->usec = io_now_usec();
-        value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;
-        (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
-}
-
-/* systemd removes a scope's cgroups when the last process has left, and with them what the job used:
- * the monitor closes its end when it has asked. */
-static void await_release(void)
-{
-        char end;
-
-        while (read(LAUNCH_CONTROL_FD, &end, 1) < 0 && errno == EINTR)
-                ;
 }
 
 /* What the daemon's starter ignored, jobs would ignore too: nohup, a shell's background, and make, whose
@@ -242,33 +196,28 @@ int main(void)
                 .job_dir_fd = -EBADF,
                 .control_fd = -EBADF,
                 .sys_fd = -EBADF,
-                .return_fd = -EBADF };
-        struct launch_event event = { .kind = LAUNCH_EXITED };
+                .return_fd = -EBADF,
+                .signal_fd = -EBADF };
         pid_t payload;
 
         if (prctl(PR_SET_DUMPABLE, 0) < 0 || fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
                 io_close_from(LAUNCH_CONTROL_FD + 1) < 0)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
         reset_signals();
-        die_with_monitor(SETUP_STEP_RECEIVE);
+        init_die_with_monitor(SETUP_STEP_RECEIVE);
         receive_prepare(&i);
         if (!i.prepare.join_late)
                 join_init_leaf(&i);
         userns_prepare(&i);
-        die_with_monitor(SETUP_STEP_USERNS);
+        init_die_with_monitor(SETUP_STEP_USERNS);
         init_mounts(&i);
         userns_enter(&i);
-        die_with_monitor(SETUP_STEP_USERNS);
+        init_die_with_monitor(SETUP_STEP_USERNS);
         if (i.prepare.join_late)
                 join_init_leaf(&i);
         receive_run(&i);
         payload = fork_payload(&i);
         if (payload == 0)
                 payload_main(&i);
-        become_reaper(&i);
-        reap(payload, &event);
-        report_end(&i, &event);
-        if (i.prepare.join_late)
-                await_release();
-        _exit(0);
+        reaper_main(&i, payload);
 }

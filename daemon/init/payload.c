@@ -14,7 +14,6 @@
 #include "common/io.h"
 #include "daemon/wire/spec.h"
 
-#define PAYLOAD_SPEC_FD (LAUNCH_CONTROL_FD + 1)
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 static void join_job_leaf(struct init *i)
@@ -65,10 +64,19 @@ static void set_rlimits(const struct init *i)
         }
 }
 
-/* Leaves fds 0 to 2, the control socket and the spec; all else is closed. */
+/* Leaves fds 0 to 2, the control socket, the spec and the pipe with more files; all else is closed.
+ * None of those received is below the control socket. */
 static void arrange_fds(struct init *i)
 {
         int *fds = i->run_fds;
+        const int keep[] = {
+                STDIN_FILENO,
+                STDOUT_FILENO,
+                STDERR_FILENO,
+                LAUNCH_CONTROL_FD,
+                fds[LAUNCH_FD_SPEC],
+                fds[LAUNCH_FD_INPUT],
+        };
 
         if (fds[LAUNCH_FD_STDIN] < 0)
                 fds[LAUNCH_FD_STDIN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -76,10 +84,7 @@ static void arrange_fds(struct init *i)
                 dup2(fds[LAUNCH_FD_STDOUT], STDOUT_FILENO) < 0 ||
                 dup2(fds[LAUNCH_FD_STDERR], STDERR_FILENO) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
-        if (fds[LAUNCH_FD_SPEC] != PAYLOAD_SPEC_FD &&
-                dup3(fds[LAUNCH_FD_SPEC], PAYLOAD_SPEC_FD, O_CLOEXEC) < 0)
-                init_fail(SETUP_STEP_PAYLOAD, -errno);
-        if (io_close_from(PAYLOAD_SPEC_FD + 1) < 0)
+        if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
 }
 
@@ -137,6 +142,16 @@ static void report_start(void)
                 init_fail(SETUP_STEP_PAYLOAD, r);
 }
 
+/* Files that are not in the spec. */
+static int receive_files(const struct init *i, const struct spec_view *spec)
+{
+        int fd = i->run_fds[LAUNCH_FD_INPUT];
+
+        if (fd >= 0)
+                return files_receive(spec, fd);
+        return spec->n_inline == spec->n_files ? 0 : -EBADMSG;
+}
+
 _noreturn_ void payload_main(struct init *i)
 {
         struct spec_view spec;
@@ -148,15 +163,17 @@ _noreturn_ void payload_main(struct init *i)
         (void) umask(022);
         arrange_fds(i);
         set_rlimits(i);
-        shed_privileges(i, LAUNCH_PAYLOAD_ID);
+        shed_privileges(i, LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
         /* From here on every byte is the client's, and this process holds nothing but what the
          * payload may have. */
-        r = spec_view_open(&spec, PAYLOAD_SPEC_FD);
+        r = spec_view_open(&spec, i->run_fds[LAUNCH_FD_SPEC]);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
         if (chdir("/box") < 0)
                 init_fail(SETUP_STEP_FILES, -errno);
         r = files_write(&spec);
+        if (r == 0)
+                r = receive_files(i, &spec);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
         if (chdir(spec.workdir) < 0)

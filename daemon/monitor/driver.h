@@ -20,6 +20,7 @@ struct placement {
         uint64_t job;
         uid_t owner; /* the client's uid */
         struct limits limits;
+        uint64_t extra_usec;  /* that it may live beside its wall time and an ordinary set-up */
         struct leaves leaves; /* n == 0 until they are made */
         struct scope *scope;  /* of the scope driver */
         bool disturbed; /* systemd had a job for the scope that is not ours, most likely to stop

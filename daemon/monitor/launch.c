@@ -16,6 +16,9 @@
 #include "common/io.h"
 #include "daemon/monitor/spawn.h"
 
+_Static_assert((int) _LAUNCH_RUN_FD_COUNT == (int) _CHANNEL_FD_COUNT,
+        "the fds of a START are passed on in their order");
+
 static uint32_t visible_cpus(const struct sandbox *s)
 {
         uint64_t n = ROUND_UP(s->place.limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
@@ -132,7 +135,7 @@ int launch_run(struct sandbox *s, enum setup_step *ret_step)
 {
         const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
         const struct limits *limits = &s->place.limits;
-        const struct launch_run m = {
+        struct launch_run m = {
                 .kind = LAUNCH_RUN,
                 .version = LAUNCH_VERSION,
                 .return_value = s->return_value,
@@ -143,16 +146,33 @@ int launch_run(struct sandbox *s, enum setup_step *ret_step)
                 /* A page more than a tmpfs holds, so that a full one says ENOSPC and does not
                  * send SIGXFSZ. */
                 .file_size = limits->value[LIMIT_TMP_SIZE] + 4096,
+                .collect_max = limits->value[LIMIT_FILES_SIZE],
         };
-        size_t n = s->start_fds[CHANNEL_FD_STDIN] >= 0 ? _CHANNEL_FD_COUNT : CHANNEL_FD_STDIN;
-        int r;
+        int fds[_LAUNCH_RUN_FD_COUNT], r;
+        size_t n = 0;
 
+        for (size_t i = 0; i < _LAUNCH_RUN_FD_COUNT; i++)
+                if (s->start_fds[i] >= 0) {
+                        m.fds |= 1U << i;
+                        fds[n++] = s->start_fds[i];
+                }
         *ret_step = SETUP_STEP_RECEIVE;
-        r = io_send_message(s->control_fd, &m, sizeof(m), s->start_fds, n);
+        r = io_send_message(s->control_fd, &m, sizeof(m), fds, n);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         /* Init has what it needs of the policy: a long job does not keep it. */
         s->generation = generation_unref(s->generation);
         return r;
+}
+
+int launch_signal(struct sandbox *s, uint32_t number)
+{
+        const struct launch_signal m = {
+                .kind = LAUNCH_SIGNAL,
+                .version = LAUNCH_VERSION,
+                .signal = number,
+        };
+
+        return s->control_fd < 0 ? -EPIPE : io_send_message(s->control_fd, &m, sizeof(m), NULL, 0);
 }
 
 struct exec_orders {

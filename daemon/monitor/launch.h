@@ -16,3 +16,5 @@ int launch_init(struct sandbox *s, enum setup_step *ret_step);
 int launch_join(struct sandbox *s, enum setup_step *ret_step);
 /* Lets it run; the job's fds are closed here. */
 int launch_run(struct sandbox *s, enum setup_step *ret_step);
+/* Has init send a signal to the payload's process, which it has said is there. */
+int launch_signal(struct sandbox *s, uint32_t number);

@@ -298,6 +298,19 @@ int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret)
         return 0;
 }
 
+void leaves_read_state(const struct leaves *l, struct leaf_state *ret)
+{
+        const struct leaf_dir *d;
+
+        *ret = (struct leaf_state) {};
+        (void) read_cpu_times(l, &ret->cpu_user_usec, &ret->cpu_system_usec);
+        if ((d = find_dir(l, CGROUP_MEMORY)))
+                (void) read_number(d->job_fd, d->v2 ? "memory.current" : "memory.usage_in_bytes",
+                        &ret->memory_bytes);
+        if ((d = find_dir(l, CGROUP_PIDS)))
+                (void) read_number(d->job_fd, "pids.current", &ret->pids);
+}
+
 int leaves_oom_eventfd(const struct leaves *l)
 {
         const struct leaf_dir *d = find_dir(l, CGROUP_MEMORY);

@@ -36,6 +36,14 @@ struct leaf_usage {
         bool cpu_throttled;
 };
 
+/* What a job uses at one moment. 0: not known. */
+struct leaf_state {
+        uint64_t cpu_user_usec;
+        uint64_t cpu_system_usec;
+        uint64_t memory_bytes;
+        uint64_t pids;
+};
+
 void leaves_init(struct leaves *l);
 void leaves_close(struct leaves *l);
 
@@ -47,6 +55,7 @@ const struct leaf_dir *leaves_find_v2(const struct leaves *l);
 int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,
         struct error *ret_error);
 int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret);
+void leaves_read_state(const struct leaves *l, struct leaf_state *ret);
 int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec);
 /* How often the OOM killer acted in `job`. */
 uint64_t leaves_oom_kills(const struct leaves *l);

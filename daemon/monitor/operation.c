@@ -16,10 +16,10 @@ struct request {
                 struct channel_header header;
                 struct channel_start start;
                 struct channel_kill kill;
-                struct channel_signal signal;
                 struct channel_generation generation;
+                struct channel_signal signal;
         };
-        int fds[_CHANNEL_FD_COUNT];
+        int fds[_CHANNEL_FD_COUNT]; /* as they came */
         size_t n_fds;
 };
 
@@ -33,12 +33,43 @@ static bool is_pipe(int fd, int access)
                fcntl(fd, F_GETPIPE_SZ) > 0;
 }
 
+/* Moves each fd of a START to its place; those that are absent are -EBADF. False when they are not as
+ * many as the flags say. */
+static bool place_fds(struct request *q)
+{
+        int fds[_CHANNEL_FD_COUNT];
+        size_t n = 0;
+
+        for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++) {
+                bool wanted = channel_start_has(q->start.flags, i);
+
+                if (wanted && n >= q->n_fds)
+                        return false;
+                fds[i] = wanted ? q->fds[n++] : -EBADF;
+        }
+        if (n != q->n_fds)
+                return false;
+        memcpy(q->fds, fds, sizeof(fds));
+        q->n_fds = _CHANNEL_FD_COUNT;
+        return true;
+}
+
 static bool fds_are_valid(const struct request *q)
 {
-        return io_memfd_is_sealed(q->fds[CHANNEL_FD_SPEC]) &&
-               is_pipe(q->fds[CHANNEL_FD_STDOUT], O_WRONLY) &&
-               is_pipe(q->fds[CHANNEL_FD_STDERR], O_WRONLY) &&
-               (q->n_fds <= CHANNEL_FD_STDIN || is_pipe(q->fds[CHANNEL_FD_STDIN], O_RDONLY));
+        static const int access[_CHANNEL_FD_COUNT] = {
+                [CHANNEL_FD_STDOUT] = O_WRONLY,
+                [CHANNEL_FD_STDERR] = O_WRONLY,
+                [CHANNEL_FD_STDIN] = O_RDONLY,
+                [CHANNEL_FD_INPUT] = O_RDONLY,
+                [CHANNEL_FD_COLLECT] = O_WRONLY,
+        };
+
+        if (!io_memfd_is_sealed(q->fds[CHANNEL_FD_SPEC]))
+                return false;
+        for (size_t i = CHANNEL_FD_STDOUT; i < _CHANNEL_FD_COUNT; i++)
+                if (channel_start_has(q->start.flags, i) && !is_pipe(q->fds[i], access[i]))
+                        return false;
+        return true;
 }
 
 static bool limit_is_allowed(const struct policy_profile *p, enum limit_id id, uint64_t value)
@@ -94,7 +125,7 @@ static int handle_start(struct monitor *m, struct request *q)
         int r;
 
         if (start->header.job == 0 || monitor_find(m, start->header.job) ||
-                start->flags & ~_CHANNEL_START_FLAGS || !fds_are_valid(q))
+                start->flags & ~_CHANNEL_START_FLAGS || !place_fds(q) || !fds_are_valid(q))
                 return -EBADMSG;
         if (generations_was_retired(&m->generations, start->generation))
                 return refuse_start(m, start->header.job, ESTALE);
@@ -125,20 +156,24 @@ static int handle_kill(struct monitor *m, struct request *q)
 
 static int handle_signal(struct monitor *m, struct request *q)
 {
-        if (q->signal.signal < 1 || q->signal.signal > 64)
+        struct sandbox *s = monitor_find(m, q->signal.header.job);
+
+        if (q->signal.signal == 0 || q->signal.signal > CHANNEL_SIGNAL_MAX)
                 return -EBADMSG;
+        if (s)
+                sandbox_signal(s, (int) q->signal.signal);
         return 0;
 }
 
-/* One that has ended has been told of, with all that it used. */
 static int handle_usage(struct monitor *m, struct request *q)
 {
         struct sandbox *s = monitor_find(m, q->header.job);
-        struct channel_used used = {};
+        struct channel_used used;
 
+        /* What it used in all was told when it ended. */
         if (!s || s->state >= SANDBOX_ENDED)
                 return 0;
-        channel_header_init(&used.header, CHANNEL_OP_USED, sizeof(used), q->header.job);
+        sandbox_read_usage(s, &used);
         monitor_send(m, &used, sizeof(used), -EBADF);
         return 0;
 }
@@ -224,7 +259,7 @@ static const struct operation {
         unsigned states; /* bits of enum monitor_state */
         int (*handle)(struct monitor *m, struct request *q);
 } operations[] = {
-        { CHANNEL_OP_START, sizeof(struct channel_start), CHANNEL_FD_STDIN, _CHANNEL_FD_COUNT,
+        { CHANNEL_OP_START, sizeof(struct channel_start), CHANNEL_FD_OPTIONAL, _CHANNEL_FD_COUNT,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_start },
         { CHANNEL_OP_KILL, sizeof(struct channel_kill), 0, 0,
                 1 << MONITOR_SERVING | 1 << MONITOR_STOPPING, handle_kill },

@@ -100,6 +100,8 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
 {
         /* What happened before this order comes first, also when it was not looked at yet. */
         read_control(s);
+        if (s->state == SANDBOX_ENDED && s->collects)
+                kill_processes(s, LEAF_SANDBOX);
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
@@ -171,6 +173,44 @@ static void start_clocks(struct sandbox *s, uint64_t exec_usec)
                         on_cpu_check);
 }
 
+static void send_signals(struct sandbox *s)
+{
+        for (uint32_t number = 1; s->signals > 0 && number <= CHANNEL_SIGNAL_MAX; number++) {
+                uint64_t bit = UINT64_C(1) << (number - 1);
+                int r = s->signals & bit ? launch_signal(s, number) : 0;
+
+                s->signals &= ~bit;
+                if (r < 0)
+                        log_debug("job %016" PRIx64 ": signal %" PRIu32 " was not sent (%s)",
+                                s->place.job, number, strerror(-r));
+        }
+}
+
+void sandbox_signal(struct sandbox *s, int number)
+{
+        ASSERT(number >= 1 && number <= CHANNEL_SIGNAL_MAX);
+        if (s->state >= SANDBOX_ENDED)
+                return;
+        s->signals |= UINT64_C(1) << (number - 1);
+        if (s->exec_usec > 0)
+                send_signals(s);
+}
+
+void sandbox_read_usage(const struct sandbox *s, struct channel_used *ret)
+{
+        struct leaf_state state;
+
+        leaves_read_state(&s->place.leaves, &state);
+        *ret = (struct channel_used) {
+                .wall_usec = span(s->exec_usec, io_now_usec()),
+                .cpu_user_usec = state.cpu_user_usec,
+                .cpu_system_usec = state.cpu_system_usec,
+                .memory_bytes = state.memory_bytes,
+                .pids = state.pids,
+        };
+        channel_header_init(&ret->header, CHANNEL_OP_USED, sizeof(*ret), s->place.job);
+}
+
 /* v1 kills one process and leaves the rest of the job running on its limit. */
 static int on_oom(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
@@ -213,6 +253,7 @@ static void drop_sources(struct sandbox *s)
         stop_clocks(s);
         s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
+        s->collect_source = sd_event_source_disable_unref(s->collect_source);
 }
 
 static void report(struct sandbox *s, const struct verdict *v)
@@ -243,6 +284,25 @@ static void report(struct sandbox *s, const struct verdict *v)
         s->value_fd = safe_close(s->value_fd);
 }
 
+static int on_collect_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        log_notice("job %016" PRIx64 ": its files were not taken in time", s->place.job);
+        kill_processes(s, LEAF_SANDBOX);
+        return 0;
+}
+
+/* Init lives on for the files that were asked for: not to be ended by what would have ended it had it
+ * not reported, and not for ever. Of the job nothing else does; init sees to that as well, where there
+ * is no cgroup2. */
+static void allow_collecting(struct sandbox *s)
+{
+        (void) leaves_kill(&s->place.leaves, LEAF_JOB);
+        s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
+        add_timer(s, &s->collect_source, CHANNEL_COLLECT_USEC, on_collect_timeout);
+}
+
 /* The verdict, taken while the cgroup still is there to be asked. */
 static void end(struct sandbox *s)
 {
@@ -258,7 +318,9 @@ static void end(struct sandbox *s)
         /* Lets init go. */
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->control_fd = safe_close(s->control_fd);
-        report(s, &v);
+        if (s->collects)
+                allow_collecting(s);
+        report(s, &usage, &v);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);
@@ -362,7 +424,7 @@ static void conclude(struct sandbox *s)
                 /* However long the answer takes: the job has had its time, and what it left running
                  * as well. */
                 stop_clocks(s);
-                if (leaves_kill(&s->place.leaves, LEAF_JOB) < 0)
+                if (leaves_kill(&s->place.leaves, LEAF_JOB) < 0 && !s->collects)
                         kill_processes(s, LEAF_SANDBOX);
                 return;
         }
@@ -475,6 +537,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 if (s->exec_usec > 0)
                         break;
                 start_clocks(s, e->usec);
+                send_signals(s);
                 return;
         case LAUNCH_FAILED:
                 s->exec_usec = 0;
@@ -617,6 +680,13 @@ static int make(struct sandbox *s, enum setup_step *ret_step)
                                                 : make_inside(s, ret_step);
 }
 
+/* What it takes to bring its files in and out. */
+static uint64_t extra_usec(uint32_t flags)
+{
+        return (flags & CHANNEL_START_INPUT ? CHANNEL_INPUT_USEC : 0) +
+               (flags & CHANNEL_START_COLLECT ? CHANNEL_COLLECT_USEC : 0);
+}
+
 int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
         int *fds, struct sandbox **ret)
 {
@@ -634,12 +704,14 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                         .job = m->header.job,
                         .owner = m->owner,
                         .limits = m->limits,
+                        .extra_usec = extra_usec(m->flags),
                         .made = on_made,
                         .stopped = on_stopped,
                         .explained = on_explained,
                 },
                 .profile = m->profile,
                 .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
+                .collects = (m->flags & CHANNEL_START_COLLECT) != 0,
                 .pidfd = -EBADF,
                 .control_fd = -EBADF,
                 .oom_fd = -EBADF,
@@ -660,7 +732,9 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                         add_timer(s, &s->remove_source, 0, on_remove);
                 return 0;
         }
-        add_timer(s, &s->wall_source, SETUP_TIMEOUT_USEC, on_setup_timeout);
+        add_timer(s, &s->wall_source,
+                m->flags & CHANNEL_START_INPUT ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC,
+                on_setup_timeout);
         return 0;
 }
 

@@ -40,6 +40,7 @@ struct sandbox {
         struct placement place;
         uint32_t profile; /* index in the policy */
         bool return_value;
+        bool collects;                    /* init hands files over when the job has ended */
         int start_fds[_CHANNEL_FD_COUNT]; /* until they are sent to init */
         struct uid_pair ids;
         bool has_ids;
@@ -54,8 +55,8 @@ struct sandbox {
         sd_event_source *cpu_source;
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */
-        unsigned n_doublings;             /* of the pause between them */
-        struct leaf_usage usage; /* at the last moment at which the cgroups were there for sure */
+        sd_event_source *collect_source;  /* after the end: how long that may take */
+        uint64_t signals; /* bits, from signal 1 on, for when the payload is there */
         struct ending ending;
         bool explaining; /* the driver was asked what the end was about */
         bool stopped;    /* it was: somebody else ended it */
@@ -71,8 +72,13 @@ struct sandbox {
  * and gone(), from the loop. */
 int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
         int *fds, struct sandbox **ret);
-/* Ends it for a reason, unless it has ended already. The first reason stays. */
+/* Ends it for a reason, unless it has ended already. The first reason stays. One that has ended hands
+ * over no more files. */
 void sandbox_kill(struct sandbox *s, enum job_status cause);
+/* Sends a signal to the payload's own process: now, or once it is there. */
+void sandbox_signal(struct sandbox *s, int number);
+/* What a sandbox that has not ended has used so far, as a message. */
+void sandbox_read_usage(const struct sandbox *s, struct channel_used *ret);
 /* Kills it, waits for its init, and frees it; its cgroups are the driver's to sweep. */
 void sandbox_abandon(struct sandbox *s);
 /* Frees a sandbox that is GONE. */

@@ -317,7 +317,8 @@ static int ask(struct scope *s)
                 .tasks_max = limits->value[LIMIT_PIDS] + TASKS_SLACK,
                 .cpu_quota_usec_per_sec =
                         (limits->value[LIMIT_CPU_QUOTA] + CPU_SLACK_PERCENT) * (USEC_PER_SEC / 100),
-                .runtime_max_usec = limits->value[LIMIT_WALL_TIME] + RUNTIME_SLACK_USEC,
+                .runtime_max_usec =
+                        limits->value[LIMIT_WALL_TIME] + s->place->extra_usec + RUNTIME_SLACK_USEC,
         };
 
         (void) snprintf(slice, sizeof(slice), "sandbox-u%" PRIu32 ".slice", s->place->owner);

@@ -12,7 +12,7 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(3)
+#define CHANNEL_VERSION UINT16_C(4)
 
 enum channel_op {
         /* frontend to monitor */
@@ -42,19 +42,39 @@ struct channel_header {
         uint64_t job; /* the job's id; 0 where the operation is about none */
 };
 
-/* The order of the fds of CHANNEL_OP_START; stdin may be absent. */
+/* The order of the fds of CHANNEL_OP_START. From STDIN on each is there when its flag says so. */
 enum channel_start_fd {
         CHANNEL_FD_SPEC,   /* sealed memfd, see spec.h */
         CHANNEL_FD_STDOUT, /* write end of a pipe */
         CHANNEL_FD_STDERR, /* write end of a pipe */
         CHANNEL_FD_STDIN,  /* read end of a pipe */
+        CHANNEL_FD_INPUT,  /* read end of a pipe: files that are not in the spec, see transfer.h */
+        CHANNEL_FD_COLLECT, /* write end of a pipe: the files that the spec asks for, see transfer.h */
         _CHANNEL_FD_COUNT,
 };
 
+#define CHANNEL_FD_OPTIONAL CHANNEL_FD_STDIN /* the first that may be absent */
+
 enum channel_start_flag {
         CHANNEL_START_RETURN_VALUE = 1 << 0, /* offer the payload the file for a return value */
-        _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE,
+        CHANNEL_START_STDIN = 1 << 1,
+        CHANNEL_START_INPUT = 1 << 2,
+        CHANNEL_START_COLLECT = 1 << 3,
+        _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE | CHANNEL_START_STDIN |
+                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT,
 };
+
+/* Whether a START with these flags carries that fd. */
+static inline bool channel_start_has(uint32_t flags, enum channel_start_fd fd)
+{
+        return fd < CHANNEL_FD_OPTIONAL || flags & (uint32_t) CHANNEL_START_STDIN
+                                                           << (fd - CHANNEL_FD_STDIN);
+}
+
+/* How long a sandbox that ended may take to hand over the files that were asked for, and how long the
+ * files of a START with INPUT may be on their way. */
+#define CHANNEL_COLLECT_USEC (10 * 60 * USEC_PER_SEC)
+#define CHANNEL_INPUT_USEC (3600 * USEC_PER_SEC)
 
 /* How long, once a policy was replaced, jobs that were accepted under it may still be started. The
  * frontend keeps to the first; after the second the monitor starts none, whatever the frontend says. */
@@ -84,9 +104,11 @@ struct channel_kill {
         uint32_t pad;
 };
 
+#define CHANNEL_SIGNAL_MAX 64
+
 struct channel_signal {
         struct channel_header header;
-        uint32_t signal; /* 1 to 64 */
+        uint32_t signal; /* 1 to CHANNEL_SIGNAL_MAX */
         uint32_t pad;
 };
 
@@ -95,7 +117,7 @@ struct channel_used {
         uint64_t wall_usec; /* since the exec; 0: not yet */
         uint64_t cpu_user_usec;
         uint64_t cpu_system_usec;
-        uint64_t memory_bytes; /* now */
+        uint64_t memory_bytes; /* now; 0 where the host does not tell, as is pids */
         uint64_t pids;         /* now */
 };
 

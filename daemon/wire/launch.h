@@ -13,13 +13,17 @@
  *                    <------------ JOINED   (where JOIN asked for it)
  *      RUN           ------------>
  *                    <------------ STARTED  (the payload's process is about to exec)
+ *      SIGNAL        ------------>          (any number of them, after STARTED)
  *                    <------------ FAILED   (a step of init's or of the payload's went wrong)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
+ *
+ * With COLLECT, init then ends what is left of the job and writes the files that were asked for into
+ * that pipe, before it ends itself.
  */
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 2
+#define LAUNCH_VERSION 3
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -35,6 +39,7 @@ enum launch_kind {
         LAUNCH_EXITED = 5,  /* struct launch_event: the rest */
         LAUNCH_JOIN = 6,    /* struct launch_join */
         LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
+        LAUNCH_SIGNAL = 8,  /* struct launch_signal */
 };
 
 enum launch_prepare_fd {
@@ -73,21 +78,36 @@ struct launch_join {
         char enable[40];
 };
 
+/* The same as those of a START. From STDIN on each is there when its bit is in launch_run.fds. */
 enum launch_run_fd {
         LAUNCH_FD_SPEC,
         LAUNCH_FD_STDOUT,
         LAUNCH_FD_STDERR,
-        LAUNCH_FD_STDIN, /* may be absent: then /dev/null */
+        LAUNCH_FD_STDIN,   /* absent: /dev/null */
+        LAUNCH_FD_INPUT,   /* files for the job, see transfer.h */
+        LAUNCH_FD_COLLECT, /* files of the job, see transfer.h */
         _LAUNCH_RUN_FD_COUNT,
 };
+
+#define LAUNCH_FDS_NEEDED (1U << LAUNCH_FD_SPEC | 1U << LAUNCH_FD_STDOUT | 1U << LAUNCH_FD_STDERR)
 
 struct launch_run {
         uint32_t kind;
         uint32_t version;
+        uint32_t fds;          /* which there are: bits of enum launch_run_fd */
         uint32_t return_value; /* whether to offer the return value's file */
         uint32_t open_files;   /* RLIMIT_NOFILE */
-        uint64_t processes;    /* RLIMIT_NPROC */
-        uint64_t file_size;    /* RLIMIT_FSIZE */
+        uint32_t pad;
+        uint64_t processes;   /* RLIMIT_NPROC */
+        uint64_t file_size;   /* RLIMIT_FSIZE */
+        uint64_t collect_max; /* bytes of files written to COLLECT, together */
+};
+
+struct launch_signal {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t signal; /* to the payload's own process */
+        uint32_t pad;
 };
 
 struct launch_event {

@@ -5,4 +5,5 @@ daemon_wire_libwire_a_SOURCES = \
 	daemon/wire/channel.h \
 	daemon/wire/frontend.h \
 	daemon/wire/launch.h \
-	daemon/wire/spec.c daemon/wire/spec.h
+	daemon/wire/spec.c daemon/wire/spec.h \
+	daemon/wire/transfer.c daemon/wire/transfer.h

@@ -12,8 +12,7 @@
 
 #include "common/io.h"
 
-#define SPEC_PART_MAX 255 /* NAME_MAX of every file system that /box is on */
-#define SHOWN_MAX 200     /* bytes of a name in a sentence */
+#define SHOWN_MAX 200 /* bytes of a name in a sentence */
 
 /* Checks one part of a name, the text between two slashes. */
 static int check_part(const char *part, size_t size)
@@ -98,6 +97,8 @@ int spec_write_head(int fd, const struct spec *spec)
                 .argc = (uint32_t) spec->argc,
                 .envc = (uint32_t) spec->envc,
                 .n_files = (uint32_t) spec->n_files,
+                .n_inline = (uint32_t) spec->n_inline,
+                .n_get = (uint32_t) spec->n_get,
                 .search_path = spec->search_path,
         };
         _cleanup_free_ uint8_t *buffer = NULL;
@@ -105,15 +106,17 @@ int spec_write_head(int fd, const struct spec *spec)
         struct cursor c;
 
         if (spec->argc > SPEC_ARGS_MAX || spec->envc > SPEC_ARGS_MAX ||
-                spec->n_files > SPEC_FILES_MAX)
+                spec->n_files > SPEC_FILES_MAX || spec->n_get > SPEC_GET_MAX)
                 return -E2BIG;
+        ASSERT(spec->n_inline <= spec->n_files);
         h.strings_size = strlen(spec->workdir) + 1 + strlen(spec->exec) + 1 +
                          strings_size(spec->argv, spec->argc) +
                          strings_size(spec->envp, spec->envc) +
-                         strings_size(spec->file_names, spec->n_files);
+                         strings_size(spec->file_names, spec->n_files) +
+                         strings_size(spec->get, spec->n_get);
         if (h.strings_size > SPEC_STRINGS_MAX)
                 return -E2BIG;
-        for (size_t i = 0; i < spec->n_files; i++)
+        for (size_t i = 0; i < spec->n_inline; i++)
                 if (__builtin_add_overflow(h.data_size, spec->files[i].size, &h.data_size))
                         return -E2BIG;
 
@@ -130,6 +133,7 @@ int spec_write_head(int fd, const struct spec *spec)
         put_strings(&c, spec->argv, spec->argc);
         put_strings(&c, spec->envp, spec->envc);
         put_strings(&c, spec->file_names, spec->n_files);
+        put_strings(&c, spec->get, spec->n_get);
         ASSERT(c.p == buffer + size);
         return io_write_full(fd, buffer, size);
 }
@@ -142,7 +146,8 @@ static int check_header(const struct spec_header *h, size_t size)
         if (h->magic != SPEC_MAGIC || h->search_path > 1)
                 return -EBADMSG;
         if (h->argc == 0 || h->argc > SPEC_ARGS_MAX || h->envc > SPEC_ARGS_MAX ||
-                h->n_files > SPEC_FILES_MAX || h->strings_size > SPEC_STRINGS_MAX)
+                h->n_files > SPEC_FILES_MAX || h->n_inline > h->n_files ||
+                h->n_get > SPEC_GET_MAX || h->strings_size > SPEC_STRINGS_MAX)
                 return -EBADMSG;
         total += h->n_files * sizeof(struct spec_file) + h->strings_size;
         if (__builtin_add_overflow(total, h->data_size, &total) || total != size)
@@ -185,18 +190,24 @@ static int take_array(struct strings *s, size_t n, const char ***ret)
         return 0;
 }
 
+static int check_names(const char *const *names, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (spec_check_name(names[i], strlen(names[i]), NULL) < 0)
+                        return -EBADMSG;
+        return 0;
+}
+
 static int check_files(const struct spec_view *v, uint64_t data_size)
 {
         uint64_t sum = 0;
 
-        for (size_t i = 0; i < v->n_files; i++) {
+        for (size_t i = 0; i < v->n_files; i++)
                 if (v->files[i].mode & ~0777U)
                         return -EBADMSG;
+        for (size_t i = 0; i < v->n_inline; i++)
                 if (__builtin_add_overflow(sum, v->files[i].size, &sum) || sum > data_size)
                         return -EBADMSG;
-                if (spec_check_name(v->file_names[i], strlen(v->file_names[i]), NULL) < 0)
-                        return -EBADMSG;
-        }
         return sum == data_size ? 0 : -EBADMSG;
 }
 
@@ -211,6 +222,8 @@ static int read_map(struct spec_view *v)
                 return r;
         v->search_path = h->search_path;
         v->n_files = h->n_files;
+        v->n_inline = h->n_inline;
+        v->n_get = h->n_get;
         v->files = (const struct spec_file *) (h + 1);
         s = (struct strings) {
                 .p = (const char *) (v->files + v->n_files),
@@ -231,8 +244,17 @@ static int read_map(struct spec_view *v)
         r = take_array(&s, h->n_files, &v->file_names);
         if (r < 0)
                 return r;
+        r = take_array(&s, h->n_get, &v->get);
+        if (r < 0)
+                return r;
         if (s.left > 0)
                 return -EBADMSG;
+        r = check_names(v->file_names, v->n_files);
+        if (r < 0)
+                return r;
+        r = check_names(v->get, v->n_get);
+        if (r < 0)
+                return r;
         return check_files(v, h->data_size);
 }
 
@@ -264,6 +286,7 @@ void spec_view_done(struct spec_view *v)
         free(v->argv);
         free(v->envp);
         free(v->file_names);
+        free(v->get);
         if (v->map)
                 (void) munmap(v->map, v->map_size);
         *v = (struct spec_view) {};

@@ -7,17 +7,20 @@
  * reads it after it has shed every privilege, inside the job's cgroup. Everything in it is hostile.
  *
  * Layout: struct spec_header; n_files struct spec_file; the strings, each ended by NUL, in the
- * order workdir, exec, argv..., envp..., file names...; then the files' bytes, one after the other.
+ * order workdir, exec, argv..., envp..., file names..., names of files to fetch...; then the bytes of
+ * the first n_inline files, one after the other. Those of the others come by a pipe, see transfer.h.
  */
 
 #include "common/error.h"
 
-#define SPEC_MAGIC UINT32_C(0x73707631)
+#define SPEC_MAGIC UINT32_C(0x73707632)
 #define SPEC_STRINGS_MAX (2 * MIB) /* as the kernel's limit for argv and environment */
 #define SPEC_ARGS_MAX 65536
 #define SPEC_FILES_MAX 4096
 #define SPEC_NAME_MAX 4095 /* of a file, its folders included */
+#define SPEC_PART_MAX 255  /* between two slashes: NAME_MAX of every file system that /box is on */
 #define SPEC_DEPTH_MAX 32  /* folders in a name */
+#define SPEC_GET_MAX 256   /* names of files to fetch */
 
 struct spec_file {
         uint64_t size;
@@ -30,6 +33,8 @@ struct spec_header {
         uint32_t argc;
         uint32_t envc;
         uint32_t n_files;
+        uint32_t n_inline;    /* files whose bytes are in here */
+        uint32_t n_get;       /* names and patterns of files to fetch at the end */
         uint32_t search_path; /* look for exec along PATH */
         uint32_t pad;
         uint64_t strings_size;
@@ -48,13 +53,16 @@ struct spec {
         size_t n_files;
         const char *const *file_names;
         const struct spec_file *files;
+        size_t n_inline; /* of the files, from the first on */
+        size_t n_get;
+        const char *const *get;
 };
 
-/* Writes header, file table and strings of spec to fd; the caller then appends the files' bytes and
+/* Writes header, file table and strings of spec to fd; the caller then appends the inline files' bytes and
  * seals. -E2BIG when a count or the strings are over their maximum. */
 int spec_write_head(int fd, const struct spec *spec);
 
-/* A file's name in /box: relative, no empty, "." or ".." part, no NUL, within the maxima above.
+/* A file's name in /box, or a pattern for such names: relative, no empty, "." or ".." part, no NUL, within the maxima above.
  * size is its length without NUL. Returns 0, or -EINVAL or -ENAMETOOLONG with the sentence. */
 int spec_check_name(const char *name, size_t size, struct error *ret_error);
 
@@ -67,7 +75,10 @@ struct spec_view {
         size_t n_files;
         const char **file_names;
         const struct spec_file *files;
-        const uint8_t *data; /* the files' bytes */
+        size_t n_inline;
+        size_t n_get;
+        const char **get;
+        const uint8_t *data; /* the inline files' bytes */
         void *map;
         size_t map_size;
 };

@@ -166,8 +166,15 @@ def test_24_posture(daemon, language, profile):
                     table[key]["ids"] = s["Uid"].split() + s["Gid"].split()
                     wanted[key]["ids"] = [own] * 8
                     if pid not in payload:
-                        # init: the same rights, an id of its own, and no say in the job's umask.
+                        # init: the same rights, an id of its own but where the job's files are
+                        # concerned, and no say in the job's umask. Its priority cannot be raised by
+                        # whoever has that id: down is all there is.
                         assert own != uid
+                        wanted[key]["ids"] = [own, uid, own, uid] * 2
+                        limits = (task / "limits").read_text()
+                        table[key]["limits"] = re.findall(r"(?m)^Max (?:nice|realtime) priority +(\d+) +(\d+)",
+                                                          limits)
+                        wanted[key]["limits"] = [("0", "0")] * 2
                         table[key].pop("Umask"), wanted[key].pop("Umask")
                         continue
                     assert own == uid

@@ -98,12 +98,17 @@ def test_ids_inside(inside):
 
 
 def test_ids_outside(daemon, outside):
-    for process in outside.values():
-        uids, gids = set(process["Uid"].split()), set(process["Gid"].split())
-        assert len(uids) == 1 and len(gids) == 1 and process["Groups"].strip() == ""
-        for value in uids | gids:
+    """Init is itself by its real and saved id, which is what others must match to get at it; by its
+    effective one it is the payload, whose files it reads."""
+    for kind in ("Uid", "Gid"):
+        payload, init = (outside[name][kind].split() for name in ("payload", "init"))
+        assert payload == [payload[0]] * 4
+        assert init == [init[0], payload[0], init[0], payload[0]]
+        assert init[0] != payload[0], "init and payload share a kernel id"
+        for value in (init[0], payload[0]):
             assert daemon.base <= int(value) < daemon.base + 0x10000
-    assert outside["init"]["Uid"] != outside["payload"]["Uid"], "init and payload share a kernel uid"
+    for process in outside.values():
+        assert process["Groups"].strip() == ""
 
 
 def test_groups_of_the_start_are_shed(make_daemon):
@@ -167,7 +172,7 @@ def test_nobody_is_dumpable_before_exec(make_daemon, tmp_path):
     dumpable = {}
     for id_ in (1, 1000):
         for of_process in calls.values():
-            before_exec = itertools.dropwhile(lambda c: f"setresuid({id_}, {id_}, {id_}" not in c, of_process)
+            before_exec = itertools.dropwhile(lambda c: f"setresuid({id_}, 1000, {id_}" not in c, of_process)
             before_exec = itertools.takewhile(lambda c: not c.startswith("exec"), before_exec)
             values = [c.split()[1].strip(",)") for c in before_exec if "PR_SET_DUMPABLE" in c]
             if values:

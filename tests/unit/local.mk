@@ -58,6 +58,7 @@ check_PROGRAMS += \
 	tests/unit/test-store \
 	tests/unit/test-table \
 	tests/unit/test-text \
+	tests/unit/test-transfer \
 	tests/unit/test-uid-pool \
 	tests/unit/test-verdict
 
@@ -145,6 +146,8 @@ tests_unit_test_table_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_table_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_text_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_transfer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_transfer_LDADD = $(UNIT_WIRE_LIBS)
 tests_unit_test_uid_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_uid_pool_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_verdict_CFLAGS = $(UNIT_CFLAGS)

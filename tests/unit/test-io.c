@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "common/io.h"
 
@@ -236,6 +237,32 @@ START_TEST(test_close_from)
 }
 END_TEST
 
+/* In a process of its own, which says what is left in a mask. */
+START_TEST(test_close_except)
+{
+        static const int fds[] = { 0, 2, 200, 201, 203 };
+        const int keep[] = { 203, -EBADF, 2, 200, 200 };
+        int status = 0;
+        pid_t pid = fork();
+
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+                for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                        (void) dup2(folder_fd, fds[i]);
+                if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
+                        _exit(255);
+                for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                        status |= (fcntl(fds[i], F_GETFD) >= 0) << i;
+                status |= (fcntl(folder_fd, F_GETFD) >= 0) << 7;
+                if (io_close_except(NULL, 0) < 0 || fcntl(203, F_GETFD) >= 0)
+                        status = 255;
+                _exit(status);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(WEXITSTATUS(status), 1 << 1 | 1 << 2 | 1 << 4);
+}
+END_TEST
+
 START_TEST(test_clocks)
 {
         uint64_t a = io_now_usec(), real = io_realtime_usec();
@@ -268,6 +295,7 @@ int main(void)
         tcase_add_test(t, test_message_peer_gone);
         tcase_add_test(t, test_memfd);
         tcase_add_test(t, test_close_from);
+        tcase_add_test(t, test_close_except);
         tcase_add_test(t, test_clocks);
         suite_add_tcase(s, t);
         runner = srunner_create(s);

@@ -27,6 +27,7 @@ struct message {
                 struct channel_start start;
                 struct channel_kill kill;
                 struct channel_generation generation;
+                struct channel_signal signal;
                 uint8_t bytes[2 * sizeof(struct channel_start)];
         };
         size_t size;
@@ -246,7 +247,19 @@ static void good_start(struct message *q)
         q->fds[CHANNEL_FD_STDOUT] = new_pipe_end(1);
         q->fds[CHANNEL_FD_STDERR] = new_pipe_end(1);
         q->fds[CHANNEL_FD_STDIN] = new_pipe_end(0);
+        q->fds[CHANNEL_FD_INPUT] = new_pipe_end(0);
+        q->fds[CHANNEL_FD_COLLECT] = new_pipe_end(1);
         q->n_fds = _CHANNEL_FD_COUNT;
+        q->start.flags = CHANNEL_START_STDIN | CHANNEL_START_INPUT | CHANNEL_START_COLLECT;
+}
+
+/* One with a stdin alone, or with none of what is optional. */
+static void small_start(struct message *q, bool with_stdin)
+{
+        good_start(q);
+        q->start.flags = with_stdin ? CHANNEL_START_STDIN : 0;
+        while (q->n_fds > CHANNEL_FD_OPTIONAL + (size_t) with_stdin)
+                (void) close(q->fds[--q->n_fds]);
 }
 
 static void good_kill(struct message *q)
@@ -358,9 +371,7 @@ START_TEST(test_start_is_taken)
         ck_assert_int_eq(last_ended.error, ENOSPC);
 
         /* Without stdin, with the flag there is, with other limits. */
-        good_start(&q);
-        set_fd(&q, CHANNEL_FD_STDIN, -EBADF);
-        q.n_fds = CHANNEL_FD_STDIN;
+        small_start(&q, false);
         q.start.flags = CHANNEL_START_RETURN_VALUE;
         q.start.limits = policy.profiles[0].defaults;
         q.start.limits.value[LIMIT_CPU_TIME] = limit_table[LIMIT_CPU_TIME].least;
@@ -600,12 +611,12 @@ static void spoil_generation_next(struct message *q)
 
 static void spoil_flags(struct message *q)
 {
-        q->start.flags = CHANNEL_START_RETURN_VALUE << 1;
+        q->start.flags |= _CHANNEL_START_FLAGS + 1;
 }
 
 static void spoil_flags_high(struct message *q)
 {
-        q->start.flags = CHANNEL_START_RETURN_VALUE | 1U << 31;
+        q->start.flags |= 1U << 31;
 }
 
 static void spoil_unsealed_spec(struct message *q)
@@ -693,6 +704,49 @@ static void spoil_socket_stdin(struct message *q)
         set_fd(q, CHANNEL_FD_STDIN, new_socket());
 }
 
+static void spoil_file_input(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_INPUT, new_file(O_RDONLY));
+}
+
+static void spoil_write_end_input(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_INPUT, new_pipe_end(1));
+}
+
+static void spoil_file_collect(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_COLLECT, new_file(O_WRONLY));
+}
+
+static void spoil_read_end_collect(struct message *q)
+{
+        set_fd(q, CHANNEL_FD_COLLECT, new_pipe_end(0));
+}
+
+/* Each flag without its fd, and each fd without its flag; the kinds of the others would do. */
+static void spoil_one_flag_more(struct message *q)
+{
+        small_start(q, true);
+        q->start.flags |= CHANNEL_START_INPUT;
+}
+
+static void spoil_one_flag_less(struct message *q)
+{
+        q->start.flags &= ~(uint32_t) CHANNEL_START_INPUT;
+}
+
+static void spoil_another_flag(struct message *q)
+{
+        small_start(q, true);
+        q->start.flags = CHANNEL_START_COLLECT;
+}
+
+static void spoil_no_flags(struct message *q)
+{
+        q->start.flags = 0;
+}
+
 static void spoil_no_fds(struct message *q)
 {
         close_fds(q);
@@ -704,7 +758,7 @@ static void spoil_two_fds(struct message *q)
                 (void) close(q->fds[--q->n_fds]);
 }
 
-static void spoil_five_fds(struct message *q)
+static void spoil_seven_fds(struct message *q)
 {
         q->fds[q->n_fds++] = new_pipe_end(0);
 }
@@ -745,9 +799,17 @@ static const struct {
         { "stdin: a write end", spoil_write_end_stdin },
         { "stdin: O_PATH", spoil_path_stdin },
         { "stdin: a socket", spoil_socket_stdin },
+        { "input: a regular file", spoil_file_input },
+        { "input: a write end", spoil_write_end_input },
+        { "collect: a regular file", spoil_file_collect },
+        { "collect: a read end", spoil_read_end_collect },
+        { "a flag without its fd", spoil_one_flag_more },
+        { "an fd without its flag", spoil_one_flag_less },
+        { "the flag of another fd", spoil_another_flag },
+        { "fds without flags", spoil_no_flags },
         { "no fds", spoil_no_fds },
         { "two fds", spoil_two_fds },
-        { "five fds", spoil_five_fds },
+        { "seven fds", spoil_seven_fds },
 };
 
 START_TEST(test_bad_start)
@@ -977,6 +1039,66 @@ START_TEST(test_bad_kill)
 }
 END_TEST
 
+static int deliver_signal(uint64_t job, uint32_t number)
+{
+        struct message q = { .size = sizeof(q.signal) };
+
+        channel_header_init(&q.header, CHANNEL_OP_SIGNAL, q.size, job);
+        q.signal.signal = number;
+        return deliver(&q);
+}
+
+/* Before the payload is there it waits for it; of a job that is not, or no more, nothing comes. */
+START_TEST(test_signal)
+{
+        struct message q = { .size = sizeof(q.signal) };
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_int_eq(deliver_signal(JOB, 1), 1);
+        ck_assert_int_eq(deliver_signal(JOB, CHANNEL_SIGNAL_MAX), 1);
+        ck_assert_uint_eq(monitor_find(&monitor, JOB)->signals, UINT64_C(1) | UINT64_C(1) << 63);
+        ck_assert_int_eq(deliver_signal(JOB + 1, 15), 1);
+        ck_assert_int_lt(deliver_signal(JOB, 0), 0);
+        ck_assert_int_lt(deliver_signal(JOB, CHANNEL_SIGNAL_MAX + 1), 0);
+        ck_assert_int_lt(deliver_signal(JOB, UINT32_MAX), 0);
+        channel_header_init(&q.header, CHANNEL_OP_SIGNAL, q.size, JOB);
+        q.signal.signal = 15;
+        q.fds[q.n_fds++] = new_pipe_end(1);
+        ck_assert_int_lt(deliver(&q), 0);
+        drain();
+        ck_assert_int_eq(deliver_signal(JOB, 15), 1);
+}
+END_TEST
+
+static int deliver_usage(uint64_t job)
+{
+        struct message q = { .size = sizeof(q.header) };
+
+        channel_header_init(&q.header, CHANNEL_OP_USAGE, q.size, job);
+        return deliver(&q);
+}
+
+/* It is answered while the job is there, and only then. */
+START_TEST(test_usage)
+{
+        struct channel_used used;
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        ck_assert_int_eq(deliver_usage(JOB), 1);
+        ck_assert_int_eq(io_receive_message(frontend, &used, sizeof(used), NULL, 0, NULL),
+                sizeof(used));
+        ck_assert(channel_header_valid(&used.header, sizeof(used)));
+        ck_assert_uint_eq(used.header.op, CHANNEL_OP_USED);
+        ck_assert_uint_eq(used.header.job, JOB);
+        ck_assert_uint_eq(used.wall_usec, 0);
+        drain();
+        ck_assert_int_eq(deliver_usage(JOB), 1);
+        ck_assert_int_eq(io_receive_message(frontend, &used, sizeof(used), NULL, 0, NULL), -EAGAIN);
+}
+END_TEST
+
 /* An answer is taken once for each time that it was asked for. */
 START_TEST(test_pong)
 {
@@ -1032,7 +1154,8 @@ START_TEST(test_unknown_operations)
         for (uint32_t op = 0; op <= UINT16_MAX; op += op < 64 ? 1 : 251) {
                 struct message q;
 
-                if (op == CHANNEL_OP_START || op == CHANNEL_OP_KILL || op == CHANNEL_OP_RETIRE)
+                if (op == CHANNEL_OP_START || op == CHANNEL_OP_KILL || op == CHANNEL_OP_RETIRE ||
+                        op == CHANNEL_OP_SIGNAL)
                         continue;
                 good_start(&q);
                 q.header.op = (uint16_t) op;
@@ -1165,6 +1288,8 @@ int main(void)
         tcase_add_test(tc, test_full_fd_table);
         tcase_add_test(tc, test_bad_kill);
         tcase_add_test(tc, test_pong);
+        tcase_add_test(tc, test_signal);
+        tcase_add_test(tc, test_usage);
         tcase_add_test(tc, test_bad_retire);
         tcase_add_test(tc, test_unknown_operations);
         tcase_add_test(tc, test_idle_without_passed_sockets);

@@ -11,8 +11,9 @@
 
 static const char *const arguments[] = { "echo", "", "a b" };
 static const char *const variables[] = { "A=1" };
-static const char *const names[] = { "main.py", "d/e/f" };
-static const struct spec_file files[] = { { 3, 0644, 0 }, { 2, 0755, 0 } };
+static const char *const names[] = { "main.py", "d/e/f", "large" };
+static const struct spec_file files[] = { { 3, 0644, 0 }, { 2, 0755, 0 }, { GIB, 0600, 0 } };
+static const char *const get[] = { "out/*.png", "log" };
 
 static const struct spec sample = {
         .workdir = "/box",
@@ -25,6 +26,9 @@ static const struct spec sample = {
         .n_files = ELEMENTSOF(names),
         .file_names = names,
         .files = files,
+        .n_inline = 2,
+        .n_get = ELEMENTSOF(get),
+        .get = get,
 };
 
 /* A memfd with these bytes, sealed. */
@@ -68,8 +72,14 @@ START_TEST(test_round_trip)
         ck_assert_ptr_null(v.argv[ELEMENTSOF(arguments)]);
         ck_assert_str_eq(v.envp[0], "A=1");
         ck_assert_ptr_null(v.envp[1]);
-        ck_assert_uint_eq(v.n_files, 2);
+        ck_assert_uint_eq(v.n_files, 3);
+        ck_assert_uint_eq(v.n_inline, 2);
         ck_assert_str_eq(v.file_names[1], "d/e/f");
+        ck_assert_str_eq(v.file_names[2], "large");
+        ck_assert_uint_eq(v.files[2].size, GIB);
+        ck_assert_uint_eq(v.n_get, 2);
+        ck_assert_str_eq(v.get[0], "out/*.png");
+        ck_assert_str_eq(v.get[1], "log");
         ck_assert_uint_eq(v.files[0].size, 3);
         ck_assert_uint_eq(v.files[1].mode, 0755);
         ck_assert_mem_eq(v.data, "abcde", 5);
@@ -154,15 +164,40 @@ START_TEST(test_sizes_that_overflow)
 }
 END_TEST
 
+/* Also of a file whose bytes come later, and of one that is asked for. */
 START_TEST(test_names_are_checked_again)
+{
+        static const char *const places[] = { "d/e/f", "large", "out/*" };
+
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                uint8_t buffer[1024];
+                size_t size = write_sample(buffer, sizeof(buffer));
+                struct spec_view v;
+                int fd;
+
+                memcpy(memmem(buffer, size, places[i], 5), "d/../", 5);
+                fd = sealed(buffer, size);
+                ck_assert_int_eq(spec_view_open(&v, fd), -EBADMSG);
+                (void) close(fd);
+        }
+}
+END_TEST
+
+/* Numbers of the header that are not within each other, or within the maximum. */
+START_TEST(test_counts)
 {
         uint8_t buffer[1024];
         size_t size = write_sample(buffer, sizeof(buffer));
-        uint8_t *name = memmem(buffer, size, "d/e/f", 5);
+        struct spec_header *h = (struct spec_header *) buffer;
         struct spec_view v;
         int fd;
 
-        memcpy(name, "d/../", 5);
+        h->n_inline = h->n_files + 1;
+        fd = sealed(buffer, size);
+        ck_assert_int_eq(spec_view_open(&v, fd), -EBADMSG);
+        (void) close(fd);
+        size = write_sample(buffer, sizeof(buffer));
+        h->n_get = SPEC_GET_MAX + 1;
         fd = sealed(buffer, size);
         ck_assert_int_eq(spec_view_open(&v, fd), -EBADMSG);
         (void) close(fd);
@@ -176,6 +211,9 @@ START_TEST(test_too_much_to_write)
         _cleanup_free_ char *text = malloc(SPEC_STRINGS_MAX + 1);
 
         large.argc = SPEC_ARGS_MAX + 1;
+        ck_assert_int_eq(spec_write_head(fd, &large), -E2BIG);
+        large = sample;
+        large.n_get = SPEC_GET_MAX + 1;
         ck_assert_int_eq(spec_write_head(fd, &large), -E2BIG);
         large = sample;
         memset(text, 'x', SPEC_STRINGS_MAX);
@@ -245,6 +283,7 @@ int main(void)
         tcase_add_test(tc, test_every_changed_byte);
         tcase_add_test(tc, test_sizes_that_overflow);
         tcase_add_test(tc, test_names_are_checked_again);
+        tcase_add_test(tc, test_counts);
         tcase_add_test(tc, test_too_much_to_write);
         tcase_add_test(tc, test_names);
         suite_add_tcase(suite, tc);
