@@ -198,14 +198,19 @@ static int post(struct channel *ch, const union message *body, int *fds, size_t 
         return r;
 }
 
-int channel_start(struct channel *ch, const struct channel_start *start, int *fds, size_t n_fds)
+int channel_start(struct channel *ch, const struct channel_start *start,
+        int fds[static _CHANNEL_FD_COUNT])
 {
         union message m = { .start = *start };
-        int r;
+        int sent[_CHANNEL_FD_COUNT], r;
+        size_t n = 0;
 
+        for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++)
+                if (channel_start_has(start->flags, i))
+                        sent[n++] = TAKE_FD(fds[i]);
         channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m.start), start->header.job);
-        r = post(ch, &m, fds, n_fds);
-        io_close_all(fds, n_fds);
+        r = post(ch, &m, sent, n);
+        io_close_all(sent, n);
         return r;
 }
 

@@ -26,9 +26,10 @@ struct channel {
 int channel_init(struct channel *ch, struct frontend *f, int fd);
 void channel_done(struct channel *ch);
 
-/* Asks for a sandbox; of the header only the job is needed. Takes the fds over, in the order of enum
- * channel_start_fd, also on error. */
-int channel_start(struct channel *ch, const struct channel_start *start, int *fds, size_t n_fds);
+/* Asks for a sandbox; of the header only the job is needed. Takes the fds over, also on error: each is at
+ * its place, and those that no flag speaks of are not there. */
+int channel_start(struct channel *ch, const struct channel_start *start,
+        int fds[static _CHANNEL_FD_COUNT]);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
 /* Asks for a signal to be sent to the job's main process. */

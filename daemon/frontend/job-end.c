@@ -23,7 +23,7 @@ void job_keep_output(struct job *j, enum job_stream_id stream, const void *data,
 
 static void record_end(const struct job *j)
 {
-        if (j->state == JOB_RUNNING || j->state == JOB_DRAINING)
+        if ((j->state == JOB_RUNNING || j->state == JOB_DRAINING) && !j->rejected)
                 record_job_ended(j);
 }
 
@@ -46,6 +46,7 @@ static void finish_with_result(struct job *j)
 {
         struct result *r = j->result;
 
+        kept_files_end(r);
         job_complete_result(j);
         if (j->connection)
                 reply_result(j->connection, j->request, r);
@@ -78,6 +79,15 @@ static void fail_detached(struct job *j, const char *text)
         finish_with_result(j);
 }
 
+/* One that never was, as far as its client knows: the monitor, which has it, ends what there is. */
+static void withdraw(struct job *j)
+{
+        job_leave_connection(j);
+        j->rejected = true;
+        job_kill(j, JOB_STATUS_CANCELLED);
+        job_close_streams(j);
+}
+
 void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
         ...)
 {
@@ -89,19 +99,22 @@ void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, co
         va_end(ap);
         if (j->connection)
                 reply_error(j->connection, j->request, code, field, text.text);
-        else if (j->result->detached && j->state != JOB_RECEIVING) {
+        else if (j->result->detached && j->state != JOB_RECEIVING && !j->rejected) {
                 fail_detached(j, text.text);
                 return;
         }
         watches_on_dropped(j->result, code, text.text);
-        finish(j);
+        if (j->state == JOB_FEEDING && !j->gone)
+                withdraw(j);
+        else
+                finish(j);
 }
 
 void job_kill(struct job *j, enum job_status cause)
 {
         int r;
 
-        if (j->killed || j->state != JOB_RUNNING)
+        if (j->killed || (j->state != JOB_FEEDING && j->state != JOB_RUNNING))
                 return;
         r = channel_kill(&j->frontend->channel, j->id, cause);
         j->killed = r >= 0;
@@ -116,10 +129,19 @@ static void cancel_unstarted(struct job *j)
         finish_with_result(j);
 }
 
+/* It has ended, and is there for its files alone. */
+static void cancel_fetch(struct job *j)
+{
+        if (j->fetch.pending)
+                (void) channel_kill(&j->frontend->channel, j->id, JOB_STATUS_CANCELLED);
+}
+
 void job_cancel(struct job *j)
 {
         if (j->state < JOB_STARTING)
                 cancel_unstarted(j);
+        else if (j->state == JOB_DRAINING)
+                cancel_fetch(j);
         else
                 job_kill(j, JOB_STATUS_CANCELLED);
 }
@@ -131,12 +153,20 @@ void job_abandon(struct job *j)
                 finish(j);
                 return;
         }
+        if (j->state == JOB_FEEDING) {
+                watches_on_dropped(j->result, SANDBOXD__V1__ERROR_CODE__NO_SUCH_JOB,
+                        RESULTS_NO_SUCH_JOB);
+                withdraw(j);
+                return;
+        }
         if (j->result->detached)
                 return;
         if (j->state == JOB_QUEUED) {
                 cancel_unstarted(j);
                 return;
         }
+        if (j->state == JOB_DRAINING)
+                cancel_fetch(j);
         job_kill(j, JOB_STATUS_CANCELLED);
         job_close_streams(j);
         job_try_finish(j);
@@ -153,8 +183,9 @@ void job_stop(struct job *j)
 
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
 {
-        if (j->state != JOB_RUNNING)
+        if (j->state != JOB_FEEDING && j->state != JOB_RUNNING)
                 return;
+        job_end_feed(j);
         j->result->ended = *ended;
         j->return_fd = TAKE_FD(*return_fd);
         job_set_state(j, JOB_DRAINING);
@@ -164,7 +195,7 @@ void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_
 void job_on_gone(struct job *j)
 {
         j->gone = true;
-        if (j->state == JOB_RUNNING) {
+        if (j->state == JOB_FEEDING || j->state == JOB_RUNNING) {
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "the sandbox ended without a report: see the log of sandboxd");
                 return;
@@ -221,9 +252,16 @@ void job_try_finish(struct job *j)
         }
         if (j->gone)
                 job_drain_streams(j);
+        if (j->gone && j->frontend->stopping)
+                job_lose_files(j);
+        if (j->fetch.pending)
+                return;
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 if (!output_ended(&j->streams[i].output))
                         return;
         settle_status(j);
-        finish_with_result(j);
+        if (j->rejected)
+                finish(j);
+        else
+                finish_with_result(j);
 }

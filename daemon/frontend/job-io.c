@@ -15,7 +15,6 @@
 /* The ends of the three pipes; the job's ends in the order of the channel. */
 struct pipes {
         int job[_CHANNEL_FD_COUNT];
-        size_t n_job;
         int own_output[_JOB_STREAMS];
         int own_input;
 };
@@ -62,14 +61,7 @@ static int open_pipes(struct pipes *p, bool with_stdin)
                 if (r < 0)
                         return r;
         }
-        p->n_job = CHANNEL_FD_STDIN;
-        if (!with_stdin)
-                return 0;
-        r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
-        if (r < 0)
-                return r;
-        p->n_job = CHANNEL_FD_STDIN + 1;
-        return 0;
+        return with_stdin ? open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false) : 0;
 }
 
 /* Out of the event loop first, then closed. */
@@ -136,6 +128,7 @@ void job_pause(struct job *j)
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 if (j->streams[i].source)
                         (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_OFF);
+        job_pause_files(j);
 }
 
 void job_resume(struct job *j)
@@ -143,6 +136,7 @@ void job_resume(struct job *j)
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 if (j->streams[i].source)
                         (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_ON);
+        job_resume_files(j);
         job_try_finish(j);
 }
 
@@ -217,7 +211,7 @@ int job_start(struct job *j)
                 .own_output = { -EBADF, -EBADF },
                 .own_input = -EBADF,
         };
-        const struct channel_start start = {
+        struct channel_start start = {
                 .header.job = j->id,
                 .generation = j->policy->generation,
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
@@ -234,13 +228,16 @@ int job_start(struct job *j)
         r = attach(j, &p);
         if (r < 0)
                 return r;
+        r = job_open_files(j, &start.flags, p.job);
+        if (r < 0)
+                return r;
         r = upload_finish(&j->upload);
         if (r < 0)
                 return r;
         p.job[CHANNEL_FD_SPEC] = r;
         j->result->queued_usec = io_now_usec() - j->complete_usec;
         j->result->started_at_usec = io_realtime_usec();
-        return channel_start(&j->frontend->channel, &start, p.job, p.n_job);
+        return channel_start(&j->frontend->channel, &start, p.job);
 }
 
 void job_close_streams(struct job *j)
@@ -248,4 +245,5 @@ void job_close_streams(struct job *j)
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 close_stream(&j->streams[i]);
         close_input(j);
+        job_close_files(j);
 }

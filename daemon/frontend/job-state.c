@@ -13,7 +13,8 @@ static const struct {
         /* A job can be finished from wherever it is: refused, dropped by its client, cancelled. */
         [JOB_RECEIVING] = { "receiving", TO(JOB_QUEUED) | TO(JOB_STARTING) | TO(JOB_FINISHED) },
         [JOB_QUEUED] = { "queued", TO(JOB_STARTING) | TO(JOB_FINISHED) },
-        [JOB_STARTING] = { "starting", TO(JOB_RUNNING) | TO(JOB_FINISHED) },
+        [JOB_STARTING] = { "starting", TO(JOB_FEEDING) | TO(JOB_RUNNING) | TO(JOB_FINISHED) },
+        [JOB_FEEDING] = { "feeding", TO(JOB_RUNNING) | TO(JOB_DRAINING) | TO(JOB_FINISHED) },
         [JOB_RUNNING] = { "running", TO(JOB_DRAINING) | TO(JOB_FINISHED) },
         [JOB_DRAINING] = { "draining", TO(JOB_FINISHED) },
         [JOB_FINISHED] = { "finished", 0 },

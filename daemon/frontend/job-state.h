@@ -5,10 +5,11 @@
  * The states of a job in the frontend.
  *
  *      RECEIVING  its files are still arriving
- *      QUEUED     complete; it waits for others to end
+ *      QUEUED     complete, or as far as it can be yet; it waits for others to end
  *      STARTING   the monitor is being asked
- *      RUNNING    the monitor has it
- *      DRAINING   it ended; its last output is being read
+ *      FEEDING    the monitor has it; its files are still arriving
+ *      RUNNING    the monitor has it, with all files
+ *      DRAINING   it ended; its last output and its files are being read
  *      FINISHED   there is a result, or never will be
  */
 
@@ -18,6 +19,7 @@ enum job_state {
         JOB_RECEIVING,
         JOB_QUEUED,
         JOB_STARTING,
+        JOB_FEEDING,
         JOB_RUNNING,
         JOB_DRAINING,
         JOB_FINISHED,

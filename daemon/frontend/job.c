@@ -38,6 +38,9 @@ static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run 
         j->workdir = TAKE_PTR(plan->workdir);
         j->strict_output = run->strict_output;
         j->wants_stdin = run->stdin;
+        j->get = plan->get;
+        plan->get = (struct strv) {};
+        credit_init(&j->fetch_credit, run->output_credit);
 }
 
 static bool charge_output(void *userdata, uint64_t size)
@@ -55,6 +58,7 @@ static void describe(struct result *r, const struct plan *plan, const Sandboxd__
         r->limits = plan->limits;
         r->detached = run->detach;
         store_init(&r->output, run->detach ? most : MIN(most, ATTACHED_KEPT_MAX), charge_output, r);
+        kept_files_init(r);
 }
 
 static int bind_to_connection(struct job *j, struct connection *c)
@@ -79,6 +83,12 @@ void job_leave_connection(struct job *j)
         j->connection = NULL;
 }
 
+/* What is held of its code and files at one time, until it has them. */
+static uint64_t upload_charge(const struct plan *plan, const Sandboxd__V1__Run *run)
+{
+        return plan->streamed ? feed_memory(plan, run) : plan_data_size(plan);
+}
+
 /* Takes the slot and the upload over that its user was charged, on success. */
 static int job_new(struct connection *c, uint64_t request, enum account_kind place,
         struct plan *plan, const Sandboxd__V1__Run *run, struct job **ret)
@@ -100,7 +110,9 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 .input.fd = -EBADF,
                 .return_fd = -EBADF,
                 .place = place,
-                .upload_charge = plan_data_size(plan),
+                .upload_charge = upload_charge(plan, run),
+                .feed.fd = -EBADF,
+                .fetch.fd = -EBADF,
                 .strings_size = plan->strings_size,
         };
         for (size_t i = 0; i < _JOB_STREAMS; i++)
@@ -115,12 +127,13 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
         j->id = j->result->id;
         describe(j->result, plan, run);
         r = upload_init(&j->upload, plan, run);
-        if (r >= 0) {
+        if (r >= 0 && plan->streamed)
+                r = feed_init(&j->feed, plan, run);
+        if (r >= 0)
                 r = bind_to_connection(j, c);
-                if (r < 0)
-                        upload_done(&j->upload);
-        }
         if (r < 0) {
+                upload_done(&j->upload);
+                feed_done(&j->feed);
                 results_drop(j->result);
                 return r;
         }
@@ -130,15 +143,13 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
         return 0;
 }
 
-static int await_files(struct job *j);
-
 static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct job *j = userdata;
         char text[FORMAT_MAX];
 
         /* What it sent waits to be handled, until it has read what it is owed. */
-        if (j->connection && connection_is_congested(j->connection) && await_files(j) >= 0)
+        if (j->connection && connection_is_congested(j->connection) && job_await_files(j) >= 0)
                 return 0;
         job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "files",
                 "files are not complete, and no byte of them came within FrameTimeoutSec= (%s): "
@@ -147,8 +158,7 @@ static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-/* Gives the client its time anew, for the next bytes of files. */
-static int await_files(struct job *j)
+int job_await_files(struct job *j)
 {
         uint64_t timeout = j->policy->policy->server.frame_timeout_usec;
         int r;
@@ -218,8 +228,18 @@ void job_launch(struct job *j)
                         "sandboxd could not start the job (%s): try again later", strerror(-r));
                 return;
         }
-        release_upload(j);
         end_plan(j);
+        if (job_is_fed(j)) {
+                job_set_state(j, JOB_FEEDING);
+                job_update_feed(j);
+        } else
+                job_begin_running(j);
+}
+
+void job_begin_running(struct job *j)
+{
+        j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
+        release_upload(j);
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
         record_job_started(j);
@@ -281,7 +301,7 @@ static void advance(struct job *j)
 {
         if (upload_is_complete(&j->upload))
                 complete(j);
-        else if (await_files(j) < 0)
+        else if (job_await_files(j) < 0)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd is out of memory: try again later");
 }
@@ -293,13 +313,13 @@ void job_begin(struct connection *c, uint64_t request, enum account_kind place, 
         struct job *j;
         int r;
 
-        if (admission_take_upload(c, request, plan_data_size(plan)) < 0) {
+        if (admission_take_upload(c, request, upload_charge(plan, run)) < 0) {
                 admission_release_job(c->frontend, c->uid, place);
                 return;
         }
         r = job_new(c, request, place, plan, run, &j);
         if (r < 0) {
-                account_release(accounts, c->uid, ACCOUNT_UPLOADS, plan_data_size(plan));
+                account_release(accounts, c->uid, ACCOUNT_UPLOADS, upload_charge(plan, run));
                 admission_release_job(c->frontend, c->uid, place);
                 log_warning("a job of uid %u could not be made: %s", (unsigned) c->uid,
                         strerror(-r));
@@ -317,10 +337,12 @@ void job_free(struct job *j)
         job_close_streams(j);
         end_deadlines(j);
         upload_done(&j->upload);
+        feed_done(&j->feed);
         release_upload(j);
         (void) safe_close(j->return_fd);
         free(j->command);
         free(j->workdir);
+        strv_done(&j->get);
         admission_dequeue(j);
         LIST_REMOVE(j, entries);
         job_leave_connection(j);
@@ -336,19 +358,26 @@ void job_free(struct job *j)
 
 void job_push_file(struct job *j, size_t file, const void *data, size_t size)
 {
+        bool fed = job_is_fed(j);
         int r;
 
-        r = upload_push(&j->upload, file, data, size);
+        r = fed ? feed_push(&j->feed, file, data, size) : upload_push(&j->upload, file, data, size);
         if (r == -ENOENT)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "file",
                         "FileData is for file %zu, but the Run has %zu files: count from 0", file,
-                        j->upload.n_files);
+                        fed ? j->feed.n_files : j->upload.n_files);
         else if (r == -EFBIG)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "data",
                         "files[%zu] got more bytes than its size: send size bytes in all", file);
+        else if (r == -EDQUOT)
+                connection_fail(j->connection, j->request, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
+                        "FileData is more than the credit, or in too small parts: wait for "
+                        "FileCredit");
         else if (r < 0)
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd could not keep the job's files: try again later");
+        else if (size > 0 && fed)
+                job_update_feed(j);
         else if (size > 0)
                 advance(j);
 }

@@ -12,6 +12,9 @@
 
 #include "daemon/frontend/admission-queue.h"
 #include "daemon/frontend/connection.h"
+#include "daemon/frontend/credit.h"
+#include "daemon/frontend/feed.h"
+#include "daemon/frontend/fetch.h"
 #include "daemon/frontend/input.h"
 #include "daemon/frontend/job-state.h"
 #include "daemon/frontend/output.h"
@@ -60,10 +63,17 @@ struct job {
         uint64_t strings_size;            /* of argv, environment and names in it */
         sd_event_source *upload_deadline; /* while it is not complete */
         sd_event_source *policy_deadline; /* the same, of an older policy */
+        struct feed feed;                 /* of files that come by a pipe */
+        sd_event_source *feed_source;
         struct job_stream streams[_JOB_STREAMS];
         struct input input;
         sd_event_source *input_source;
+        struct strv get; /* names of files to fetch */
+        struct fetch fetch;
+        sd_event_source *fetch_source;
+        struct credit fetch_credit;
 
+        bool rejected;          /* its client was told that there is no such job */
         bool killed;            /* the monitor was asked to end it */
         bool usage_asked;       /* and the answer has not come */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
@@ -82,9 +92,16 @@ void job_free(struct job *j);
 /* The frontend ends, and this with it. */
 void job_lose(struct job *j);
 
+/* Whether its files come by a pipe, once it has one. */
+static inline bool job_is_fed(const struct job *j)
+{
+        return j->feed.left != NULL;
+}
+
+/* Whether its client has bytes of files to send: to be taken, or when it has ended, to be dropped. */
 static inline bool job_is_receiving(const struct job *j)
 {
-        return j->state == JOB_RECEIVING;
+        return j->state == JOB_RECEIVING || (job_is_fed(j) && feed_is_owed(&j->feed));
 }
 
 /* What was read of an output stream, as far as it is within the limit. */
@@ -125,6 +142,25 @@ void job_try_finish(struct job *j);
 /* Ends it with an Error, or a result that says the same where nobody hears an Error. Frees the job. */
 void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, const char *format,
         ...) _printf_(4, 5);
+
+/* Gives the client its time anew, for the next bytes of files. */
+int job_await_files(struct job *j);
+/* All of it is with the monitor: from now on it is a job that its client has heard of. */
+void job_begin_running(struct job *j);
+
+/* job-files.c. Makes the pipes for files, where it has some: puts the job's ends into fds, and their flags
+ * to the others. */
+int job_open_files(struct job *j, uint32_t *flags, int fds[static _CHANNEL_FD_COUNT]);
+/* Gives the pipe and the client what can be given; when that was all, it begins to run. May free it. */
+void job_update_feed(struct job *j);
+/* The sandbox takes no more files. */
+void job_end_feed(struct job *j);
+void job_add_fetch_credit(struct job *j, uint64_t bytes);
+/* Files that were not fetched never will be: says so of each that was asked for. */
+void job_lose_files(struct job *j);
+void job_pause_files(struct job *j);
+void job_resume_files(struct job *j);
+void job_close_files(struct job *j);
 
 /* Makes the pipes and asks the monitor for the sandbox. */
 int job_start(struct job *j);

@@ -11,14 +11,18 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/channel.c daemon/frontend/channel.h \
 	daemon/frontend/connection.c daemon/frontend/connection.h \
 	daemon/frontend/credit.h \
+	daemon/frontend/feed.c daemon/frontend/feed.h \
+	daemon/frontend/fetch.c daemon/frontend/fetch.h \
 	daemon/frontend/frontend.c daemon/frontend/frontend.h \
 	daemon/frontend/idle.c daemon/frontend/idle.h \
 	daemon/frontend/input.c daemon/frontend/input.h \
 	daemon/frontend/job.c daemon/frontend/job.h \
 	daemon/frontend/job-end.c \
+	daemon/frontend/job-files.c \
 	daemon/frontend/job-io.c \
 	daemon/frontend/job-reply.c \
 	daemon/frontend/job-state.c daemon/frontend/job-state.h \
+	daemon/frontend/kept-files.c daemon/frontend/kept-files.h \
 	daemon/frontend/listener.c daemon/frontend/listener.h \
 	daemon/frontend/output.c daemon/frontend/output.h \
 	daemon/frontend/plan.c daemon/frontend/plan.h \
@@ -29,6 +33,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/record.c daemon/frontend/record.h \
 	daemon/frontend/registry.c daemon/frontend/registry.h \
 	daemon/frontend/reply.c daemon/frontend/reply.h \
+	daemon/frontend/reply-files.c daemon/frontend/reply-files.h \
 	daemon/frontend/reply-job.c daemon/frontend/reply-job.h \
 	daemon/frontend/request.c daemon/frontend/request.h \
 	daemon/frontend/request-jobs.c daemon/frontend/request-jobs.h \

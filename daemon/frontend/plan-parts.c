@@ -318,6 +318,29 @@ static int check_folders(const struct plan *p, void *tree, struct plan_error *e)
                 field, *clash.file, *clash.inside);
 }
 
+int plan_build_get(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        int r;
+
+        if (run->n_get > SPEC_GET_MAX)
+                return plan_refuse(e, INVALID, "get",
+                        "get has %zu names: the most is %d, use patterns or a folder", run->n_get,
+                        SPEC_GET_MAX);
+        r = strv_init(&p->get, run->n_get);
+        for (size_t i = 0; i < run->n_get && r >= 0; i++) {
+                const ProtobufCBinaryData *name = &run->get[i];
+                char field[PLAN_FIELD_MAX];
+                struct error why;
+
+                (void) snprintf(field, sizeof(field), "get[%zu]", i);
+                r = spec_check_name((const char *) name->data, name->len, &why);
+                if (r < 0)
+                        return plan_refuse(e, INVALID, field, "%s: %s", field, why.text);
+                r = strv_add(&p->get, (const char *) name->data, name->len);
+        }
+        return r;
+}
+
 int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
         size_t own = p->has_code ? 1 : 0;

@@ -235,6 +235,7 @@ static int check_label(const Sandboxd__V1__Run *run, struct plan_error *e)
 /* Points the spec at what was built, and checks what only the whole shows. */
 static int finish(struct plan *p, struct plan_error *e)
 {
+        p->streamed = p->names.n > p->has_code && plan_data_size(p) > PLAN_INLINE_MAX;
         p->spec = (struct spec) {
                 .workdir = p->workdir,
                 .exec = p->exec,
@@ -246,10 +247,12 @@ static int finish(struct plan *p, struct plan_error *e)
                 .n_files = p->names.n,
                 .file_names = (const char *const *) p->names.items,
                 .files = p->files,
-                .n_inline = p->names.n,
+                .n_inline = p->streamed ? p->has_code : p->names.n,
+                .n_get = p->get.n,
+                .get = (const char *const *) p->get.items,
         };
         p->strings_size = strlen(p->workdir) + strlen(p->exec) + 2 + strv_bytes(&p->argv) +
-                          strv_bytes(&p->env) + strv_bytes(&p->names);
+                          strv_bytes(&p->env) + strv_bytes(&p->names) + strv_bytes(&p->get);
         if (p->strings_size > SPEC_STRINGS_MAX)
                 return plan_refuse(e, INVALID, "argv",
                         "argv, env and file names have %zu bytes together: the most is %zu",
@@ -311,6 +314,9 @@ static int build(struct plan *p, const struct policy *policy,
         r = plan_build_files(p, run, e);
         if (r < 0)
                 return r;
+        r = plan_build_get(p, run, e);
+        if (r < 0)
+                return r;
         return finish(p, e);
 }
 
@@ -348,6 +354,7 @@ void plan_done(struct plan *p)
         strv_done(&p->argv);
         strv_done(&p->env);
         strv_done(&p->names);
+        strv_done(&p->get);
         free(p->files);
         *p = (struct plan) {};
 }

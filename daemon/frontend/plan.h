@@ -15,6 +15,8 @@
 #define PLAN_LABEL_MAX 256
 /* The kernel's limit for one string of argv or environment, its NUL not counted. */
 #define PLAN_STRING_MAX (128 * KIB - 1)
+/* Bytes of code and files up to which all of them are in the spec. */
+#define PLAN_INLINE_MAX (1 * MIB)
 /* Strings in argv, and in env, of a request. The kernel takes more; but each costs us time, which all
  * other clients wait for. */
 #define PLAN_STRINGS_MAX 4096
@@ -32,6 +34,8 @@ struct plan {
         struct strv env;
         struct strv names;
         struct spec_file *files;
+        struct strv get;
+        bool streamed;       /* the request's files come by a pipe, not in the spec */
         size_t strings_size; /* of all that the spec points to but the files' bytes */
 };
 
@@ -63,6 +67,7 @@ int plan_check_files(const struct plan *p, const Sandboxd__V1__Run *run, struct 
 int plan_build_workdir(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 int plan_build_environment(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
+int plan_build_get(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 
 /* A string of the request: no NUL, not longer than exec takes. field is "argv[3]". */
 int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct plan_error *e);

@@ -90,6 +90,7 @@ static Sandboxd__V1__Result *fill_result(const struct result *r, struct result_p
         m->started_at_usec = r->started_at_usec;
         m->ended_at_usec = r->ended_at_usec;
         m->label = (ProtobufCBinaryData) { r->label_size, r->label };
+        m->files = r->files.n;
         return m;
 }
 
@@ -154,6 +155,7 @@ static Sandboxd__V1__JobState wire_state(const struct result *r)
                 [JOB_RECEIVING] = SANDBOXD__V1__JOB_STATE__RECEIVING,
                 [JOB_QUEUED] = SANDBOXD__V1__JOB_STATE__QUEUED,
                 [JOB_STARTING] = SANDBOXD__V1__JOB_STATE__RUNNING,
+                [JOB_FEEDING] = SANDBOXD__V1__JOB_STATE__RECEIVING,
                 [JOB_RUNNING] = SANDBOXD__V1__JOB_STATE__RUNNING,
                 [JOB_DRAINING] = SANDBOXD__V1__JOB_STATE__RUNNING,
                 [JOB_FINISHED] = SANDBOXD__V1__JOB_STATE__FINISHED,

@@ -8,13 +8,14 @@
 #include <stdio.h>
 
 #include "common/error.h"
+#include "daemon/frontend/feed.h"
 #include "daemon/frontend/text.h"
 
 /* What an Output has beside its data: tags, lengths, the id, at their longest. */
 #define OUTPUT_OVERHEAD 64
 
 static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "jobs",
-        "detach", "queue", "drain" };
+        "detach", "queue", "drain", "get" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
@@ -105,6 +106,7 @@ void reply_hello(struct connection *c, uint64_t id)
         hello.n_features = ELEMENTSOF(features);
         hello.features = (char **) features;
         hello.max_frame_bytes = c->max_frame_bytes;
+        hello.file_credit = FEED_CREDIT;
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HELLO;
         response.hello = &hello;

@@ -109,7 +109,10 @@ void request_output_credit(struct connection *c, const Sandboxd__V1__Request *re
 {
         const Sandboxd__V1__OutputCredit *m = request->output_credit;
         struct watch *w = connection_find_watch(c, request->id);
+        struct job *job = connection_find_job(c, request->id);
 
+        if (job && m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_FILES)
+                job_add_fetch_credit(job, m->bytes);
         if (!w)
                 return;
         if (m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT)

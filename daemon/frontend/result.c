@@ -54,6 +54,7 @@ void result_free(struct result *r)
 {
         ASSERT(LIST_EMPTY(&r->watches));
         store_done(&r->output);
+        kept_files_done(&r->files);
         return_value_done(&r->return_value);
         free(r->message);
         free(r->label);

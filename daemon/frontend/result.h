@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "common/policy.h"
+#include "daemon/frontend/kept-files.h"
 #include "daemon/frontend/return-value.h"
 #include "daemon/frontend/store.h"
 #include "daemon/frontend/table.h"
@@ -53,6 +54,7 @@ struct result {
         uint64_t queued_usec;
 
         struct store output;
+        struct kept_files files;
         struct result_stream streams[_STORE_STREAMS];
         struct channel_ended ended;       /* the monitor's report */
         char *message;                    /* the sentence that goes with it; NULL: none */

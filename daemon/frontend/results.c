@@ -174,6 +174,13 @@ bool results_charge(struct result *r, uint64_t size)
         return true;
 }
 
+void results_release(struct result *r, uint64_t size)
+{
+        ASSERT(r->kept_since_usec == 0 && r->charged >= size);
+        account_release(&r->frontend->accounts, r->uid, ACCOUNT_KEPT, size);
+        r->charged -= size;
+}
+
 /* What is kept in all is not cut to a smaller MaxKept=: it goes with time. */
 void results_on_policy(struct frontend *f)
 {

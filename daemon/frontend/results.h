@@ -27,6 +27,8 @@ void results_drop(struct result *r);
 /* Charges the owner of a job that has not ended for bytes that it leaves. The oldest of what else is
  * kept of that user may be dropped for it. */
 bool results_charge(struct result *r, uint64_t size);
+/* Gives some of that back. */
+void results_release(struct result *r, uint64_t size);
 
 /* Another policy is in force. */
 void results_on_policy(struct frontend *f);

@@ -54,6 +54,8 @@ static int fill(struct upload *u, const struct plan *plan, const Sandboxd__V1__R
                 if (r < 0)
                         return r;
         }
+        if (plan->streamed)
+                return 0;
         offset = lseek(u->fd, 0, SEEK_CUR);
         if (offset < 0)
                 return -errno;

@@ -19,7 +19,8 @@ struct upload {
         uint64_t left; /* bytes still to come, of all files */
 };
 
-/* Writes the spec's head, the code and what the request has of each file. */
+/* Writes the spec's head, the code and what the request has of each file, unless those are streamed:
+ * then it is complete with the code. */
 int upload_init(struct upload *u, const struct plan *plan, const Sandboxd__V1__Run *run);
 void upload_done(struct upload *u);
 

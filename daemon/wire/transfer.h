@@ -44,6 +44,8 @@ enum transfer_error {
         TRANSFER_ERROR_TOO_DEEP, /* in more than SPEC_DEPTH_MAX folders, or too long a name */
         TRANSFER_ERROR_CHANGED,  /* it became shorter while it was read */
         TRANSFER_ERROR_FAILED,   /* number is the errno */
+        TRANSFER_ERROR_NOT_KEPT, /* the frontend's: no room for it until somebody asks */
+        TRANSFER_ERROR_LOST,     /* the frontend's: init ended before it had it sent */
         _TRANSFER_ERRORS,
 };
 

@@ -26,6 +26,7 @@ ERROR = {
 JOB_STATE = {1: "RECEIVING", 2: "QUEUED", 3: "RUNNING", 4: "FINISHED"}
 FILE = {0: "DATA", 1: "REGULAR", 2: "FOLDER", 3: "FAILED"}
 STDOUT, STDERR = 1, 2
+FILE = {0: "DATA", 1: "REGULAR", 2: "FOLDER", 3: "FAILED"}
 CREDIT_STDOUT, CREDIT_STDERR, CREDIT_FILES = 1, 2, 3
 
 
@@ -87,9 +88,8 @@ def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files
     out += text(7, profile)
     for key, value in (limits or {}).items():
         out += data(8, text(1, key) + number(2, value))
-    out += number(9, strict_output) + number(10, stdin) + text(11, label)
-    out += number(12, detach) + number(13, output_credit)
-    out += b"".join(data(14, g) for g in get)
+    out += number(9, strict_output) + number(10, stdin) + text(11, label) + number(12, detach)
+    out += number(13, output_credit) + b"".join(data(14, g) for g in get)
     return out + extra
 
 
@@ -241,7 +241,8 @@ _FILE_OUT = {
 _RESPONSE = {
     1: ("id", int, False),
     2: ("hello", {1: ("protocol", int, False), 2: ("version", _string, False),
-                  3: ("features", _string, True), 4: ("max_frame_bytes", int, False)}, False),
+                  3: ("features", _string, True), 4: ("max_frame_bytes", int, False),
+                  5: ("file_credit", int, False)}, False),
     3: ("started", {1: ("job_id", _string, False), 2: ("runtime", _string, False),
                     3: ("profile", _string, False), 4: ("stdin_credit", int, False)}, False),
     4: ("output", {1: ("stream", int, False), 2: ("data", bytes, False)}, False),
