@@ -85,6 +85,8 @@ static const struct {
         [TRANSFER_ERROR_FAILED] = { "", " cannot be read" },
         [TRANSFER_ERROR_NOT_KEPT] = { "",
                 " is not kept: MaxKeptPerUser= or MaxKept= in sandboxd.conf allows no more" },
+        [TRANSFER_ERROR_NOT_ASKED] = { "nothing of ",
+                " was fetched when the job ended: name it when the job is started" },
         [TRANSFER_ERROR_LOST] = { "the sandbox was gone before all of ",
                 " was fetched: run the job again" },
 };

@@ -47,7 +47,8 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/table.c daemon/frontend/table.h \
 	daemon/frontend/text.c daemon/frontend/text.h \
 	daemon/frontend/upload.c daemon/frontend/upload.h \
-	daemon/frontend/watch.c daemon/frontend/watch.h
+	daemon/frontend/watch.c daemon/frontend/watch.h \
+	daemon/frontend/watch-files.c daemon/frontend/watch-files.h
 daemon_frontend_libfrontend_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)
 sandboxd_frontend_SOURCES = daemon/frontend/main.c
 sandboxd_frontend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)

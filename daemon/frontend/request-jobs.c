@@ -72,6 +72,17 @@ void request_read_output(struct connection *c, const Sandboxd__V1__Request *requ
                 watch_output(c, request->id, r, m);
 }
 
+void request_get_files(struct connection *c, const Sandboxd__V1__Request *request)
+{
+        struct result *r;
+
+        if (!request_id_is_free(c, request))
+                return;
+        r = request_find_job(c, request->id, &request->get_files->job_id);
+        if (r)
+                watch_kept_files(c, request->id, r, request->get_files);
+}
+
 void request_cancel_job(struct connection *c, const Sandboxd__V1__Request *request)
 {
         struct result *r = request_find_job(c, request->id, &request->cancel_job->job_id);
@@ -119,6 +130,8 @@ void request_output_credit(struct connection *c, const Sandboxd__V1__Request *re
                 watch_add_credit(w, STORE_STDOUT, m->bytes);
         else if (m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDERR)
                 watch_add_credit(w, STORE_STDERR, m->bytes);
+        else if (m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_FILES)
+                watch_add_file_credit(w, m->bytes);
 }
 
 void request_forget(struct connection *c, const Sandboxd__V1__Request *request)

@@ -11,6 +11,7 @@ void request_list_jobs(struct connection *c, const Sandboxd__V1__Request *reques
 void request_get_job(struct connection *c, const Sandboxd__V1__Request *request);
 void request_wait_job(struct connection *c, const Sandboxd__V1__Request *request);
 void request_read_output(struct connection *c, const Sandboxd__V1__Request *request);
+void request_get_files(struct connection *c, const Sandboxd__V1__Request *request);
 void request_cancel_job(struct connection *c, const Sandboxd__V1__Request *request);
 void request_signal_job(struct connection *c, const Sandboxd__V1__Request *request);
 void request_output_credit(struct connection *c, const Sandboxd__V1__Request *request);

@@ -157,6 +157,7 @@ static const request_handler handlers[] = {
         [SANDBOXD__V1__REQUEST__BODY_GET_JOB] = request_get_job,
         [SANDBOXD__V1__REQUEST__BODY_WAIT_JOB] = request_wait_job,
         [SANDBOXD__V1__REQUEST__BODY_READ_OUTPUT] = request_read_output,
+        [SANDBOXD__V1__REQUEST__BODY_GET_FILES] = request_get_files,
         [SANDBOXD__V1__REQUEST__BODY_CANCEL_JOB] = request_cancel_job,
         [SANDBOXD__V1__REQUEST__BODY_SIGNAL_JOB] = request_signal_job,
         [SANDBOXD__V1__REQUEST__BODY_DRAIN] = request_drain,

@@ -9,11 +9,13 @@
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply-job.h"
 #include "daemon/frontend/reply.h"
+#include "daemon/frontend/watch-files.h"
 
 enum watch_kind {
         WATCH_RESULT,
         WATCH_OUTPUT,
         WATCH_USAGE,
+        WATCH_FILES,
         _WATCH_KIND_COUNT,
 };
 
@@ -32,6 +34,8 @@ struct watch {
         uint64_t skip[_STORE_STREAMS]; /* bytes still to be left out */
         bool follow;
         struct credit credit[_STORE_STREAMS];
+
+        struct watch_files *files;
 };
 
 static void watch_free(struct watch *w)
@@ -40,6 +44,8 @@ static void watch_free(struct watch *w)
 
         LIST_REMOVE(w, of_connection);
         LIST_REMOVE(w, of_result);
+        if (w->files)
+                watch_files_free(w->files, c);
         table_remove(&c->under_way, &w->under_way.entry);
         account_release(&c->frontend->accounts, c->uid, ACCOUNT_WATCHES, 1);
         free(w);
@@ -136,6 +142,11 @@ static bool step_output(struct watch *w)
         return true;
 }
 
+static bool step_files(struct watch *w)
+{
+        return !w->result->job && watch_files_step(w->files, w->connection, w->request, w->result);
+}
+
 /* Sends what can be sent now. Frees it when that was the last. */
 static void advance(struct watch *w)
 {
@@ -143,6 +154,7 @@ static void advance(struct watch *w)
                 [WATCH_RESULT] = step_result,
                 [WATCH_OUTPUT] = step_output,
                 [WATCH_USAGE] = step_usage,
+                [WATCH_FILES] = step_files,
         };
 
         if (!connection_is_congested(w->connection) && steps[w->kind](w))
@@ -171,6 +183,29 @@ void watch_output(struct connection *c, uint64_t request, struct result *r,
                 credit_init(&w->credit[s], m->output_credit);
         }
         w->follow = m->follow;
+        advance(w);
+}
+
+void watch_kept_files(struct connection *c, uint64_t request, struct result *r,
+        const Sandboxd__V1__GetFiles *m)
+{
+        struct watch_files *files = watch_files_new(c, request, m);
+        struct watch *w = files ? watch_new(c, request, r, WATCH_FILES) : NULL;
+
+        if (!w) {
+                if (files)
+                        watch_files_free(files, c);
+                return;
+        }
+        w->files = files;
+        advance(w);
+}
+
+void watch_add_file_credit(struct watch *w, uint64_t bytes)
+{
+        if (!w->files)
+                return;
+        watch_files_add_credit(w->files, bytes);
         advance(w);
 }
 

@@ -17,12 +17,16 @@
 void watch_result(struct connection *c, uint64_t request, struct result *r);
 void watch_output(struct connection *c, uint64_t request, struct result *r,
         const Sandboxd__V1__ReadOutput *m);
+/* Waits for the end of a job that has not ended. */
+void watch_kept_files(struct connection *c, uint64_t request, struct result *r,
+        const Sandboxd__V1__GetFiles *m);
 /* Asks the monitor what a running job uses. */
 void watch_usage(struct connection *c, uint64_t request, struct result *r);
 
 /* The client does not want to hear more. */
 void watch_forget(struct watch *w);
 void watch_add_credit(struct watch *w, enum store_stream stream, uint64_t bytes);
+void watch_add_file_credit(struct watch *w, uint64_t bytes);
 
 /* The client keeps up again. */
 void watches_resume(struct connection *c);

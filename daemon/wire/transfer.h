@@ -46,6 +46,7 @@ enum transfer_error {
         TRANSFER_ERROR_FAILED,   /* number is the errno */
         TRANSFER_ERROR_NOT_KEPT, /* the frontend's: no room for it until somebody asks */
         TRANSFER_ERROR_LOST,     /* the frontend's: init ended before it had it sent */
+        TRANSFER_ERROR_NOT_ASKED, /* the frontend's: nothing of it was fetched when the job ended */
         _TRANSFER_ERRORS,
 };
 
