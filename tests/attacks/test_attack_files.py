@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import host
+from lib import files, host, wire
 from lib.attempts import denied, tries
 
 
@@ -152,6 +152,141 @@ def test_8_absolute_name_of_a_host_file(daemon, canary, tmp_path):
     (tmp_path / "f").write_text("overwritten")
     for name in (str(canary.file), "../" * 12 + str(canary.file).lstrip("/")):
         assert daemon.run("-f", f"{tmp_path}/f:{name}", "--", "true").rc == 125
+
+
+@pytest.mark.parametrize("name", [b"../x", b"/etc/x", b"a/../../x", b"a\0b", b"x" * 5000, b"d/" * 300 + b"x"])
+@pytest.mark.parametrize("size", [1, 3 << 20])
+def test_8_names_on_the_wire(daemon, name, size):
+    """Past a client that checks them first: as small files, and as ones that come by the pipe."""
+    with daemon.session() as c:
+        c.send(wire.run(2, argv=["true"], files=[wire.file_message(name, size=size)]))
+        error = c.expect("error")
+        assert (error["code"], error["field"]) == ("INVALID_ARGUMENT", "files[0].name"), error
+
+
+def fetch(daemon, detach, code, get):
+    """What the client is given of the files of a job in Python."""
+    with daemon.session() as c:
+        c.send(wire.run(2, runtime="python", code=code, get=get, detach=detach))
+        if not detach:
+            return files.Fetched(c, 2)
+        job = c.expect("started")["job_id"]
+        c.send(wire.get_files(3, job))
+        r = files.Fetched(c, 3)
+        c.send(wire.wait_job(4, job))
+        r.last = c.receive()
+        return r
+
+
+SECRET = "root:"
+
+
+@pytest.mark.parametrize("detach", [False, True], ids=["attached", "detached"])
+def test_9_links_out_of_the_box(daemon, detach):
+    """Every way in which a name can be made to lead elsewhere; each is refused by its own name."""
+    r = fetch(daemon, detach, b"""
+import os
+os.symlink('/etc/shadow', 'out'); os.symlink('/etc', 'etc'); os.symlink('/proc/1/root', 'root')
+os.symlink('/proc/self/fd', 'fd'); os.symlink('.', 'here'); os.symlink('../../etc/passwd', 'up')
+os.mkdir('d'); os.symlink('/etc', 'd/e'); os.symlink('/etc/passwd', 'd/f'); os.symlink('loop', 'loop')
+open('good', 'w').write('good')
+""", ["out", "etc/shadow", "etc", "root/etc/shadow", "fd/0", "here/good", "up", "d", "*/passwd", "*/*", "loop", "good"])
+    assert r.result["status"] == "OK" and r.content == {"good": b"good"}, (r.names, r.errors)
+    assert r.modes.keys() == {"d", "good"}
+    assert {"out", "etc/shadow", "etc", "root/etc/shadow", "fd/0", "here/good", "up", "d/e", "d/f", "loop"} <= \
+        r.errors.keys()
+    for name in ("out", "etc/shadow", "etc", "up", "d/e", "d/f", "loop"):
+        assert name in r.errors[name] and "symbolic link" in r.errors[name]
+    assert not any(SECRET in text for text in r.errors.values())
+
+
+@pytest.mark.parametrize("detach", [False, True], ids=["attached", "detached"])
+def test_10_what_is_no_ordinary_file(daemon, detach):
+    """An error for what is none, and no wait for anybody to open the other end."""
+    r = fetch(daemon, detach, b"""
+import os, socket
+os.mkfifo('fifo'); os.mkdir('d'); os.mkfifo('d/fifo')
+s = socket.socket(socket.AF_UNIX); s.bind('socket'); s.listen()
+for name in ('dev', 'tty'):
+    try: os.mknod(name, 0o020666, os.makedev(1, 8))
+    except OSError: os.symlink('/dev/random', name)
+open('target', 'w').write('linked'); os.link('target', 'hard'); os.mkdir('e'); os.link('target', 'e/hard')
+try: os.link('/etc/passwd', 'host')
+except OSError: pass
+try: os.link('/usr/bin/env', 'env')
+except OSError: pass
+f = open('sparse', 'w')
+try: f.truncate(1 << 40)
+except OSError: f.truncate(60 << 20)
+if os.fork() == 0:
+    os.setsid()
+    while True: open('growing', 'a').write('x' * 1000)
+os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)
+import time; time.sleep(0.1)
+""", ["fifo", "socket", "dev", "d", "hard", "e", "host", "env", "sparse", "growing", "locked"])
+    assert r.result["status"] in ("OK", "SIGNALED", "EXITED"), r.last
+    # A hard link in /box is a file of the job's own: nothing of the host can be linked there.
+    assert r.content["hard"] == r.content["e/hard"] == b"linked" and {"host", "env"} <= r.errors.keys()
+    assert set(r.content["growing"]) <= {ord("x")}
+    assert {"fifo", "socket", "dev", "d/fifo", "host", "sparse", "locked"} <= r.errors.keys(), r.errors
+    assert "FilesSize=" in r.errors["sparse"]
+    for name in ("fifo", "socket", "d/fifo"):
+        assert "FIFO, a socket or a device" in r.errors[name]
+
+
+@pytest.mark.parametrize("detach", [False, True], ids=["attached", "detached"])
+def test_10_a_tree_without_end(daemon, detach):
+    """Names, folders and bytes without number: what there is a bound for is named, and the rest comes."""
+    r = fetch(daemon, detach, b"""
+import os
+os.mkdir('wide'); os.mkdir('deep'); os.chdir('deep')
+for i in range(100): os.mkdir('d' * 200); os.chdir('d' * 200)
+try:
+    for i in range(100000): open('/box/wide/' + 'n' * 200 + str(i), 'w')
+except OSError: pass
+""", ["deep", "wide", "*", "w*/*", "main.py"])
+    assert r.result["status"] == "OK", r.last
+    assert "4096" in r.errors["wide"] and len(r.names) < 5000
+    assert any("32 folders" in e or "4096" in e for n, e in r.errors.items() if n.startswith("deep"))
+
+
+@pytest.mark.parametrize("detach", [False, True], ids=["attached", "detached"])
+def test_10_patterns_that_take_long(daemon, detach):
+    """Matching is bounded: init's time is nobody's."""
+    name = "a" * 250
+    pattern = "*a" * 120 + "*b"
+    r = fetch(daemon, detach, f"[open('{name}' + str(i), 'w') for i in range(1000)]".encode(),
+              [pattern] * 200 + ["main.py"])
+    assert r.result["status"] == "OK" and list(r.errors) == [pattern]
+    assert list(r.content) in (["main.py"], [])
+
+
+def test_10_the_job_cannot_reach_its_collector(daemon):
+    """Init has the job's id as its effective one, by which it reads the files: nothing of what a process
+    can do to others goes by that, but to slow it down."""
+    out = tries(daemon, """
+import ctypes, resource, signal
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    if libc.syscall(number, *args) < 0:
+        raise OSError(ctypes.get_errno(), '')
+out['kill'] = attempt(os.kill, 1, 0)
+out['kill 9'] = attempt(os.kill, 1, 9)
+out['tgkill'] = attempt(call, 234, 1, 1, 9)
+out['sigqueue'] = attempt(call, 129, 1, 9, (ctypes.c_int * 32)(9, 0, -1))
+out['prlimit'] = attempt(resource.prlimit, 1, resource.RLIMIT_NOFILE, (1, 1))
+out['prlimit read'] = attempt(resource.prlimit, 1, resource.RLIMIT_NOFILE)
+out['ptrace'] = attempt(call, 101, 16, 1, 0, 0)
+out['renice up'] = attempt(os.setpriority, os.PRIO_PROCESS, 1, -1)
+out['fifo'] = attempt(os.sched_setscheduler, 1, os.SCHED_FIFO, os.sched_param(1))
+out['ioprio'] = attempt(call, 251, 1, 1, 0x2001)
+out['ioprio idle'] = attempt(call, 251, 1, 1, 0x6000)
+out['pidfd'] = attempt(lambda: call(424, os.pidfd_open(1), 9, 0, 0))
+out['vm_readv'] = attempt(call, 310, 1, 0, 0, 0, 0, 0)
+for n in ('mem', 'fd/3', 'cwd', 'root', 'environ', 'syscall', 'timerslack_ns'):
+    out[n] = attempt(open, '/proc/1/' + n)
+""")
+    denied(out)
 
 
 def test_11_set_uid_programs(daemon):
