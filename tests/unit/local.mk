@@ -28,9 +28,11 @@ check_PROGRAMS += \
 	tests/unit/test-ctl-reach \
 	tests/unit/test-ctl-report \
 	tests/unit/test-event \
+	tests/unit/test-feed \
 	tests/unit/test-filter \
 	tests/unit/test-frame \
 	tests/unit/test-frontend \
+	tests/unit/test-frontend-files \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-generation \
 	tests/unit/test-io \
@@ -86,6 +88,8 @@ tests_unit_test_ctl_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_report_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_event_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_event_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_feed_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_feed_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_filter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_filter_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
@@ -94,6 +98,8 @@ tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)

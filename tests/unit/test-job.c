@@ -11,7 +11,8 @@
 static const bool allowed[_JOB_STATE_COUNT][_JOB_STATE_COUNT] = {
         [JOB_RECEIVING] = { [JOB_QUEUED] = true, [JOB_STARTING] = true, [JOB_FINISHED] = true },
         [JOB_QUEUED] = { [JOB_STARTING] = true, [JOB_FINISHED] = true },
-        [JOB_STARTING] = { [JOB_RUNNING] = true, [JOB_FINISHED] = true },
+        [JOB_STARTING] = { [JOB_FEEDING] = true, [JOB_RUNNING] = true, [JOB_FINISHED] = true },
+        [JOB_FEEDING] = { [JOB_RUNNING] = true, [JOB_DRAINING] = true, [JOB_FINISHED] = true },
         [JOB_RUNNING] = { [JOB_DRAINING] = true, [JOB_FINISHED] = true },
         [JOB_DRAINING] = { [JOB_FINISHED] = true },
 };
