@@ -6,7 +6,7 @@
 
 #include "daemon/wire/transfer.h"
 
-/* Credit goes back in steps of this size, or when nothing is left to write. */
+/* Credit goes back in steps of this size: who has more than three of them left is not waiting. */
 #define CREDIT_STEP (FEED_CREDIT / 4)
 
 static uint64_t inline_bytes(const Sandboxd__V1__Run *run)
@@ -145,7 +145,7 @@ uint64_t feed_take_credit(struct feed *f)
         uint64_t sent = FEED_CREDIT - f->credit, queued = queue_size(&f->queue), owed;
 
         owed = sent > queued ? sent - queued : 0;
-        if (f->closed || !feed_is_owed(f) || (queued > 0 && owed < CREDIT_STEP))
+        if (f->closed || !feed_is_owed(f) || owed < CREDIT_STEP)
                 return 0;
         f->credit += owed;
         return owed;
