@@ -490,6 +490,52 @@ START_TEST(test_file_sizes)
 }
 END_TEST
 
+/* What is to be fetched goes by the rules of file names; patterns are names of their own. */
+START_TEST(test_get)
+{
+        ProtobufCBinaryData get[SPEC_GET_MAX + 1];
+
+        for (size_t i = 0; i < ELEMENTSOF(get); i++)
+                get[i] = (ProtobufCBinaryData) BYTES("out/*.png");
+        add_argv("true");
+        run.get = get;
+        run.n_get = SPEC_GET_MAX;
+        expect_plan();
+        ck_assert_uint_eq(plan.spec.n_get, SPEC_GET_MAX);
+        ck_assert_str_eq(plan.spec.get[1], "out/*.png");
+        run.n_get++;
+        expect_refusal(CODE(INVALID_ARGUMENT), "get", "256");
+        run.n_get = 2;
+        get[1] = (ProtobufCBinaryData) BYTES("*/../x");
+        expect_refusal(CODE(INVALID_ARGUMENT), "get[1]", "'..'");
+        get[1] = (ProtobufCBinaryData) BYTES("/box/x");
+        expect_refusal(CODE(INVALID_ARGUMENT), "get[1]", "absolute");
+        get[1] = (ProtobufCBinaryData) BYTES("a\0b");
+        expect_refusal(CODE(INVALID_ARGUMENT), "get[1]", "NUL");
+        get[1] = (ProtobufCBinaryData) {};
+        expect_refusal(CODE(INVALID_ARGUMENT), "get[1]", "no name");
+}
+END_TEST
+
+/* Beyond so many bytes the request's files are not in the spec; the code is. */
+START_TEST(test_streamed)
+{
+        policy.profiles[0].defaults.value[LIMIT_FILES_SIZE] = 4 * MIB;
+        policy.profiles[0].defaults.value[LIMIT_TMP_SIZE] = 4 * MIB;
+        python("x");
+        add_file("a", PLAN_INLINE_MAX - 1);
+        expect_plan();
+        ck_assert(!plan.streamed);
+        ck_assert_uint_eq(plan.spec.n_inline, 2);
+        plan_done(&plan);
+        add_file("b", 1);
+        expect_plan();
+        ck_assert(plan.streamed);
+        ck_assert_uint_eq(plan.spec.n_files, 3);
+        ck_assert_uint_eq(plan.spec.n_inline, 1);
+}
+END_TEST
+
 START_TEST(test_label)
 {
         static uint8_t large[PLAN_LABEL_MAX + 1];
@@ -531,6 +577,8 @@ int main(void)
         tcase_add_test(tc, test_folders);
         tcase_add_test(tc, test_long_folders);
         tcase_add_test(tc, test_file_sizes);
+        tcase_add_test(tc, test_get);
+        tcase_add_test(tc, test_streamed);
         tcase_add_test(tc, test_label);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
