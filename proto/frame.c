@@ -63,21 +63,41 @@ static int reserve(struct frame_reader *r, size_t size)
         return 0;
 }
 
-ssize_t frame_reader_fill(struct frame_reader *r, int fd)
+int frame_reader_reserve(struct frame_reader *r, void **ret, size_t *ret_size)
 {
-        ssize_t n;
         int e;
 
         /* A small read first: most frames are small, and an idle connection should cost little. */
         e = reserve(r, r->end - r->start < ROOM_MIN ? ROOM_MIN / 2 : READ_MAX);
         if (e < 0)
                 return e;
+        *ret = r->data + r->end;
+        *ret_size = MIN(r->room - r->end, (size_t) READ_MAX);
+        return 0;
+}
+
+void frame_reader_advance(struct frame_reader *r, size_t size)
+{
+        ASSERT(size <= r->room - r->end);
+        r->end += size;
+}
+
+ssize_t frame_reader_fill(struct frame_reader *r, int fd)
+{
+        size_t size;
+        ssize_t n;
+        void *p;
+        int e;
+
+        e = frame_reader_reserve(r, &p, &size);
+        if (e < 0)
+                return e;
         do
-                n = read(fd, r->data + r->end, MIN(r->room - r->end, (size_t) READ_MAX));
+                n = read(fd, p, size);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        r->end += (size_t) n;
+        frame_reader_advance(r, (size_t) n);
         return n;
 }
 

@@ -26,6 +26,10 @@ void frame_reader_done(struct frame_reader *r);
 /* Reads from fd once, what is there up to a bounded amount. Returns the count, 0 at end of file,
  * -EAGAIN, or another errno. */
 ssize_t frame_reader_fill(struct frame_reader *r, int fd);
+/* The two halves of a fill, for who receives in another way: room for at most *ret_size bytes at *ret, and
+ * how many of them came. Returns 0 or -ENOMEM. */
+int frame_reader_reserve(struct frame_reader *r, void **ret, size_t *ret_size);
+void frame_reader_advance(struct frame_reader *r, size_t size);
 /* As fill, from memory. */
 int frame_reader_push(struct frame_reader *r, const void *data, size_t size);
 

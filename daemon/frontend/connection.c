@@ -199,6 +199,7 @@ static void account_buffered(struct connection *c)
                 return;
         /* Nothing of it will be handled. */
         frame_reader_done(&c->reader);
+        passed_done(&c->passed);
         account_release(accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         c->buffered = 0;
 }
@@ -227,6 +228,7 @@ static void handle_frame(struct connection *c)
                 r = frame_reader_next(&c->reader, &body, &size);
                 if (r > 0)
                         request_handle(c, body, size);
+                passed_drop_taken(&c->passed);
         }
         if (r == -EMSGSIZE)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
@@ -235,6 +237,11 @@ static void handle_frame(struct connection *c)
         else if (r < 0)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
                         "the frame is empty: put one Request into each frame");
+        else if (passed_is_waiting(&c->passed) && !frame_reader_partial(&c->reader))
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
+                        "file descriptors came that no Run takes: name them in passed_fds, and "
+                        "send "
+                        "them with its first byte");
         c->next = sd_event_source_disable_unref(c->next);
         if (r > 0)
                 schedule_next(c);
@@ -273,6 +280,31 @@ static int on_flush(sd_event_source *source, void *userdata)
         return 0;
 }
 
+/* What a user's pipes can be for, all jobs and connections together. */
+static uint64_t max_pipes(const struct policy_server *server)
+{
+        return _PASSED_STREAMS *
+                       ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user) +
+               PASSED_WAITING_MAX * (uint64_t) server->max_connections_per_user;
+}
+
+/* Fds came that cannot be kept. */
+static void refuse_passed(struct connection *c, int error)
+{
+        if (error == -E2BIG)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
+                        "more file descriptors came than two Runs can take: send those of a Run "
+                        "with its first byte");
+        else if (error == -EMFILE)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
+                        "sandboxd has as many files open as it may: try again later");
+        else
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
+                        "you have passed too many file descriptors that are no pipes: sandboxd "
+                        "takes "
+                        "none of yours until it is started again");
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct connection *c = userdata;
@@ -288,10 +320,12 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
         }
         if (c->next || c->state == CONNECTION_CLOSING)
                 return 0;
-        n = frame_reader_fill(&c->reader, fd);
+        n = passed_receive(&c->passed, &c->reader, fd, max_pipes(&c->frontend->policy->server));
         if (n == -EAGAIN)
                 return 0;
-        if (n <= 0) {
+        if (n == -E2BIG || n == -EMFILE || n == -EDQUOT)
+                refuse_passed(c, (int) n);
+        else if (n <= 0) {
                 connection_free(c);
                 return 0;
         }
@@ -360,6 +394,7 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
         LIST_INIT(&c->watches);
         c->max_frame_bytes = f->policy->server.max_frame_bytes;
         frame_reader_init(&c->reader, c->max_frame_bytes);
+        passed_init(&c->passed, &f->accounts, uid);
         r = add_sources(c);
         if (r < 0) {
                 drop_sources(c);
@@ -380,6 +415,7 @@ void connection_free(struct connection *c)
         drop_sources(c);
         LIST_REMOVE(c, entries);
         frame_reader_done(&c->reader);
+        passed_done(&c->passed);
         queue_done(&c->out);
         account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);

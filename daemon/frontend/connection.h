@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/frontend/frontend.h"
+#include "daemon/frontend/passed.h"
 #include "daemon/frontend/queue.h"
 #include "proto/frame.h"
 #include "proto/sandboxd.pb-c.h"
@@ -40,7 +41,8 @@ struct connection {
         enum connection_state state;
         uint32_t max_frame_bytes; /* as HelloReply says, whatever a reload has changed since */
         struct frame_reader reader;
-        uint64_t buffered; /* bytes in it that its user is charged */
+        struct passed passed; /* fds that came with what is in it */
+        uint64_t buffered;    /* bytes in it that its user is charged */
         struct queue out;
         bool congested; /* out is over its high-water mark and not yet below the low one */
         bool blocked;   /* the socket takes no more for now */

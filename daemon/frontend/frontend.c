@@ -210,6 +210,7 @@ void frontend_free(struct frontend *f)
         f->last_flush = sd_event_source_disable_unref(f->last_flush);
         f->event = sd_event_unref(f->event);
         policies_done(&f->policies);
+        account_forget(&f->accounts, ACCOUNT_HELD);
         ASSERT(account_book_is_empty(&f->accounts));
         free(f);
 }

@@ -138,12 +138,16 @@ static void cancel_fetch(struct job *j)
 
 void job_cancel(struct job *j)
 {
-        if (j->state < JOB_STARTING)
+        if (j->state < JOB_STARTING) {
                 cancel_unstarted(j);
-        else if (j->state == JOB_DRAINING)
+                return;
+        }
+        j->cancelled = true;
+        if (j->state == JOB_DRAINING)
                 cancel_fetch(j);
         else
                 job_kill(j, JOB_STATUS_CANCELLED);
+        job_try_finish(j);
 }
 
 void job_abandon(struct job *j)
@@ -251,7 +255,7 @@ void job_try_finish(struct job *j)
                 return;
         }
         if (j->gone)
-                job_drain_streams(j);
+                job_drain_output(j);
         if (j->gone && j->frontend->stopping)
                 job_lose_files(j);
         if (j->fetch.pending)

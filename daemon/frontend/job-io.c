@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pipes of a job: their making, output to the client, stdin from it. Runs in the frontend.
+ * The pipes of a job: their making, and stdin. Runs in the frontend.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,9 +8,6 @@
 #include "common/io.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
-
-/* Bytes read at most from the pipe of a job that is gone: as much as a pipe can be made to hold. */
-#define DRAIN_MAX (2 * MIB)
 
 /* The ends of the three pipes; the job's ends in the order of the channel. */
 struct pipes {
@@ -48,96 +45,33 @@ static int open_pipe(int *ret_read, int *ret_write, bool keep_read)
         return 0;
 }
 
-static int open_pipes(struct pipes *p, bool with_stdin)
+static int open_pipes(struct pipes *p, struct job *j)
 {
         static const enum channel_start_fd ends[_JOB_STREAMS] = {
                 [JOB_STDOUT] = CHANNEL_FD_STDOUT,
                 [JOB_STDERR] = CHANNEL_FD_STDERR,
         };
-        int r;
+        int r = 0;
 
         for (size_t i = 0; i < _JOB_STREAMS; i++) {
                 r = open_pipe(&p->own_output[i], &p->job[ends[i]], true);
                 if (r < 0)
                         return r;
         }
-        return with_stdin ? open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false) : 0;
+        if (j->passed_stdin >= 0) {
+                /* The monitor's, and its to close. */
+                account_release(&j->frontend->accounts, j->uid, ACCOUNT_PIPES, 1);
+                p->job[CHANNEL_FD_STDIN] = TAKE_FD(j->passed_stdin);
+        } else if (j->wants_stdin)
+                r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
+        return r;
 }
 
 /* Out of the event loop first, then closed. */
-static void close_stream(struct job_stream *s)
-{
-        s->source = sd_event_source_disable_unref(s->source);
-        output_done(&s->output);
-}
-
 static void close_input(struct job *j)
 {
         j->input_source = sd_event_source_disable_unref(j->input_source);
         input_done(&j->input);
-}
-
-/* Reads once and sends what is kept. Returns what output_read() did. */
-static ssize_t forward_output(struct job_stream *s)
-{
-        struct job *j = s->job;
-        uint8_t *buffer = j->frontend->buffer;
-        size_t kept = 0;
-        ssize_t n;
-
-        n = output_read(&s->output, buffer, FRONTEND_BUFFER_SIZE, &kept);
-        if (n == -EAGAIN)
-                return n;
-        if (n == 0) {
-                close_stream(s);
-                return 0;
-        }
-        if (kept > 0)
-                job_keep_output(j, (enum job_stream_id)(s - j->streams), buffer, kept);
-        if (kept > 0 && j->connection)
-                reply_output(j->connection, j->request, s->name, buffer, kept);
-        if (output_is_excessive(&s->output))
-                job_kill(j, JOB_STATUS_OUTPUT_LIMIT);
-        return n;
-}
-
-static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-        struct job_stream *s = userdata;
-
-        if (forward_output(s) == 0)
-                job_try_finish(s->job);
-        return 0;
-}
-
-void job_drain_streams(struct job *j)
-{
-        for (size_t i = 0; i < _JOB_STREAMS; i++) {
-                struct job_stream *s = &j->streams[i];
-                uint64_t end = s->output.written + DRAIN_MAX;
-
-                while (!output_ended(&s->output) && s->output.written < end)
-                        if (forward_output(s) <= 0)
-                                break;
-                close_stream(s);
-        }
-}
-
-void job_pause(struct job *j)
-{
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                if (j->streams[i].source)
-                        (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_OFF);
-        job_pause_files(j);
-}
-
-void job_resume(struct job *j)
-{
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                if (j->streams[i].source)
-                        (void) sd_event_source_set_enabled(j->streams[i].source, SD_EVENT_ON);
-        job_resume_files(j);
-        job_try_finish(j);
 }
 
 /* Tells the client what came of its bytes, and waits for room while there are more of them. */
@@ -190,11 +124,7 @@ static int attach(struct job *j, struct pipes *p)
         int r;
 
         for (size_t i = 0; i < _JOB_STREAMS; i++) {
-                struct job_stream *s = &j->streams[i];
-
-                output_init(&s->output, TAKE_FD(p->own_output[i]),
-                        j->result->limits.value[LIMIT_OUTPUT], j->strict_output);
-                r = sd_event_add_io(event, &s->source, s->output.fd, EPOLLIN, on_output, s);
+                r = job_open_stream(j, (enum job_stream_id) i, TAKE_FD(p->own_output[i]));
                 if (r < 0)
                         return r;
         }
@@ -216,13 +146,13 @@ int job_start(struct job *j)
                 .generation = j->policy->generation,
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
                 .flags = (j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0) |
-                         (j->wants_stdin ? CHANNEL_START_STDIN : 0),
+                         (j->wants_stdin || j->passed_stdin >= 0 ? CHANNEL_START_STDIN : 0),
                 .owner = j->uid,
                 .limits = j->result->limits,
         };
         int r;
 
-        r = open_pipes(&p, j->wants_stdin);
+        r = open_pipes(&p, j);
         if (r < 0)
                 return r;
         r = attach(j, &p);
@@ -242,8 +172,8 @@ int job_start(struct job *j)
 
 void job_close_streams(struct job *j)
 {
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                close_stream(&j->streams[i]);
+        job_close_output(j);
         close_input(j);
         job_close_files(j);
+        j->passed_stdin = passed_close(&j->frontend->accounts, j->uid, j->passed_stdin);
 }

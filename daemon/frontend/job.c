@@ -81,6 +81,21 @@ void job_leave_connection(struct job *j)
         LIST_REMOVE(j, of_connection);
         table_remove(&j->connection->under_way, &j->under_way.entry);
         j->connection = NULL;
+        job_update_output(j);
+}
+
+/* What it reads and writes that is the client's: pipes that it passed, or by its credit. */
+static void take_streams(struct job *j, struct passed *passed, const Sandboxd__V1__Run *run)
+{
+        int fds[_PASSED_STREAMS];
+
+        passed_hand_over(passed, fds);
+        j->passed_stdin = fds[PASSED_STDIN];
+        j->streams[JOB_STDOUT].sink = fds[PASSED_STDOUT];
+        j->streams[JOB_STDERR].sink = fds[PASSED_STDERR];
+        /* Of one that is detached nothing is sent. */
+        for (size_t i = 0; i < _JOB_STREAMS; i++)
+                credit_init(&j->streams[i].credit, run->detach ? 0 : run->output_credit);
 }
 
 /* What is held of its code and files at one time, until it has them. */
@@ -109,6 +124,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 .state = JOB_RECEIVING,
                 .input.fd = -EBADF,
                 .return_fd = -EBADF,
+                .passed_stdin = -EBADF,
                 .place = place,
                 .upload_charge = upload_charge(plan, run),
                 .feed.fd = -EBADF,
@@ -120,6 +136,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                         .job = j,
                         .name = names[i],
                         .output.fd = -EBADF,
+                        .sink = -EBADF,
                 };
         r = results_begin(c->frontend, j, c->uid, run->label.data, run->label.len, &j->result);
         if (r < 0)
@@ -138,6 +155,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 return r;
         }
         take_plan(j, plan, run);
+        take_streams(j, &c->passed, run);
         LIST_INSERT_HEAD(&c->frontend->jobs, j, entries);
         *ret = TAKE_PTR(j);
         return 0;

@@ -21,12 +21,19 @@
 #include "daemon/frontend/plan.h"
 #include "daemon/frontend/upload.h"
 
-/* One output pipe, its place in the event loop and its name on the wire. */
+/* One output pipe, its place in the event loop and its name on the wire. What it brings goes to the client
+ * by credit, or into the pipe that it has passed. */
 struct job_stream {
         struct job *job;
         Sandboxd__V1__Output__Stream name;
         struct output output;
         sd_event_source *source;
+        struct credit credit;
+        bool unread; /* there is more, and no credit for it */
+        int sink;    /* the client's pipe; -EBADF without */
+        sd_event_source *sink_source;
+        bool sink_full;
+        uint64_t drain_end; /* what is written at most, once the job is gone; 0 before */
 };
 
 enum job_stream_id {
@@ -72,9 +79,11 @@ struct job {
         struct fetch fetch;
         sd_event_source *fetch_source;
         struct credit fetch_credit;
+        int passed_stdin; /* the client's pipe, until the job is started; -EBADF without */
 
         bool rejected;          /* its client was told that there is no such job */
         bool killed;            /* the monitor was asked to end it */
+        bool cancelled;         /* what its client has no room for is not waited for */
         bool usage_asked;       /* and the answer has not come */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
         int return_fd;          /* file of the return value, if there is one */
@@ -120,6 +129,8 @@ void job_abandon(struct job *j);
 /* Its client does not keep up, or does again. */
 void job_pause(struct job *j);
 void job_resume(struct job *j);
+/* Its client takes so many bytes more of a stream. May free the job. */
+void job_add_credit(struct job *j, enum job_stream_id stream, uint64_t bytes);
 /* The daemon is stopping: a job that has not started never will. */
 void job_stop(struct job *j);
 
@@ -166,8 +177,13 @@ void job_close_files(struct job *j);
 int job_start(struct job *j);
 /* Closes its ends of the pipes; output that is still in them is lost. */
 void job_close_streams(struct job *j);
-/* Reads what is left in the pipes of a job that is gone, and closes them. */
-void job_drain_streams(struct job *j);
+/* Takes our end of the pipe of an output over. */
+int job_open_stream(struct job *j, enum job_stream_id stream, int fd);
+void job_close_output(struct job *j);
+/* Has its streams go on, or not, as things now are. */
+void job_update_output(struct job *j);
+/* Forwards what is left in the pipes of a job that is gone, and closes those that nothing holds up. */
+void job_drain_output(struct job *j);
 
 void job_send_queued(struct job *j);
 void job_send_started(struct job *j);

@@ -20,11 +20,13 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/job-end.c \
 	daemon/frontend/job-files.c \
 	daemon/frontend/job-io.c \
+	daemon/frontend/job-output.c \
 	daemon/frontend/job-reply.c \
 	daemon/frontend/job-state.c daemon/frontend/job-state.h \
 	daemon/frontend/kept-files.c daemon/frontend/kept-files.h \
 	daemon/frontend/listener.c daemon/frontend/listener.h \
 	daemon/frontend/output.c daemon/frontend/output.h \
+	daemon/frontend/passed.c daemon/frontend/passed.h \
 	daemon/frontend/plan.c daemon/frontend/plan.h \
 	daemon/frontend/plan-limits.c \
 	daemon/frontend/plan-parts.c \

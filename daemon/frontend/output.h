@@ -25,6 +25,23 @@ void output_done(struct output *o);
  */
 ssize_t output_read(struct output *o, void *buffer, size_t size, size_t *ret_kept);
 
+/* As output_read(), with what is to be kept moved into the pipe to instead; for an output that is not
+ * truncated. Returns the count, 0 at the end or when nobody reads there any more, or -EAGAIN when there
+ * is nothing to move or no room for it. */
+ssize_t output_move(struct output *o, int to);
+
+/* Nobody takes any more: what still comes is beyond the limit. */
+static inline void output_keep_no_more(struct output *o)
+{
+        o->limit = o->kept;
+}
+
+/* Bytes that will still be kept. */
+static inline uint64_t output_room(const struct output *o)
+{
+        return o->limit - o->kept;
+}
+
 static inline bool output_ended(const struct output *o)
 {
         return o->fd < 0;

@@ -267,6 +267,9 @@ static int check_detached(const Sandboxd__V1__Run *run, struct plan_error *e)
                 return plan_refuse(e, INVALID, "stdin",
                         "stdin cannot go to a job that is detached: send it as a file, or leave "
                         "detach out");
+        if (run->stdin && run->passed_fds & 1U)
+                return plan_refuse(e, INVALID, "stdin",
+                        "stdin is sent and passed at once: leave one of stdin and passed_fds out");
         if (run->detach && run->passed_fds)
                 return plan_refuse(e, INVALID, "passed_fds",
                         "passed_fds cannot go with detach: leave one of the two out");

@@ -14,8 +14,8 @@
 /* What an Output has beside its data: tags, lengths, the id, at their longest. */
 #define OUTPUT_OVERHEAD 64
 
-static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "jobs",
-        "detach", "queue", "drain", "get" };
+static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "fds", "credit",
+        "jobs", "detach", "queue", "drain", "get" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {

@@ -124,6 +124,10 @@ void request_output_credit(struct connection *c, const Sandboxd__V1__Request *re
 
         if (job && m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_FILES)
                 job_add_fetch_credit(job, m->bytes);
+        else if (job && m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT)
+                job_add_credit(job, JOB_STDOUT, m->bytes);
+        else if (job && m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDERR)
+                job_add_credit(job, JOB_STDERR, m->bytes);
         if (!w)
                 return;
         if (m->of == SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT)
