@@ -79,7 +79,7 @@ def file_message(name, content=b"", mode=0, size=None):
 
 def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files=(), profile="",
                 limits=None, strict_output=False, stdin=False, label=b"", detach=False, output_credit=0,
-                get=(), extra=b""):
+                get=(), passed_fds=0, extra=b""):
     out = text(1, runtime) + text(2, code)
     out += b"".join(data(3, a) for a in argv)
     out += b"".join(data(4, e) for e in env)
@@ -90,6 +90,7 @@ def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files
         out += data(8, text(1, key) + number(2, value))
     out += number(9, strict_output) + number(10, stdin) + text(11, label) + number(12, detach)
     out += number(13, output_credit) + b"".join(data(14, g) for g in get)
+    out += number(15, passed_fds)
     return out + extra
 
 
