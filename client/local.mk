@@ -1,10 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 # The client's side of the protocol, and the command line on top of it.
-noinst_LIBRARIES += client/lib/libclient.a client/ctl/libctl.a
-client_lib_libclient_a_SOURCES = client/lib/client.c client/lib/client.h
-client_lib_libclient_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+#
+# libsandbox is one set of objects: an archive that sandboxctl and the unit tests link, so that
+# sandboxctl is one file that runs from anywhere, and the shared library that is installed.
+LIBSANDBOX_VERSION = 0:0:0
+
+noinst_LTLIBRARIES += client/lib/libsandbox-core.la
+client_lib_libsandbox_core_la_SOURCES = \
+	client/lib/sandbox.h \
+	client/lib/calls.c client/lib/calls.h \
+	client/lib/client.c client/lib/connection.h \
+	client/lib/convert.c client/lib/convert.h \
+	client/lib/failure.c client/lib/failure.h \
+	client/lib/fetch.c \
+	client/lib/flow.c \
+	client/lib/incoming.c client/lib/incoming.h \
+	client/lib/job.c client/lib/job.h \
+	client/lib/job-info.c \
+	client/lib/job-input.c \
+	client/lib/job-request.c \
+	client/lib/lists.c \
+	client/lib/object.c client/lib/object.h \
+	client/lib/request.c client/lib/request.h \
+	client/lib/result.c \
+	client/lib/run.c \
+	client/lib/source.c \
+	client/lib/spec.c client/lib/spec.h \
+	client/lib/stream-calls.c \
+	client/lib/wire.c client/lib/wire.h \
+	common/error.c common/io.c common/limit.c common/parse.c common/status.c \
+	proto/budget.c proto/frame.c
+nodist_client_lib_libsandbox_core_la_SOURCES = proto/sandboxd.pb-c.c proto/sandboxd.pb-c.h
+client_lib_libsandbox_core_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) -fvisibility=hidden
+client_lib_libsandbox_core_la_LIBADD = $(PROTOBUF_C_LIBS)
+
+lib_LTLIBRARIES += libsandbox.la
+libsandbox_la_SOURCES =
+libsandbox_la_LDFLAGS = $(AM_LDFLAGS) -version-info $(LIBSANDBOX_VERSION) -no-undefined \
+	-Wl,--version-script=$(srcdir)/client/lib/libsandbox.sym
+libsandbox_la_LIBADD = client/lib/libsandbox-core.la
+libsandbox_la_DEPENDENCIES = client/lib/libsandbox-core.la client/lib/libsandbox.sym
+EXTRA_DIST += client/lib/libsandbox.sym
+include_HEADERS += client/lib/sandbox.h
+pkgconfig_DATA += pkgconfig/libsandbox.pc
 
 # What the verbs are made of, apart from them so that unit tests can link it.
+noinst_LIBRARIES += client/ctl/libctl.a
 client_ctl_libctl_a_SOURCES = \
 	client/ctl/ctl.c client/ctl/ctl.h \
 	client/ctl/findings.c client/ctl/findings.h \
@@ -31,5 +72,5 @@ sandboxctl_SOURCES = \
 	client/ctl/runtimes.c \
 	client/ctl/version.c
 sandboxctl_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
-sandboxctl_LDADD = client/ctl/libctl.a client/lib/libclient.a proto/libproto.a \
+sandboxctl_LDADD = client/ctl/libctl.a client/lib/libsandbox-core.la \
 	common/libcommon.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)

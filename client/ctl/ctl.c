@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "client/ctl/json.h"
+#include "client/ctl/memory.h"
 #include "client/ctl/reach.h"
 
 /* A busy host may take its time, a dead daemon closes the connection. */
@@ -32,111 +33,68 @@ int ctl_error(const struct ctl *ctl, const char *code, const char *field, const 
         return CTL_EXIT_REFUSED;
 }
 
-int ctl_refused(const struct ctl *ctl, const Sandboxd__V1__Error *error)
+int ctl_failed(const struct ctl *ctl, const sandbox_error *error)
 {
-        const ProtobufCEnumValue *code =
-                protobuf_c_enum_descriptor_get_value(&sandboxd__v1__error_code__descriptor,
-                        (int) error->code);
+        const char *name = error->name;
 
-        return ctl_error(ctl, code ? code->name : "ERROR_UNSPECIFIED", error->field,
-                error->message);
+        /* What is wrong on this side is a matter of the command line, or nobody's fault. */
+        if (error->code == SANDBOX_ERROR_LOCAL)
+                name = error->field[0] != '\0' ? "INVALID_ARGUMENT" : "INTERNAL";
+        return ctl_error(ctl, name, error->field, error->message);
 }
 
-int ctl_lost(const struct ctl *ctl, int error)
+/* What the library says of a connection that could not be made, or with what to do on this host. */
+static int explain(const struct ctl *ctl, const sandbox_error *error, struct error *e)
 {
-        static const struct {
-                int error;
-                const char *reason;
-        } reasons[] = {
-                { -ECONNRESET, "closed the connection: see its log for the reason" },
-                { -ETIMEDOUT, "does not answer: see its log, and whether it is stopped" },
-                { -EBADMSG, "sent what is no message of the protocol: "
-                            "check that the socket is sandboxd's" },
-                { -EPROTO, "sent a message out of order: install "
-                           "sandboxd and sandboxctl of one version" },
-                { -EMSGSIZE, "sent a message that is too large: "
-                             "check that the socket is sandboxd's" },
-                { -ENOBUFS, "sent a message that unpacks too large: "
-                            "check that the socket is sandboxd's" },
-                { -EPROTONOSUPPORT, "speaks another version of the protocol: "
-                                    "install sandboxd and sandboxctl of one version" },
-        };
-        const char *reason = NULL;
+        static const int known[] = { -ENOENT, -ECONNREFUSED, -EACCES, -EPERM, -ENOTSOCK,
+                -EPROTOTYPE, -ENAMETOOLONG };
+
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (error->code == SANDBOX_ERROR_UNREACHABLE && error->error == known[i]) {
+                        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+                        return reach_explain(root_fd, ctl->socket_path, error->error, e);
+                }
+        return error_set(e, error->error, "%s", error->message);
+}
+
+/* Connects. On failure the client is there all the same, to say why. */
+static int try_connect(const struct ctl *ctl, sandbox_client **ret)
+{
+        if (sandbox_client_new(ret) < 0 ||
+                sandbox_client_set_name(*ret, "sandboxctl " PACKAGE_VERSION) < 0)
+                (void) must(NULL);
+        sandbox_client_set_timeout(*ret, ANSWER_TIMEOUT_USEC);
+        return sandbox_client_connect(*ret, ctl->socket_path);
+}
+
+int ctl_connect(const struct ctl *ctl, sandbox_client **ret)
+{
+        _cleanup_(sandbox_client_freep) sandbox_client *c = NULL;
+        const sandbox_error *error;
         struct error e;
 
-        for (size_t i = 0; i < ELEMENTSOF(reasons); i++)
-                if (reasons[i].error == error)
-                        reason = reasons[i].reason;
-        if (reason)
-                (void) error_set(&e, error, "sandboxd at %s %s", ctl->socket_path, reason);
-        else
-                (void) error_set(&e, error,
-                        "the connection to sandboxd at %s failed (%s): try again", ctl->socket_path,
-                        strerror(-error));
-        return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
-}
-
-/* Connects, and says what to do when nobody is there. */
-static int connect_or_explain(const struct ctl *ctl, struct client **ret, struct error *e)
-{
-        _cleanup_close_ int root_fd = -EBADF;
-        int r;
-
-        r = client_connect(ctl->socket_path, ret);
-        if (r == 0)
-                return 0;
-        root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return reach_explain(root_fd, ctl->socket_path, r, e);
-}
-
-int ctl_connect(const struct ctl *ctl, struct client **ret)
-{
-        _cleanup_(client_freep) struct client *c = NULL;
-        struct error e;
-        int r;
-
-        if (connect_or_explain(ctl, &c, &e) < 0)
-                return ctl_error(ctl, "UNREACHABLE", NULL, e.text);
-        r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
-        if (r > 0)
-                return ctl_refused(ctl, client_response(c)->error);
-        if (r < 0)
-                return ctl_lost(ctl, r);
+        if (try_connect(ctl, &c) < 0) {
+                error = sandbox_client_get_error(c);
+                (void) explain(ctl, error, &e);
+                return ctl_error(ctl, error->name, error->field, e.text);
+        }
         *ret = TAKE_PTR(c);
         return 0;
 }
 
-int ctl_try_connect(const struct ctl *ctl, struct client **ret, struct error *e)
+int ctl_try_connect(const struct ctl *ctl, sandbox_client **ret, struct error *e)
 {
-        _cleanup_(client_freep) struct client *c = NULL;
-        int r;
+        _cleanup_(sandbox_client_freep) sandbox_client *c = NULL;
+        const sandbox_error *error;
 
-        r = connect_or_explain(ctl, &c, e);
-        if (r < 0)
-                return r;
-        r = client_hello(c, "sandboxctl " PACKAGE_VERSION, ANSWER_TIMEOUT_USEC);
-        if (r > 0)
-                return error_set(e, -EREMOTEIO, "%s", client_response(c)->error->message);
-        if (r < 0)
-                return error_set(e, r, "sandboxd at %s does not answer (%s): see its log",
-                        ctl->socket_path, strerror(-r));
+        if (try_connect(ctl, &c) < 0) {
+                error = sandbox_client_get_error(c);
+                /* A refusal is none of the errors that mean that no daemon runs. */
+                if (error->code != SANDBOX_ERROR_UNREACHABLE)
+                        return error_set(e, -EREMOTEIO, "%s", error->message);
+                return explain(ctl, error, e);
+        }
         *ret = TAKE_PTR(c);
-        return 0;
-}
-
-int ctl_call(const struct ctl *ctl, struct client *c, Sandboxd__V1__Request *request,
-        Sandboxd__V1__Response__BodyCase body, const Sandboxd__V1__Response **ret)
-{
-        const Sandboxd__V1__Response *response;
-        int r;
-
-        r = client_call(c, request, ANSWER_TIMEOUT_USEC, &response);
-        if (r < 0)
-                return ctl_lost(ctl, r);
-        if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR)
-                return ctl_refused(ctl, response->error);
-        if (response->body_case != body)
-                return ctl_lost(ctl, -EPROTO);
-        *ret = response;
         return 0;
 }

@@ -9,7 +9,8 @@
 #include <getopt.h>
 
 #include "client/ctl/style.h"
-#include "client/lib/client.h"
+#include "client/lib/sandbox.h"
+#include "common/error.h"
 
 enum ctl_exit {
         CTL_EXIT_OK = 0,
@@ -53,20 +54,22 @@ int ctl_parse_plain(struct ctl *ctl, const char *help, int argc, char **argv);
 /* Shows why something failed: a line on stderr, with --json also an error object on stdout. code is
  * that of the protocol's Error, or UNREACHABLE; field may be NULL. Returns CTL_EXIT_REFUSED. */
 int ctl_error(const struct ctl *ctl, const char *code, const char *field, const char *message);
-/* The same for an Error of the daemon. */
-int ctl_refused(const struct ctl *ctl, const Sandboxd__V1__Error *error);
-/* The same for a connection that failed after it was made: -ECONNRESET and the like. */
-int ctl_lost(const struct ctl *ctl, int error);
+/* The same for what the library failed with: a refusal, a lost connection, a file. */
+int ctl_failed(const struct ctl *ctl, const sandbox_error *error);
 
 /* Connects and says hello. 0, or the exit code after the reason was shown. */
-int ctl_connect(const struct ctl *ctl, struct client **ret);
-/* Sends a request with one response. 0 with a response that has that body, or the exit code after
- * the reason was shown. */
-int ctl_call(const struct ctl *ctl, struct client *c, Sandboxd__V1__Request *request,
-        Sandboxd__V1__Response__BodyCase body, const Sandboxd__V1__Response **ret);
+int ctl_connect(const struct ctl *ctl, sandbox_client **ret);
 /* As ctl_connect(), silent: a negative errno with the sentence when no daemon answers; -ENOENT and
  * -ECONNREFUSED when none runs. */
-int ctl_try_connect(const struct ctl *ctl, struct client **ret, struct error *e);
+int ctl_try_connect(const struct ctl *ctl, sandbox_client **ret, struct error *e);
+
+/* For _cleanup_() of what the library hands out. */
+DEFINE_CLEANUP(sandbox_client *, sandbox_client_free)
+DEFINE_CLEANUP(sandbox_spec *, sandbox_spec_free)
+DEFINE_CLEANUP(sandbox_result *, sandbox_result_unref)
+DEFINE_CLEANUP(sandbox_runtime_list *, sandbox_runtime_list_unref)
+DEFINE_CLEANUP(sandbox_profile_list *, sandbox_profile_list_unref)
+DEFINE_CLEANUP(sandbox_host *, sandbox_host_unref)
 
 int verb_doctor(struct ctl *ctl, int argc, char **argv);
 int verb_help(struct ctl *ctl, int argc, char **argv);

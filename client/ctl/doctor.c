@@ -21,61 +21,62 @@ const char doctor_help[] =
         "The exit code is 0 when nothing that is required is missing, else 1.\n";
 
 /* What the daemon says; each is one question to it. */
-static void ask_host(const struct ctl *ctl, struct client *c, struct findings *f,
+static void ask_host(const struct ctl *ctl, sandbox_client *c, struct findings *f,
         char missing[static MISSING_MAX])
 {
-        Sandboxd__V1__GetHost body = SANDBOXD__V1__GET_HOST__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        const Sandboxd__V1__Response *response;
-        const Sandboxd__V1__Host *host;
+        _cleanup_(sandbox_host_unrefp) sandbox_host *host = NULL;
+        const char *controller;
 
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_GET_HOST;
-        request.get_host = &body;
-        if (ctl_call(ctl, c, &request, SANDBOXD__V1__RESPONSE__BODY_HOST, &response) != 0)
+        if (sandbox_get_host(c, &host) < 0) {
+                (void) ctl_failed(ctl, sandbox_client_get_error(c));
                 return;
-        host = response->host;
-        for (size_t i = 0; i < host->n_missing; i++) {
+        }
+        for (size_t i = 0; (controller = sandbox_host_get_missing(host, i)); i++) {
                 size_t n = strlen(missing);
 
-                (void) snprintf(missing + n, MISSING_MAX - n, "%s ", host->missing[i]);
+                (void) snprintf(missing + n, MISSING_MAX - n, "%s ", controller);
         }
         findings_add(f, FINDING_OK, "sandboxd", "", "", "%s, driver %s, pid %u, %u running jobs",
-                client_peer(c)->version, host->driver, host->pid, host->running_jobs);
+                sandbox_client_get_daemon_version(c), sandbox_host_get_driver(host),
+                (unsigned) sandbox_host_get_pid(host), sandbox_host_get_running_jobs(host));
 }
 
-static void ask_runtimes(const struct ctl *ctl, struct client *c, struct findings *f)
+static void add_interpreter(struct findings *f, const sandbox_runtime_list *list, size_t i)
 {
-        Sandboxd__V1__ListRuntimes body = SANDBOXD__V1__LIST_RUNTIMES__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        const Sandboxd__V1__Response *response;
+        const char *name = sandbox_runtime_list_get_name(list, i);
+        const char *interpreter = sandbox_runtime_list_get_interpreter(list, i);
+        const char *package = sandbox_runtime_list_get_package(list, i);
+        char cost[128], advice[128];
 
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES;
-        request.list_runtimes = &body;
-        if (ctl_call(ctl, c, &request, SANDBOXD__V1__RESPONSE__BODY_RUNTIMES, &response) != 0)
+        if (strnull(interpreter))
                 return;
-        for (size_t i = 0; i < response->runtimes->n_runtimes; i++) {
-                const Sandboxd__V1__RuntimeInfo *info = response->runtimes->runtimes[i];
-                char cost[128], advice[128];
-
-                if (strnull(info->interpreter))
-                        continue;
-                if (info->available) {
-                        findings_add(f, FINDING_OK, "interpreter", "", "", "%s: %s", info->name,
-                                info->interpreter);
-                        continue;
-                }
-                (void) snprintf(cost, sizeof(cost), "jobs in %s are refused", info->name);
-                (void) snprintf(advice, sizeof(advice), "apt-get install %s, then restart sandboxd",
-                        strnull(info->package) ? info->interpreter : info->package);
-                findings_add(f, FINDING_WARNING, "interpreter", cost, advice,
-                        "%s: %s is not installed", info->name, info->interpreter);
+        if (sandbox_runtime_list_get_available(list, i)) {
+                findings_add(f, FINDING_OK, "interpreter", "", "", "%s: %s", name, interpreter);
+                return;
         }
+        (void) snprintf(cost, sizeof(cost), "jobs in %s are refused", name);
+        (void) snprintf(advice, sizeof(advice), "apt-get install %s, then restart sandboxd",
+                strnull(package) ? interpreter : package);
+        findings_add(f, FINDING_WARNING, "interpreter", cost, advice, "%s: %s is not installed",
+                name, interpreter);
+}
+
+static void ask_runtimes(const struct ctl *ctl, sandbox_client *c, struct findings *f)
+{
+        _cleanup_(sandbox_runtime_list_unrefp) sandbox_runtime_list *list = NULL;
+
+        if (sandbox_list_runtimes(c, &list) < 0) {
+                (void) ctl_failed(ctl, sandbox_client_get_error(c));
+                return;
+        }
+        for (size_t i = 0; i < sandbox_runtime_list_get_count(list); i++)
+                add_interpreter(f, list, i);
 }
 
 static int examine(const struct ctl *ctl, struct findings *f)
 {
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_(client_freep) struct client *c = NULL;
+        _cleanup_(sandbox_client_freep) sandbox_client *c = NULL;
         char missing[MISSING_MAX] = "", command[REACH_COMMAND_MAX];
         struct host host;
         struct error e;

@@ -24,38 +24,39 @@ static int find_limit(const char *field)
 }
 
 /* What a job gets: where the profile names no default but a maximum, the maximum. */
-static uint64_t default_in_force(const Sandboxd__V1__LimitInfo *info)
+static uint64_t default_in_force(const char *field, uint64_t value, uint64_t maximum)
 {
-        int limit = find_limit(info->field);
+        int limit = find_limit(field);
 
-        if (limit >= 0 && limit_table[limit].optional && info->default_value == 0)
-                return info->maximum;
-        return info->default_value;
+        return limit >= 0 && limit_table[limit].optional && value == 0 ? maximum : value;
 }
 
-static json_t *profile_json(const Sandboxd__V1__ProfileInfo *info)
+static json_t *profile_json(const sandbox_profile_list *list, size_t i)
 {
         json_t *object = json_new_object(), *limits = json_new_object();
+        uint64_t value, maximum;
+        const char *field;
 
-        json_set_text(object, "name", info->name);
-        json_set_text(object, "description", info->description);
-        for (size_t i = 0; i < info->n_limits; i++) {
+        json_set_text(object, "name", sandbox_profile_list_get_name(list, i));
+        json_set_text(object, "description", sandbox_profile_list_get_description(list, i));
+        for (size_t k = 0; (field = sandbox_profile_list_get_limit(list, i, k, &value, &maximum));
+                k++) {
                 json_t *limit = json_new_object();
 
-                json_set_number(limit, "default", default_in_force(info->limits[i]));
-                json_set_number(limit, "maximum", info->limits[i]->maximum);
-                json_set(limits, info->limits[i]->field, limit);
+                json_set_number(limit, "default", default_in_force(field, value, maximum));
+                json_set_number(limit, "maximum", maximum);
+                json_set(limits, field, limit);
         }
         json_set(object, "limits", limits);
         return object;
 }
 
-static void show_json(const Sandboxd__V1__ProfileList *list)
+static void show_json(const sandbox_profile_list *list)
 {
         json_auto_t *array = json_new_array();
 
-        for (size_t i = 0; i < list->n_profiles; i++)
-                json_append(array, profile_json(list->profiles[i]));
+        for (size_t i = 0; i < sandbox_profile_list_get_count(list); i++)
+                json_append(array, profile_json(list, i));
         json_show(array, stdout);
 }
 
@@ -69,42 +70,43 @@ static void add_value(struct table *t, int limit, uint64_t value)
                 table_add(t, STYLE_NONE, limit_format((enum limit_id) limit, value, text));
 }
 
-static void add_row(struct table *t, const Sandboxd__V1__LimitInfo *info)
+static void add_row(struct table *t, const char *field, uint64_t value, uint64_t maximum)
 {
-        int limit = find_limit(info->field);
+        int limit = find_limit(field);
         const char *option = limit < 0 ? NULL : limit_table[limit].option;
 
-        table_add_format(t, STYLE_NONE, "  %s", info->field);
+        table_add_format(t, STYLE_NONE, "  %s", field);
         table_add(t, STYLE_NONE, option ? option : "-");
-        add_value(t, limit, default_in_force(info));
+        add_value(t, limit, default_in_force(field, value, maximum));
         /* 0 stands for "no maximum" here, whatever it stands for as a value. */
-        if (info->maximum == 0)
+        if (maximum == 0)
                 table_add(t, STYLE_NONE, "none");
         else
-                add_value(t, limit, info->maximum);
+                add_value(t, limit, maximum);
 }
 
-static void show_table(const struct ctl *ctl, const Sandboxd__V1__ProfileInfo *info)
+static void show_table(const struct ctl *ctl, const sandbox_profile_list *list, size_t i)
 {
         static const char *const headers[] = { "  LIMIT", "OPTION", "DEFAULT", "MAXIMUM" };
         _cleanup_(table_freep) struct table *t = table_new(headers, ELEMENTSOF(headers));
+        const char *description = sandbox_profile_list_get_description(list, i), *field;
         bool colors = color_enabled(ctl->color, stdout);
+        uint64_t value, maximum;
 
-        style_print(stdout, colors, STYLE_BOLD, info->name);
-        if (!strnull(info->description))
-                (void) printf(": %s", info->description);
+        style_print(stdout, colors, STYLE_BOLD, sandbox_profile_list_get_name(list, i));
+        if (!strnull(description))
+                (void) printf(": %s", description);
         (void) putchar('\n');
-        for (size_t i = 0; i < info->n_limits; i++)
-                add_row(t, info->limits[i]);
+        for (size_t k = 0; (field = sandbox_profile_list_get_limit(list, i, k, &value, &maximum));
+                k++)
+                add_row(t, field, value, maximum);
         table_print(t, stdout, colors);
 }
 
 int verb_profiles(struct ctl *ctl, int argc, char **argv)
 {
-        Sandboxd__V1__ListProfiles list = SANDBOXD__V1__LIST_PROFILES__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        _cleanup_(client_freep) struct client *c = NULL;
-        const Sandboxd__V1__Response *response;
+        _cleanup_(sandbox_profile_list_unrefp) sandbox_profile_list *list = NULL;
+        _cleanup_(sandbox_client_freep) sandbox_client *c = NULL;
         int r;
 
         r = ctl_parse_plain(ctl, profiles_help, argc, argv);
@@ -113,19 +115,16 @@ int verb_profiles(struct ctl *ctl, int argc, char **argv)
         r = ctl_connect(ctl, &c);
         if (r != 0)
                 return r;
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES;
-        request.list_profiles = &list;
-        r = ctl_call(ctl, c, &request, SANDBOXD__V1__RESPONSE__BODY_PROFILES, &response);
-        if (r != 0)
-                return r;
+        if (sandbox_list_profiles(c, &list) < 0)
+                return ctl_failed(ctl, sandbox_client_get_error(c));
         if (ctl->json) {
-                show_json(response->profiles);
+                show_json(list);
                 return CTL_EXIT_OK;
         }
-        for (size_t i = 0; i < response->profiles->n_profiles; i++) {
+        for (size_t i = 0; i < sandbox_profile_list_get_count(list); i++) {
                 if (i > 0)
                         (void) putchar('\n');
-                show_table(ctl, response->profiles->profiles[i]);
+                show_table(ctl, list, i);
         }
         return CTL_EXIT_OK;
 }

@@ -105,28 +105,37 @@ static int parse_limits(struct run_options *o, const char **ret_field, struct er
         return 0;
 }
 
+/* What a file or folder is called in /box when that was not said: its last part. What is in "." goes
+ * into /box itself. */
+static char *own_name(const char *path, size_t size)
+{
+        const char *name = path;
+
+        while (size > 1 && path[size - 1] == '/')
+                size--;
+        for (size_t i = 0; i + 1 < size; i++)
+                if (path[i] == '/')
+                        name = path + i + 1;
+        size -= (size_t) (name - path);
+        return must(strndup(name, size == 1 && name[0] == '.' ? 0 : size));
+}
+
 /* SRC or SRC:NAME, cut at the last colon, so that NAME has none. */
 static int add_file(struct run_options *o, const char *text, struct error *e)
 {
         const char *colon = strrchr(text, ':');
-        const char *slash, *name;
         size_t path_size = colon ? (size_t) (colon - text) : strlen(text);
         struct run_file *file;
 
         if (path_size == 0 || (colon && colon[1] == '\0'))
                 return error_set(e, -EINVAL,
-                        "--file '%s' is not SRC or SRC:NAME: name a "
-                        "file here and, after a colon, its name in /box",
-                        text);
-        slash = strrchr(text, '/');
-        name = colon ? colon + 1 : slash ? slash + 1 : text;
-        if (name[0] == '\0')
-                return error_set(e, -EINVAL, "--file '%s' is a folder: name its files one by one",
+                        "--file '%s' is not SRC or SRC:NAME: name a file or folder "
+                        "here and, after a colon, its name in /box",
                         text);
         o->files = must(reallocarray(o->files, o->n_files + 1, sizeof(*o->files)));
         file = &o->files[o->n_files++];
         file->path = must(strndup(text, path_size));
-        file->name = must(strdup(name));
+        file->name = colon ? must(strdup(colon + 1)) : own_name(text, path_size);
         return 0;
 }
 

@@ -20,57 +20,66 @@ void run_stream_init(struct run_stream *s, int fd)
 
 void run_stream_done(struct run_stream *s)
 {
-        free(s->kept);
+        free(s->data);
         *s = (struct run_stream) { .fd = -EBADF };
 }
 
-static int keep(struct run_stream *s, const void *data, size_t size)
+static int reserve(struct run_stream *s, size_t size)
 {
-        if (s->kept_room - s->kept_size < size) {
-                size_t room = MAX(2 * s->kept_room, s->kept_size + size);
-                uint8_t *grown = realloc(s->kept, room);
+        size_t room;
+        char *grown;
 
-                if (!grown)
-                        return -ENOMEM;
-                s->kept = grown;
-                s->kept_room = room;
+        if (s->written > 0) {
+                s->size -= s->written;
+                memmove(s->data, s->data + s->written, s->size);
+                s->written = 0;
         }
-        memcpy(s->kept + s->kept_size, data, size);
-        s->kept_size += size;
+        if (s->room - s->size >= size)
+                return 0;
+        room = MAX(2 * s->room, s->size + size);
+        grown = realloc(s->data, room);
+        if (!grown)
+                return -ENOMEM;
+        s->data = grown;
+        s->room = room;
         return 0;
 }
 
 int run_stream_take(struct run_stream *s, const void *data, size_t size)
 {
-        ASSERT(s->pending_size == 0);
         s->received += size;
         if (size == 0 || s->closed)
                 return 0;
-        if (s->fd < 0)
-                return keep(s, data, size);
-        s->pending = data;
-        s->pending_size = size;
+        if (reserve(s, size) < 0)
+                return -ENOMEM;
+        memcpy(s->data + s->size, data, size);
+        s->size += size;
         return 0;
 }
 
-int run_stream_write(struct run_stream *s)
+size_t run_stream_pending(const struct run_stream *s)
 {
-        size_t size = s->small ? MIN(s->pending_size, (size_t) PIPE_BUF) : s->pending_size;
-        ssize_t n = write(s->fd, s->pending, size);
-
-        if (n < 0) {
-                if (errno == EINTR || errno == EAGAIN)
-                        return 0;
-                s->pending_size = 0;
-                return -errno;
-        }
-        s->pending += n;
-        s->pending_size -= (size_t) n;
-        return 0;
+        return s->fd < 0 ? 0 : s->size - s->written;
 }
 
-void run_stream_close(struct run_stream *s)
+ssize_t run_stream_write(struct run_stream *s)
 {
-        s->pending_size = 0;
+        size_t pending = run_stream_pending(s);
+        ssize_t n;
+
+        n = write(s->fd, s->data + s->written,
+                s->small ? MIN(pending, (size_t) PIPE_BUF) : pending);
+        if (n < 0)
+                return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+        s->written += (size_t) n;
+        return n;
+}
+
+size_t run_stream_close(struct run_stream *s)
+{
+        size_t pending = run_stream_pending(s);
+
+        s->written = s->size;
         s->closed = true;
+        return pending;
 }

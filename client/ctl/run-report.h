@@ -12,16 +12,12 @@
 
 /* The object that `run --json` prints, with what was kept of the streams, but for the JSON of the
  * return value, which is null. */
-json_t *run_report_json(const Sandboxd__V1__Result *result, const struct run_stream *out,
+json_t *run_report_json(const sandbox_result *result, const struct run_stream *out,
         const struct run_stream *err);
 /* Prints that object whole: integers of any size and floats as the job's language wrote them. */
-void run_report_show_json(const Sandboxd__V1__Result *result, const struct run_stream *out,
+void run_report_show_json(const sandbox_result *result, const struct run_stream *out,
         const struct run_stream *err, FILE *f);
 
 /* The verdict, the notes and, where asked for, the summary, on stderr. */
 void run_report_text(const struct ctl *ctl, const struct run_options *o,
-        const Sandboxd__V1__Result *result, const struct run_stream *out,
-        const struct run_stream *err);
-
-/* What sandboxctl exits with. */
-int run_report_exit_code(const Sandboxd__V1__Result *result);
+        const sandbox_result *result, const struct run_stream *out, const struct run_stream *err);

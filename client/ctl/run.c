@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sandboxctl run: one job from its request to its result, in one loop over the socket, stdin,
- * stdout, stderr and signals. Runs in sandboxctl. At any time at most one piece of output waits to
- * be written; until it is, nothing more is read from the daemon, which then holds back the job. What
- * a cancelled job wrote is dropped when its reader does not take it.
+ * stdout, stderr and signals. Runs in sandboxctl. Of each stream no more than the credit waits to be
+ * written; until it is, the daemon sends no more of it, and holds back the job. What a cancelled job
+ * wrote is dropped when its reader does not take it.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -15,10 +15,9 @@
 #include "client/ctl/run-report.h"
 #include "client/ctl/run-request.h"
 #include "common/io.h"
-#include "common/parse.h"
 
-/* Input is read as long as no more than this waits to be sent. */
-#define QUEUE_MAX (256 * KIB)
+/* What is read of stdin at one time. */
+#define PIECE_SIZE (64 * KIB)
 
 /* How long the result of a cancelled job is waited for; when we leave, the daemon ends it. */
 #define CANCEL_TIMEOUT_SEC 10
@@ -42,7 +41,7 @@ const char run_help[] =
         "Surroundings:\n"
         "  -e, --env KEY=VALUE       set a variable; repeatable\n"
         "  -w, --workdir DIR         where to run, in the sandbox (default /box)\n"
-        "  -f, --file SRC[:NAME]     copy a file into /box; repeatable\n"
+        "  -f, --file SRC[:NAME]     copy a file or folder into /box\n"
         "      --no-stdin            give the job an empty stdin\n"
         "      --profile NAME        what the sandbox may do (default 'default')\n"
         "      --label TEXT          a text to know the job by\n"
@@ -55,29 +54,29 @@ enum run_state {
         RUN_SENT,      /* no response yet */
         RUN_STARTED,   /* it runs */
         RUN_CANCELLED, /* we asked for its end */
-        RUN_FINISHED,  /* the result or a refusal is here */
+        RUN_ENDED,     /* it has ended; output may still wait to be written */
+        RUN_FINISHED,
         _RUN_STATE_COUNT,
 };
 
 struct run {
         const struct ctl *ctl;
         const struct run_options *options;
-        struct client *client;
-        struct run_request request;
-        uint8_t *piece; /* input on its way to the queue */
-        size_t piece_max;
-        uint64_t id;
+        sandbox_client *client;
+        sandbox_job *job; /* until it has ended */
         enum run_state state;
         sigset_t signals;       /* blocked outside of the loop's waiting */
         bool stdin_open;        /* there may be more to forward */
-        uint64_t stdin_credit;  /* bytes that the daemon takes */
-        uint64_t leave_at_usec; /* when RUN_CANCELLED */
+        bool interrupted;       /* by the user: nobody is waited for any more */
+        uint64_t leave_at_usec; /* when interrupted */
         bool discard;           /* nobody reads the output any more */
         bool pipe_broken;       /* that is why */
+        bool without_memory;    /* that is why */
         struct run_stream out;
         struct run_stream err;
-        int exit_code; /* valid when finished */
-        struct error error;
+        sandbox_result *result;
+        int exit_code; /* of a job that has no result */
+        char *piece;   /* input on its way */
 };
 
 static volatile sig_atomic_t signals_received;
@@ -120,311 +119,224 @@ static bool is_writable(int fd)
 static void set_state(struct run *r, enum run_state state)
 {
         static const bool allowed[_RUN_STATE_COUNT][_RUN_STATE_COUNT] = {
-                [RUN_SENT] = { [RUN_STARTED] = true,
-                        [RUN_CANCELLED] = true,
-                        [RUN_FINISHED] = true },
-                [RUN_STARTED] = { [RUN_CANCELLED] = true, [RUN_FINISHED] = true },
-                [RUN_CANCELLED] = { [RUN_FINISHED] = true },
+                [RUN_SENT] = { [RUN_STARTED] = true, [RUN_CANCELLED] = true, [RUN_ENDED] = true },
+                [RUN_STARTED] = { [RUN_CANCELLED] = true, [RUN_ENDED] = true },
+                [RUN_CANCELLED] = { [RUN_ENDED] = true, [RUN_FINISHED] = true },
+                [RUN_ENDED] = { [RUN_FINISHED] = true },
         };
 
         ASSERT(allowed[r->state][state]);
         r->state = state;
 }
 
-/* What cannot be queued is told here: -EMSGSIZE of a response means something else. */
-static int queue(struct run *r, Sandboxd__V1__Request *request)
+static struct run_stream *stream_of(struct run *r, enum sandbox_stream stream)
 {
-        char text[FORMAT_MAX];
-        int q;
-
-        request->id = r->id;
-        q = client_queue(r->client, request);
-        if (q == -EMSGSIZE)
-                return error_set(&r->error, q,
-                        "the request is larger than the %s that sandboxd takes in one "
-                        "(MaxFrameSize=): send code and arguments in files with --file",
-                        format_size(text, client_max_request(r->client)));
-        if (q < 0)
-                return error_set(&r->error, q, "cannot send the request: %s", strerror(-q));
-        return 0;
+        return stream == SANDBOX_STDOUT ? &r->out : &r->err;
 }
 
-static int queue_run(struct run *r)
+/* Bytes of a stream are done with: as many may come. After the end there is none to tell. */
+static void consume(struct run *r, enum sandbox_stream stream, size_t size)
 {
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
-        request.run = &r->request.message;
-        return queue(r, &request);
+        if (r->job && size > 0)
+                (void) sandbox_job_consume(r->job, stream, size);
 }
 
-static int cancel(struct run *r)
+static void cancel(struct run *r)
 {
-        Sandboxd__V1__Cancel body = SANDBOXD__V1__CANCEL__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-
-        if (r->state == RUN_CANCELLED)
-                return 0;
+        if (r->state != RUN_SENT && r->state != RUN_STARTED)
+                return;
         set_state(r, RUN_CANCELLED);
-        r->leave_at_usec = io_now_usec() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC;
         r->stdin_open = false;
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_CANCEL;
-        request.cancel = &body;
-        return queue(r, &request);
+        r->leave_at_usec = io_now_usec() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC;
+        if (sandbox_job_cancel(r->job) < 0)
+                (void) must(NULL);
 }
 
-static int queue_stdin(struct run *r, const void *data, size_t size)
+static void close_stream(struct run *r, enum sandbox_stream stream)
 {
-        Sandboxd__V1__StdinData body = SANDBOXD__V1__STDIN_DATA__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        consume(r, stream, run_stream_close(stream_of(r, stream)));
+}
 
-        body.data = (ProtobufCBinaryData) { .len = size, .data = (uint8_t *) data };
-        body.eof = size == 0;
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_STDIN_DATA;
-        request.stdin_data = &body;
-        return queue(r, &request);
+/* Output that goes nowhere has no purpose, and neither has the job. */
+static void discard(struct run *r)
+{
+        r->discard = true;
+        close_stream(r, SANDBOX_STDOUT);
+        close_stream(r, SANDBOX_STDERR);
+        cancel(r);
+}
+
+static void on_started(sandbox_job *job, void *userdata)
+{
+        struct run *r = userdata;
+
+        if (r->state == RUN_SENT)
+                set_state(r, RUN_STARTED);
+}
+
+static void on_output(sandbox_job *job, enum sandbox_stream stream, const void *data, size_t size,
+        void *userdata)
+{
+        struct run *r = userdata;
+        struct run_stream *s = stream_of(r, stream);
+
+        if (run_stream_take(s, data, size) < 0) {
+                r->without_memory = true;
+                discard(r);
+        }
+        if (s->fd < 0 || s->closed)
+                consume(r, stream, size);
+}
+
+static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
+        void *userdata)
+{
+        struct run *r = userdata;
+
+        set_state(r, RUN_ENDED);
+        r->job = NULL;
+        r->stdin_open = false;
+        if (result)
+                r->result = sandbox_result_ref(result);
+        else
+                r->exit_code = ctl_failed(r->ctl, error);
 }
 
 /* Forwards what stdin has, after poll() said that read() will not block. */
-static int forward_stdin(struct run *r)
+static void forward_stdin(struct run *r)
 {
-        ssize_t n = read(STDIN_FILENO, r->piece, MIN(r->piece_max, r->stdin_credit));
+        size_t room = sandbox_job_get_stdin_room(r->job);
+        ssize_t n = read(STDIN_FILENO, r->piece, MIN(room, (size_t) PIECE_SIZE));
 
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                return 0;
+                return;
         /* An stdin that cannot be read is an empty one. */
-        n = MAX(n, (ssize_t) 0);
-        r->stdin_credit -= (uint64_t) n;
-        if (n == 0)
+        if (n <= 0) {
                 r->stdin_open = false;
-        return queue_stdin(r, r->piece, (size_t) n);
-}
-
-/* Queues what files still have, as far as the queue has room. */
-static int feed_files(struct run *r)
-{
-        while (r->state != RUN_CANCELLED && client_queued(r->client) < QUEUE_MAX) {
-                Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-                Sandboxd__V1__FileData body;
-                int q;
-
-                q = run_request_next(&r->request, r->options, r->piece, r->piece_max, &body,
-                        &r->error);
-                if (q <= 0)
-                        return q;
-                request.body_case = SANDBOXD__V1__REQUEST__BODY_FILE_DATA;
-                request.file_data = &body;
-                q = queue(r, &request);
-                if (q < 0)
-                        return q;
+                (void) sandbox_job_close_stdin(r->job);
+                return;
         }
-        return 0;
-}
-
-static int take_started(struct run *r, const Sandboxd__V1__Response *response)
-{
-        r->stdin_credit += response->started->stdin_credit;
-        if (r->state == RUN_CANCELLED)
-                return 0;
-        if (r->state != RUN_SENT)
-                return -EPROTO;
-        set_state(r, RUN_STARTED);
-        return 0;
-}
-
-static int take_output(struct run *r, const Sandboxd__V1__Response *response)
-{
-        const Sandboxd__V1__Output *output = response->output;
-
-        if (r->discard)
-                return 0;
-        switch (output->stream) {
-        case SANDBOXD__V1__OUTPUT__STREAM__STDOUT:
-                return run_stream_take(&r->out, output->data.data, output->data.len);
-        case SANDBOXD__V1__OUTPUT__STREAM__STDERR:
-                return run_stream_take(&r->err, output->data.data, output->data.len);
-        default:
-                return -EPROTO;
-        }
-}
-
-static int take_credit(struct run *r, const Sandboxd__V1__Response *response)
-{
-        if (__builtin_add_overflow(r->stdin_credit, response->stdin_credit->bytes,
-                    &r->stdin_credit))
-                return -EPROTO;
-        if (response->stdin_credit->closed)
+        if (sandbox_job_send_stdin(r->job, r->piece, (size_t) n) == -EPIPE)
                 r->stdin_open = false;
+}
+
+static void write_pending(struct run *r, enum sandbox_stream stream)
+{
+        ssize_t n = run_stream_write(stream_of(r, stream));
+
+        if (n >= 0) {
+                consume(r, stream, (size_t) n);
+                return;
+        }
+        r->pipe_broken = n == -EPIPE;
+        if (!r->pipe_broken)
+                (void) fprintf(stderr, "sandboxctl: cannot write the job's output: %s\n",
+                        strerror((int) -n));
+        discard(r);
+}
+
+/* The reader of a cancelled job's output may have stopped for good, by the same Ctrl-C. */
+static void close_stalled(struct run *r, enum sandbox_stream stream)
+{
+        if (run_stream_pending(stream_of(r, stream)) == 0)
+                return;
+        close_stream(r, stream);
+        if (is_writable(STDERR_FILENO))
+                (void) fprintf(stderr,
+                        "sandboxctl: nobody reads %s: the rest of the job's output there is left "
+                        "out\n",
+                        stream == SANDBOX_STDOUT ? "stdout" : "stderr");
+}
+
+/* Waits for whatever can go on next, and moves output and input. -ETIMEDOUT when what was cancelled
+ * does not end. */
+static int wait_and_move(struct run *r)
+{
+        bool out = run_stream_pending(&r->out) > 0, err = run_stream_pending(&r->err) > 0;
+        bool forward = r->stdin_open && sandbox_job_get_stdin_room(r->job) > 0;
+        short events = (short) (r->job ? sandbox_client_get_events(r->client) : 0);
+        struct pollfd fds[] = {
+                { .fd = events ? sandbox_client_get_fd(r->client) : -EBADF, .events = events },
+                { .fd = forward ? STDIN_FILENO : -EBADF, .events = POLLIN },
+                { .fd = out ? STDOUT_FILENO : -EBADF, .events = POLLOUT },
+                { .fd = err ? STDERR_FILENO : -EBADF, .events = POLLOUT },
+        };
+        const struct timespec left = {
+                .tv_sec = out || err ? STALL_TIMEOUT_SEC : CANCEL_TIMEOUT_SEC,
+        };
+        int q;
+
+        if (r->state == RUN_CANCELLED && io_now_usec() >= r->leave_at_usec)
+                return -ETIMEDOUT;
+        q = ppoll(fds, ELEMENTSOF(fds), r->interrupted || r->state == RUN_CANCELLED ? &left : NULL,
+                &r->signals);
+        if (q < 0)
+                return errno == EINTR ? 0 : -errno;
+        if (q == 0) {
+                close_stalled(r, SANDBOX_STDOUT);
+                close_stalled(r, SANDBOX_STDERR);
+        }
+        if (fds[1].revents)
+                forward_stdin(r);
+        if (fds[2].revents)
+                write_pending(r, SANDBOX_STDOUT);
+        if (fds[3].revents)
+                write_pending(r, SANDBOX_STDERR);
         return 0;
+}
+
+static int run_step(struct run *r)
+{
+        int q = 0;
+
+        if (signals_received > 0) {
+                r->interrupted = true;
+                cancel(r);
+        }
+        if (r->job)
+                q = sandbox_client_process(r->client);
+        if (q > 0 && r->job)
+                return 0;
+        /* What has ended is told of by on_end. */
+        if (q < 0 && r->state != RUN_ENDED)
+                return q;
+        if (r->state == RUN_ENDED && run_stream_pending(&r->out) == 0 &&
+                run_stream_pending(&r->err) == 0) {
+                set_state(r, RUN_FINISHED);
+                return 0;
+        }
+        return wait_and_move(r);
 }
 
 /* There is nothing left to cancel: from here on the first signal ends the program, which may be
  * writing to a pipe that nobody reads. A user who has cancelled need not send a second one. */
 static void prepare_end(struct run *r)
 {
-        if (r->state == RUN_CANCELLED)
+        if (r->interrupted)
                 (void) alarm(CANCEL_TIMEOUT_SEC);
-        set_state(r, RUN_FINISHED);
         /* One that came while the result was on its way is the first, and comes too late. */
         (void) sigprocmask(SIG_SETMASK, &r->signals, NULL);
         signals_received = MAX(signals_received, 1);
 }
 
-static int take_result(struct run *r, const Sandboxd__V1__Response *response)
+static int report(struct run *r)
 {
-        const Sandboxd__V1__Result *result = response->result;
-        bool cancelled = r->state == RUN_CANCELLED;
-
-        prepare_end(r);
-        r->exit_code = run_report_exit_code(result);
+        if (!r->result)
+                return r->exit_code;
+        if (r->without_memory)
+                (void) must(NULL);
         if (r->discard)
-                r->exit_code = r->pipe_broken ? CTL_EXIT_PIPE : CTL_EXIT_REFUSED;
-        else if (r->ctl->json)
-                run_report_show_json(result, &r->out, &r->err, stdout);
-        else if (!cancelled || is_writable(STDERR_FILENO))
-                run_report_text(r->ctl, r->options, result, &r->out, &r->err);
-        return 0;
-}
-
-static int take_error(struct run *r, const Sandboxd__V1__Response *response)
-{
-        prepare_end(r);
-        r->exit_code = ctl_refused(r->ctl, response->error);
-        return 0;
-}
-
-static int take_response(struct run *r, const Sandboxd__V1__Response *response)
-{
-        static int (*const handlers[])(struct run * r, const Sandboxd__V1__Response *response) = {
-                [SANDBOXD__V1__RESPONSE__BODY_STARTED] = take_started,
-                [SANDBOXD__V1__RESPONSE__BODY_OUTPUT] = take_output,
-                [SANDBOXD__V1__RESPONSE__BODY_STDIN_CREDIT] = take_credit,
-                [SANDBOXD__V1__RESPONSE__BODY_RESULT] = take_result,
-                [SANDBOXD__V1__RESPONSE__BODY_ERROR] = take_error,
-        };
-        size_t body = (size_t) response->body_case;
-
-        /* Id 0 is about the connection. What we do not know, a newer daemon may say. */
-        if (response->id != r->id && response->id != 0)
-                return 0;
-        if (body >= ELEMENTSOF(handlers) || !handlers[body])
-                return 0;
-        return handlers[body](r, response);
-}
-
-static struct run_stream *pending_stream(struct run *r)
-{
-        if (r->out.pending_size > 0)
-                return &r->out;
-        return r->err.pending_size > 0 ? &r->err : NULL;
-}
-
-/* Takes responses until one has output that must be written first, or none is left. */
-static int receive(struct run *r)
-{
-        while (r->state != RUN_FINISHED && !pending_stream(r)) {
-                const Sandboxd__V1__Response *response;
-                int q;
-
-                q = client_receive(r->client, &response);
-                if (q <= 0)
-                        return q;
-                q = take_response(r, response);
-                if (q < 0)
-                        return q;
-        }
-        return 0;
-}
-
-/* Output that cannot be written has no reader: then the job has no purpose either. */
-static int write_pending(struct run *r, struct run_stream *stream)
-{
-        int q;
-
-        q = run_stream_write(stream);
-        if (q >= 0)
-                return 0;
-        r->discard = true;
-        r->pipe_broken = q == -EPIPE;
-        if (!r->pipe_broken)
-                (void) fprintf(stderr, "sandboxctl: cannot write the job's output: %s\n",
-                        strerror(-q));
-        return cancel(r);
-}
-
-/* The reader of a cancelled job's output may have stopped for good, by the same Ctrl-C. */
-static void close_stalled(struct run_stream *stream)
-{
-        const char *name = stream->fd == STDOUT_FILENO ? "stdout" : "stderr";
-
-        run_stream_close(stream);
-        if (is_writable(STDERR_FILENO))
-                (void) fprintf(stderr,
-                        "sandboxctl: nobody reads %s: the rest of the job's output there is left "
-                        "out\n",
-                        name);
-}
-
-/* Waits for whatever can go on next, and moves output and input. */
-static int wait_and_move(struct run *r)
-{
-        struct run_stream *pending = pending_stream(r);
-        bool forward = r->stdin_open && r->state == RUN_STARTED && r->stdin_credit > 0 &&
-                       client_queued(r->client) < QUEUE_MAX;
-        bool sending = client_queued(r->client) > 0 ||
-                       (r->state != RUN_CANCELLED && run_request_unfinished(&r->request));
-        short events = (short) ((pending ? 0 : POLLIN) | (sending ? POLLOUT : 0));
-        struct pollfd fds[] = {
-                { .fd = events ? client_fd(r->client) : -EBADF, .events = events },
-                { .fd = forward ? STDIN_FILENO : -EBADF, .events = POLLIN },
-                { .fd = pending ? pending->fd : -EBADF, .events = POLLOUT },
-        };
-        const struct timespec left = {
-                .tv_sec = pending ? STALL_TIMEOUT_SEC : CANCEL_TIMEOUT_SEC,
-        };
-        bool cancelled = r->state == RUN_CANCELLED;
-        int q;
-
-        if (cancelled && io_now_usec() >= r->leave_at_usec)
-                return -ETIMEDOUT;
-        q = ppoll(fds, ELEMENTSOF(fds), cancelled ? &left : NULL, &r->signals);
-        if (q < 0)
-                return errno == EINTR ? 0 : -errno;
-        if (q == 0 && pending)
-                close_stalled(pending);
-        if (fds[2].revents) {
-                q = write_pending(r, pending);
-                if (q < 0)
-                        return q;
-        }
-        return fds[1].revents ? forward_stdin(r) : 0;
-}
-
-static int run_step(struct run *r)
-{
-        int q;
-
-        if (signals_received > 0) {
-                q = cancel(r);
-                if (q < 0)
-                        return q;
-        }
-        q = receive(r);
-        if (q < 0 || r->state == RUN_FINISHED)
-                return q;
-        q = feed_files(r);
-        if (q < 0)
-                return q;
-        q = client_flush(r->client);
-        if (q < 0)
-                return q;
-        return wait_and_move(r);
+                return r->pipe_broken ? CTL_EXIT_PIPE : CTL_EXIT_REFUSED;
+        if (r->ctl->json)
+                run_report_show_json(r->result, &r->out, &r->err, stdout);
+        else if (!r->interrupted || is_writable(STDERR_FILENO))
+                run_report_text(r->ctl, r->options, r->result, &r->out, &r->err);
+        return sandbox_result_get_shell_code(r->result);
 }
 
 /* The end of a cancelled job whose result does not come. */
 static int leave(struct run *r)
 {
-        prepare_end(r);
         if (is_writable(STDERR_FILENO))
                 (void) ctl_error(r->ctl, "UNREACHABLE", NULL,
                         "the job was cancelled, and sandboxd did not tell how it ended: "
@@ -442,54 +354,59 @@ static bool stdin_wanted(const struct run_options *o)
         return !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)); /* /dev/null */
 }
 
-static int run_job(struct run *r)
+static int run_job(struct run *r, sandbox_spec *spec)
 {
-        bool with_stdin = stdin_wanted(r->options);
-        const char *field = NULL;
+        static const sandbox_job_handlers handlers = {
+                .size = sizeof(handlers),
+                .on_started = on_started,
+                .on_output = on_output,
+                .on_end = on_end,
+        };
         int q;
 
-        q = run_request_init(&r->request, r->options, with_stdin, client_max_request(r->client),
-                &field, &r->error);
-        if (q < 0)
-                return ctl_error(r->ctl, "INVALID_ARGUMENT", field, r->error.text);
-        r->id = client_next_id(r->client);
-        r->piece_max = client_max_piece(r->client);
-        r->piece = must(malloc(r->piece_max));
-        r->stdin_open = with_stdin;
+        r->stdin_open = stdin_wanted(r->options);
+        sandbox_spec_set_stdin_stream(spec, r->stdin_open);
         run_stream_init(&r->out, r->ctl->json ? -EBADF : STDOUT_FILENO);
         run_stream_init(&r->err, r->ctl->json ? -EBADF : STDERR_FILENO);
         catch_signals(&r->signals);
-        q = queue_run(r);
-        while (q == 0 && r->state != RUN_FINISHED)
+        q = sandbox_job_start(r->client, spec, &handlers, r, SANDBOX_MANUAL_CREDIT, &r->job);
+        if (q < 0)
+                return ctl_failed(r->ctl, sandbox_client_get_error(r->client));
+        while (q >= 0 && r->state != RUN_FINISHED)
                 q = run_step(r);
-        if (r->error.text[0] != '\0')
-                return ctl_error(r->ctl, "INVALID_ARGUMENT", field, r->error.text);
+        prepare_end(r);
         if (q == -ETIMEDOUT)
                 return leave(r);
-        return q < 0 ? ctl_lost(r->ctl, q) : r->exit_code;
+        return q < 0 ? ctl_failed(r->ctl, sandbox_client_get_error(r->client)) : report(r);
 }
 
 int verb_run(struct ctl *ctl, int argc, char **argv)
 {
-        _cleanup_(client_freep) struct client *client = NULL;
+        _cleanup_(sandbox_client_freep) sandbox_client *client = NULL;
+        _cleanup_(sandbox_spec_freep) sandbox_spec *spec = NULL;
         _cleanup_(run_options_done) struct run_options options = {};
         struct run r = { .ctl = ctl, .options = &options };
         const char *field;
+        struct error e;
         int q;
 
-        q = run_options_parse(&options, ctl, argc, argv, &field, &r.error);
+        q = run_options_parse(&options, ctl, argc, argv, &field, &e);
         if (q > 0) {
                 (void) fputs(run_help, stdout);
                 return CTL_EXIT_OK;
         }
         if (q < 0)
-                return ctl_error(ctl, "INVALID_ARGUMENT", field, r.error.text);
+                return ctl_error(ctl, "INVALID_ARGUMENT", field, e.text);
         q = ctl_connect(ctl, &client);
         if (q != 0)
                 return q;
+        q = run_request_make(&options, sandbox_client_get_max_request(client), &spec, &field, &e);
+        if (q < 0)
+                return ctl_error(ctl, "INVALID_ARGUMENT", field, e.text);
         r.client = client;
-        q = run_job(&r);
-        run_request_done(&r.request);
+        r.piece = must(malloc(PIECE_SIZE));
+        q = run_job(&r, spec);
+        sandbox_result_unref(r.result);
         run_stream_done(&r.out);
         run_stream_done(&r.err);
         free(r.piece);

@@ -1,317 +1,510 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to sandboxd. Runs in the client's process, with the client's rights; prints nothing,
- * touches no signal and no fd but its socket. What the daemon sends is decoded on a budget, as the
- * daemon does with what clients send.
+ * A client: from connecting to the end of the connection, and the dispatch of what comes. Runs in the
+ * client's process, in whatever thread calls it; waits only where a function says so.
  */
-#include "client/lib/client.h"
+#include "client/lib/connection.h"
 
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/io.h"
-#include "proto/budget.h"
-#include "proto/frame.h"
 
-/* What decoding one response may use: its bytes, and as much again for pointers and padding. */
-#define RESPONSE_BUDGET (4 * FRAME_MAX_DEFAULT)
+#define TIMEOUT_DEFAULT_USEC (30 * USEC_PER_SEC)
+/* How soon to try again when the daemon's queue of connections is full. */
+#define RETRY_USEC (10 * USEC_PER_MSEC)
+/* Responses that one call of process() takes at most, so that a loop's other fds have their turn. */
+#define RESPONSES_MAX 64
 
-/* What is in a request beside its piece of data: tags, lengths, id and file number, at their
- * longest. */
-#define PIECE_OVERHEAD 64
-/* Larger pieces would save nothing. */
-#define PIECE_MAX (64 * KIB)
-
-struct client {
-        int fd;
-        bool sending_failed; /* the daemon no longer reads */
-        size_t max_request;
-        uint64_t last_id;
-        struct frame_reader reader;
-        struct budget budget;
-        struct budget hello_budget;
-        Sandboxd__V1__Response *response; /* given out last */
-        Sandboxd__V1__Response *hello;
-        uint8_t *out;
-        size_t out_start;
-        size_t out_end;
-        size_t out_room;
-};
-
-static int connect_socket(const char *path)
+static void set_state(sandbox_client *c, enum client_state state)
 {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        _cleanup_close_ int fd = -EBADF;
-        int r;
+        static const bool allowed[_CLIENT_STATE_COUNT][_CLIENT_STATE_COUNT] = {
+                [CLIENT_IDLE] = { [CLIENT_CONNECTING] = true, [CLIENT_GREETING] = true },
+                [CLIENT_CONNECTING] = { [CLIENT_GREETING] = true, [CLIENT_LOST] = true },
+                [CLIENT_GREETING] = { [CLIENT_READY] = true, [CLIENT_LOST] = true },
+                [CLIENT_READY] = { [CLIENT_LOST] = true },
+                [CLIENT_LOST] = { [CLIENT_IDLE] = true },
+        };
 
-        if (path[0] == '\0')
-                return -ENOENT;
-        r = str_copy(address.sun_path, sizeof(address.sun_path), path);
-        if (r < 0)
-                return r;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                return -errno;
-        r = io_set_nonblock(fd);
-        if (r < 0)
-                return r;
-        return TAKE_FD(fd);
+        ASSERT(allowed[c->state][state]);
+        c->state = state;
 }
 
-int client_connect(const char *path, struct client **ret)
+uint64_t deadline_after(uint64_t timeout_usec)
 {
-        _cleanup_close_ int fd = connect_socket(path);
-        struct client *c;
+        uint64_t deadline;
 
-        if (fd < 0)
-                return fd;
-        c = calloc(1, sizeof(*c));
+        if (__builtin_add_overflow(io_now_usec(), timeout_usec, &deadline))
+                return SANDBOX_FOREVER;
+        return deadline;
+}
+
+int sandbox_client_new(sandbox_client **ret)
+{
+        sandbox_client *c = calloc(1, sizeof(*c));
+
         if (!c)
                 return -ENOMEM;
-        c->fd = TAKE_FD(fd);
-        c->max_request = FRAME_MAX_DEFAULT;
-        frame_reader_init(&c->reader, FRAME_MAX_DEFAULT);
+        c->timeout_usec = TIMEOUT_DEFAULT_USEC;
+        TAILQ_INIT(&c->feeding);
+        failure_init(&c->failure);
         *ret = c;
         return 0;
 }
 
-static void drop_response(Sandboxd__V1__Response **response, struct budget *budget)
+/* The connection and all that is on it; no callback. */
+static void drop_connection(sandbox_client *c)
 {
-        if (*response)
-                sandboxd__v1__response__free_unpacked(*response, &budget->allocator);
-        *response = NULL;
+        for (size_t i = 0; i < c->n_buckets; i++)
+                while (c->buckets[i])
+                        exchange_end(c->buckets[i]);
+        c->wire = wire_free(c->wire);
+        wire_response_free(TAKE_PTR(c->hello));
+        free(TAKE_PTR(c->buckets));
+        free(TAKE_PTR(c->piece));
+        c->n_buckets = 0;
+        c->more = false;
 }
 
-struct client *client_free(struct client *c)
+sandbox_client *sandbox_client_free(sandbox_client *c)
 {
         if (!c)
                 return NULL;
-        drop_response(&c->response, &c->budget);
-        drop_response(&c->hello, &c->hello_budget);
-        frame_reader_done(&c->reader);
-        safe_close(c->fd);
-        free(c->out);
+        drop_connection(c);
+        free(c->name);
+        free(c->path);
         free(c);
         return NULL;
 }
 
-int client_fd(const struct client *c)
+int sandbox_client_set_name(sandbox_client *c, const char *name)
 {
-        return c->fd;
+        char *copy = strdup(name);
+
+        if (!copy)
+                return failure_memory(&c->failure);
+        free(c->name);
+        c->name = copy;
+        return 0;
 }
 
-uint64_t client_next_id(struct client *c)
+void sandbox_client_set_timeout(sandbox_client *c, uint64_t timeout_usec)
 {
-        return ++c->last_id;
+        c->timeout_usec = timeout_usec;
 }
 
-size_t client_max_request(const struct client *c)
+const sandbox_error *sandbox_client_get_error(const sandbox_client *c)
 {
-        return c->max_request;
+        return &c->failure.error;
 }
 
-size_t client_max_piece(const struct client *c)
+static void tell_connected(sandbox_client *c, const sandbox_error *error)
 {
-        if (c->max_request <= PIECE_OVERHEAD)
-                return 1;
-        return MIN(c->max_request - PIECE_OVERHEAD, PIECE_MAX);
+        sandbox_connect_handler handler = TAKE_PTR(c->on_connect);
+
+        if (handler)
+                handler(c, error, c->connect_userdata);
 }
 
-size_t client_queued(const struct client *c)
+static int lost_error(sandbox_client *c)
 {
-        return c->out_end - c->out_start;
+        failure_copy(&c->failure, &c->lost.error);
+        return c->lost.error.error;
 }
 
-const Sandboxd__V1__Response *client_response(const struct client *c)
+/* Ends everything with c->failure, which stays. Returns its errno. */
+static int lose(sandbox_client *c)
 {
-        return c->response;
+        bool connecting = c->state != CLIENT_READY, was = c->dispatching;
+
+        failure_copy(&c->lost, &c->failure.error);
+        set_state(c, CLIENT_LOST);
+        c->dispatching = true;
+        if (connecting)
+                tell_connected(c, &c->lost.error);
+        /* A callback may end other exchanges, and begins none. */
+        for (size_t i = 0; i < c->n_buckets; i++)
+                while (c->buckets[i]) {
+                        struct exchange *x = c->buckets[i];
+
+                        c->current = x;
+                        if (!x->silent)
+                                x->ops->lose(x, &c->lost.error);
+                        c->current = NULL;
+                        exchange_end(x);
+                }
+        c->dispatching = was;
+        drop_connection(c);
+        return lost_error(c);
 }
 
-const Sandboxd__V1__HelloReply *client_peer(const struct client *c)
+static int lose_with(sandbox_client *c, int error)
+{
+        (void) failure_lost(&c->failure, error, c->path);
+        return lose(c);
+}
+
+static int send_hello(sandbox_client *c)
+{
+        Sandboxd__V1__Hello hello = SANDBOXD__V1__HELLO__INIT;
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+
+        hello.protocol = SANDBOX_PROTOCOL;
+        if (c->name)
+                hello.client = c->name;
+        request.id = c->hello_id = wire_next_id(c->wire);
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_HELLO;
+        request.hello = &hello;
+        return wire_queue(c->wire, &request, NULL, 0);
+}
+
+/* One attempt to connect. 0 also when another one is to follow. */
+static int try_connect(sandbox_client *c)
+{
+        int r;
+
+        r = wire_connect(c->path, &c->wire);
+        if (r == -EAGAIN) {
+                if (c->state == CLIENT_IDLE)
+                        set_state(c, CLIENT_CONNECTING);
+                return 0;
+        }
+        if (r < 0)
+                return failure_connect(&c->failure, r, c->path);
+        set_state(c, CLIENT_GREETING);
+        r = send_hello(c);
+        if (r == 0)
+                r = wire_flush(c->wire);
+        return r < 0 ? failure_lost(&c->failure, r, c->path) : 0;
+}
+
+static int begin_connecting(sandbox_client *c, const char *path)
+{
+        const char *named = getenv("SANDBOXD_SOCKET");
+        char *copy;
+
+        if (c->dispatching)
+                return client_may_wait(c);
+        if (c->state != CLIENT_IDLE && c->state != CLIENT_LOST)
+                return failure_set(&c->failure, -EISCONN, SANDBOX_ERROR_LOCAL, NULL,
+                        "the client is connected already: make another one");
+        if (c->state == CLIENT_LOST)
+                set_state(c, CLIENT_IDLE);
+        if (!path)
+                path = strnull(named) ? SANDBOX_SOCKET : named;
+        copy = strdup(path);
+        if (!copy)
+                return failure_memory(&c->failure);
+        free(c->path);
+        c->path = copy;
+        c->deadline_usec = deadline_after(c->timeout_usec);
+        return 0;
+}
+
+int sandbox_client_connect_async(sandbox_client *c, const char *path,
+        sandbox_connect_handler handler, void *userdata)
+{
+        int r;
+
+        r = begin_connecting(c, path);
+        if (r < 0)
+                return r;
+        c->on_connect = NULL;
+        r = try_connect(c);
+        if (r < 0)
+                return c->state == CLIENT_IDLE ? r : lose(c);
+        c->on_connect = handler;
+        c->connect_userdata = userdata;
+        return 0;
+}
+
+static void set_done(sandbox_client *c, const sandbox_error *error, void *userdata)
+{
+        *(bool *) userdata = true;
+}
+
+int sandbox_client_connect(sandbox_client *c, const char *path)
+{
+        uint64_t forever = SANDBOX_FOREVER; /* connecting has its own deadline */
+        bool done = false;
+        int r;
+
+        r = sandbox_client_connect_async(c, path, set_done, &done);
+        if (r < 0)
+                return r;
+        r = client_loop(c, &done, &forever);
+        return r == 0 && c->state == CLIENT_LOST ? lost_error(c) : r;
+}
+
+void sandbox_client_disconnect(sandbox_client *c)
+{
+        if (c->dispatching || c->state == CLIENT_IDLE)
+                return;
+        if (c->state != CLIENT_LOST) {
+                (void) failure_set(&c->failure, -ECANCELED, SANDBOX_ERROR_LOCAL, NULL,
+                        "the client was disconnected");
+                (void) lose(c);
+        }
+        set_state(c, CLIENT_IDLE);
+}
+
+static const Sandboxd__V1__HelloReply *peer(const sandbox_client *c)
 {
         return c->hello ? c->hello->hello : NULL;
 }
 
-static int reserve_out(struct client *c, size_t size)
+const char *sandbox_client_get_daemon_version(const sandbox_client *c)
 {
-        size_t used = client_queued(c), room = c->out_room;
-        uint8_t *grown;
+        return peer(c) ? peer(c)->version : NULL;
+}
 
-        if (c->out_start > 0) {
-                memmove(c->out, c->out + c->out_start, used);
-                c->out_start = 0;
-                c->out_end = used;
-        }
-        if (room - used >= size)
+const char *sandbox_client_get_feature(const sandbox_client *c, size_t index)
+{
+        return peer(c) && index < peer(c)->n_features ? peer(c)->features[index] : NULL;
+}
+
+int sandbox_client_has_feature(const sandbox_client *c, const char *name)
+{
+        const char *feature;
+
+        for (size_t i = 0; (feature = sandbox_client_get_feature(c, i)); i++)
+                if (streq(feature, name))
+                        return 1;
+        return 0;
+}
+
+bool client_has_credit(const sandbox_client *c)
+{
+        return peer(c) && peer(c)->file_credit > 0;
+}
+
+size_t sandbox_client_get_max_request(const sandbox_client *c)
+{
+        return c->wire ? wire_max_request(c->wire) : 0;
+}
+
+int client_ready(sandbox_client *c)
+{
+        if (c->state == CLIENT_READY)
                 return 0;
-        room = MAX(room * 2, used + size);
-        grown = realloc(c->out, room);
-        if (!grown)
-                return -ENOMEM;
-        c->out = grown;
-        c->out_room = room;
-        return 0;
+        return failure_set(&c->failure, -ENOTCONN, SANDBOX_ERROR_LOCAL, NULL,
+                "the client is not connected: connect it first");
 }
 
-int client_queue(struct client *c, const Sandboxd__V1__Request *request)
+int client_may_wait(sandbox_client *c)
 {
-        size_t size = sandboxd__v1__request__get_packed_size(request);
+        if (!c->dispatching)
+                return 0;
+        return failure_set(&c->failure, -EDEADLK, SANDBOX_ERROR_LOCAL, NULL,
+                "a callback may not wait: use what ends in _async or _start");
+}
+
+int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request,
+        const int *fds, size_t n_fds)
+{
         int r;
 
-        ASSERT(request->id != 0);
-        if (size > c->max_request)
-                return -EMSGSIZE;
-        r = reserve_out(c, FRAME_HEADER_SIZE + size);
-        if (r < 0)
-                return r;
-        frame_header(c->out + c->out_end, size);
-        (void) sandboxd__v1__request__pack(request, c->out + c->out_end + FRAME_HEADER_SIZE);
-        c->out_end += FRAME_HEADER_SIZE + size;
+        request->id = x ? x->id : wire_next_id(c->wire);
+        r = wire_queue(c->wire, request, fds, n_fds);
+        if (r == -EMSGSIZE)
+                return failure_set(&c->failure, r, SANDBOX_ERROR_OVER_LIMIT, NULL,
+                        "the request is larger than the %zu bytes that sandboxd takes in one "
+                        "(MaxFrameSize=): send code and arguments in files",
+                        wire_max_request(c->wire));
+        return r < 0 ? failure_memory(&c->failure) : 0;
+}
+
+void client_flush(sandbox_client *c)
+{
+        if (!c->dispatching && c->wire)
+                (void) wire_flush(c->wire);
+}
+
+int sandbox_client_get_fd(const sandbox_client *c)
+{
+        return c->wire ? wire_fd(c->wire) : -ENOTCONN;
+}
+
+int sandbox_client_get_events(const sandbox_client *c)
+{
+        int events = 0;
+
+        if (!c->wire)
+                return 0;
+        if (c->n_congested == 0)
+                events |= POLLIN;
+        if (wire_queued(c->wire) > 0 || !TAILQ_EMPTY(&c->feeding))
+                events |= POLLOUT;
+        return events;
+}
+
+uint64_t sandbox_client_get_timeout(const sandbox_client *c)
+{
+        if (c->state == CLIENT_CONNECTING)
+                return MIN(c->deadline_usec, io_now_usec() + RETRY_USEC);
+        if (c->more && c->n_congested == 0)
+                return 0;
+        return c->state == CLIENT_GREETING ? c->deadline_usec : SANDBOX_FOREVER;
+}
+
+size_t sandbox_client_get_queued(const sandbox_client *c)
+{
+        return c->wire ? wire_queued(c->wire) : 0;
+}
+
+static int take_hello(sandbox_client *c, const Sandboxd__V1__Response *response)
+{
+        const Sandboxd__V1__HelloReply *reply = response->hello;
+
+        if (response->id != c->hello_id)
+                return 0;
+        if (response->body_case != SANDBOXD__V1__RESPONSE__BODY_HELLO)
+                return -EPROTO;
+        if (reply->protocol != SANDBOX_PROTOCOL)
+                return -EPROTONOSUPPORT;
+        /* It outlives the responses that follow. */
+        c->hello = wire_take(c->wire).response;
+        if (reply->max_frame_bytes > 0)
+                wire_set_max_request(c->wire, reply->max_frame_bytes);
+        set_state(c, CLIENT_READY);
+        tell_connected(c, NULL);
         return 0;
 }
 
-int client_flush(struct client *c)
+static int dispatch(sandbox_client *c, const Sandboxd__V1__Response *response)
 {
-        while (client_queued(c) > 0) {
-                ssize_t n = send(c->fd, c->out + c->out_start, client_queued(c),
-                        MSG_NOSIGNAL | MSG_DONTWAIT);
-
-                if (n >= 0) {
-                        c->out_start += (size_t) n;
-                        continue;
-                }
-                if (errno == EINTR)
-                        continue;
-                if (errno == EAGAIN)
-                        return 0;
-                if (errno != EPIPE && errno != ECONNRESET)
-                        return -errno;
-                c->sending_failed = true;
-                c->out_start = c->out_end = 0;
-        }
-        return 0;
-}
-
-static int decode(const uint8_t *body, size_t size, struct budget *budget,
-        Sandboxd__V1__Response **response)
-{
-        budget_init(budget, RESPONSE_BUDGET);
-        *response = sandboxd__v1__response__unpack(&budget->allocator, size, body);
-        if (!*response)
-                return budget->exceeded ? -ENOBUFS : -EBADMSG;
-        return 1;
-}
-
-int client_receive(struct client *c, const Sandboxd__V1__Response **ret)
-{
-        const uint8_t *body;
-        size_t size;
-        ssize_t n;
+        struct exchange *x;
         int r;
 
-        drop_response(&c->response, &c->budget);
-        for (;;) {
-                r = frame_reader_next(&c->reader, &body, &size);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        break;
-                n = frame_reader_fill(&c->reader, c->fd);
-                if (n == -EAGAIN)
-                        return c->sending_failed ? -ECONNRESET : 0;
-                if (n <= 0)
-                        return n == 0 ? -ECONNRESET : (int) n;
-        }
-        r = decode(body, size, &c->budget, &c->response);
-        if (r > 0)
-                *ret = c->response;
+        if (c->state == CLIENT_GREETING)
+                return take_hello(c, response);
+        /* What was abandoned is answered all the same. */
+        x = exchange_find(c, response->id);
+        if (!x)
+                return 0;
+        c->current = x;
+        r = x->ops->take(x, response);
+        c->current = NULL;
+        if (r == 0 && x->finished)
+                exchange_end(x);
         return r;
 }
 
-/* Waits until the socket can be read, sending what is queued meanwhile. */
-static int wait_readable(struct client *c, uint64_t deadline_usec)
+/* Whether a response is the end of the connection, with its reason. */
+static bool is_farewell(const sandbox_client *c, const Sandboxd__V1__Response *response)
 {
-        for (;;) {
-                struct pollfd p = { .fd = c->fd, .events = POLLIN };
-                uint64_t now = io_now_usec();
+        return response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR &&
+               (response->id == 0 || (c->state == CLIENT_GREETING && response->id == c->hello_id));
+}
+
+/* Takes what is there: how many responses, or what the connection is lost with. */
+static int receive(sandbox_client *c)
+{
+        int n;
+
+        for (n = 0; n < RESPONSES_MAX && c->n_congested == 0; n++) {
+                const Sandboxd__V1__Response *response;
                 int r;
 
-                r = client_flush(c);
+                r = wire_receive(c->wire, &response);
                 if (r < 0)
-                        return r;
-                if (client_queued(c) > 0)
-                        p.events |= POLLOUT;
-                if (now >= deadline_usec)
-                        return -ETIMEDOUT;
-                r = poll(&p, 1, (int) ROUND_UP(deadline_usec - now, USEC_PER_MSEC));
-                if (r < 0 && errno != EINTR)
-                        return -errno;
-                if (r > 0 && p.revents & ~POLLOUT)
-                        return 0;
-        }
-}
-
-int client_call(struct client *c, Sandboxd__V1__Request *request, uint64_t timeout_usec,
-        const Sandboxd__V1__Response **ret)
-{
-        uint64_t deadline_usec = io_now_usec() + timeout_usec;
-        const Sandboxd__V1__Response *response;
-        int r;
-
-        request->id = client_next_id(c);
-        r = client_queue(c, request);
-        if (r == 0)
-                r = client_flush(c);
-        if (r < 0)
-                return r;
-        for (;;) {
-                r = client_receive(c, &response);
-                if (r < 0)
-                        return r;
+                        return lose_with(c, r);
                 if (r == 0) {
-                        r = wait_readable(c, deadline_usec);
-                        if (r < 0)
-                                return r;
-                        continue;
+                        c->more = false;
+                        return n;
                 }
-                /* Id 0 is about the connection, and so about this request too. */
-                if (response->id == request->id || response->id == 0) {
-                        *ret = response;
-                        return 0;
+                if (is_farewell(c, response)) {
+                        (void) failure_refused(&c->failure, response->error);
+                        return lose(c);
                 }
+                r = dispatch(c, response);
+                if (r < 0)
+                        return lose_with(c, r);
         }
+        c->more = true;
+        return n;
 }
 
-int client_hello(struct client *c, const char *name, uint64_t timeout_usec)
+static int step(sandbox_client *c)
 {
-        Sandboxd__V1__Hello hello = SANDBOXD__V1__HELLO__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        const Sandboxd__V1__Response *response;
+        int n, r;
+
+        if (c->state != CLIENT_READY && io_now_usec() >= c->deadline_usec)
+                return lose_with(c, -ETIMEDOUT);
+        if (c->state == CLIENT_CONNECTING) {
+                r = try_connect(c);
+                return r < 0 ? lose(c) : 0;
+        }
+        jobs_feed(c);
+        r = wire_flush(c->wire);
+        if (r < 0)
+                return lose_with(c, r);
+        n = receive(c);
+        if (n < 0)
+                return n;
+        jobs_feed(c);
+        r = wire_flush(c->wire);
+        return r < 0 ? lose_with(c, r) : n > 0;
+}
+
+int sandbox_client_process(sandbox_client *c)
+{
         int r;
 
-        ASSERT(!c->hello);
-        hello.protocol = CLIENT_PROTOCOL;
-        hello.client = (char *) name;
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_HELLO;
-        request.hello = &hello;
-        r = client_call(c, &request, timeout_usec, &response);
+        r = client_may_wait(c);
         if (r < 0)
                 return r;
-        if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR)
-                return 1;
-        if (response->body_case != SANDBOXD__V1__RESPONSE__BODY_HELLO)
-                return -EBADMSG;
-        if (response->hello->protocol != CLIENT_PROTOCOL)
-                return -EPROTONOSUPPORT;
-        /* The reply outlives the responses that follow, and with it the memory it was decoded to.
-         */
-        c->hello = TAKE_PTR(c->response);
-        c->hello_budget = c->budget;
-        c->hello_budget.allocator.allocator_data = &c->hello_budget;
-        if (c->hello->hello->max_frame_bytes > 0)
-                c->max_request = c->hello->hello->max_frame_bytes;
+        if (c->state == CLIENT_LOST)
+                return lost_error(c);
+        if (c->state == CLIENT_IDLE)
+                return client_ready(c);
+        c->dispatching = true;
+        r = step(c);
+        c->dispatching = false;
+        return r;
+}
+
+int sandbox_client_wait(sandbox_client *c, uint64_t timeout_usec)
+{
+        uint64_t now = io_now_usec(), until = sandbox_client_get_timeout(c);
+        uint64_t deadline = MIN(deadline_after(timeout_usec), until);
+        struct pollfd p = {
+                .fd = c->wire ? wire_fd(c->wire) : -EBADF,
+                .events = (short) sandbox_client_get_events(c),
+        };
+        struct timespec left;
+        int r;
+
+        if (c->state == CLIENT_IDLE || c->state == CLIENT_LOST)
+                return 1; /* process() says why */
+        left.tv_sec = (time_t) ((MAX(deadline, now) - now) / USEC_PER_SEC);
+        left.tv_nsec = (long) ((MAX(deadline, now) - now) % USEC_PER_SEC * 1000);
+        r = ppoll(&p, 1, deadline == SANDBOX_FOREVER ? NULL : &left, NULL);
+        if (r < 0)
+                return -errno;
+        return r > 0 || io_now_usec() >= until;
+}
+
+int client_loop(sandbox_client *c, const bool *done, const uint64_t *deadline_usec)
+{
+        while (!*done) {
+                uint64_t now;
+                int r;
+
+                r = sandbox_client_process(c);
+                if (*done)
+                        break;
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                now = io_now_usec();
+                if (now >= *deadline_usec)
+                        return -ETIMEDOUT;
+                r = sandbox_client_wait(c,
+                        *deadline_usec == SANDBOX_FOREVER ? SANDBOX_FOREVER : *deadline_usec - now);
+                if (r < 0 && r != -EINTR)
+                        return failure_set(&c->failure, r, SANDBOX_ERROR_LOCAL, NULL,
+                                "cannot wait for sandboxd: %s", strerrordesc_np(-r));
+        }
         return 0;
 }

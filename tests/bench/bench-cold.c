@@ -8,12 +8,11 @@
  *      bench-cold SOCKET ROUNDS scope [PAUSE]    beside systemd-run --scope, with PAUSE ms before each
  *      bench-cold SOCKET ROUNDS jobs             jobs alone, as fast as one connection goes
  */
-#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "client/lib/client.h"
+#include "client/lib/sandbox.h"
 #include "common/io.h"
 
 #define TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -104,48 +103,28 @@ static int once_systemd_run(void *userdata)
         return spawn_and_wait(argv);
 }
 
-/* Receives until the result of the job that was just queued. */
-static int await_result(struct client *c)
-{
-        struct pollfd p = { .fd = client_fd(c), .events = POLLIN };
-        const Sandboxd__V1__Response *response;
-        int r;
-
-        for (;;) {
-                r = client_flush(c);
-                if (r < 0)
-                        return r;
-                r = client_receive(c, &response);
-                if (r < 0)
-                        return r;
-                if (r == 0) {
-                        (void) poll(&p, 1, 1000);
-                        continue;
-                }
-                if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR) {
-                        fprintf(stderr, "%s\n", response->error->message);
-                        return -EIO;
-                }
-                if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_RESULT)
-                        return response->result->status == SANDBOXD__V1__STATUS__OK ? 0 : -EIO;
-        }
-}
-
 static int once_job(void *userdata)
 {
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
-        ProtobufCBinaryData argv[] = { { 9, (uint8_t *) "/bin/true" } };
-        struct client *c = userdata;
+        static const char *const argv[] = { "/bin/true", NULL };
+        sandbox_client *c = userdata;
+        sandbox_result *result;
+        sandbox_spec *spec;
         int r;
 
-        run.argv = argv;
-        run.n_argv = 1;
-        request.id = client_next_id(c);
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
-        request.run = &run;
-        r = client_queue(c, &request);
-        return r < 0 ? r : await_result(c);
+        r = sandbox_spec_new(&spec);
+        if (r < 0)
+                return r;
+        r = sandbox_spec_set_argv(spec, argv);
+        if (r == 0)
+                r = sandbox_run(c, spec, TIMEOUT_USEC, &result);
+        sandbox_spec_free(spec);
+        if (r < 0) {
+                fprintf(stderr, "%s\n", sandbox_client_get_error(c)->message);
+                return r;
+        }
+        r = sandbox_result_get_status(result) == SANDBOX_STATUS_OK ? 0 : -EIO;
+        sandbox_result_unref(result);
+        return r;
 }
 
 static int compare(const void *a, const void *b)
@@ -218,7 +197,8 @@ static int run_all(struct series *series, size_t n_series, size_t rounds, unsign
         return 0;
 }
 
-static int bench(const struct table *table, struct client *client, size_t rounds, unsigned pause_ms)
+static int bench(const struct table *table, sandbox_client *client, size_t rounds,
+        unsigned pause_ms)
 {
         struct series series[ELEMENTSOF(table->series)];
         size_t n = 0;
@@ -244,21 +224,23 @@ static int bench(const struct table *table, struct client *client, size_t rounds
 int main(int argc, char **argv)
 {
         const struct table *table = find_table(argc > 3 ? argv[3] : "");
-        _cleanup_(client_freep) struct client *client = NULL;
+        sandbox_client *client = NULL;
         int r;
 
         if (argc < 3 || !table) {
                 fprintf(stderr, "usage: bench-cold SOCKET ROUNDS [scope [PAUSE] | jobs]\n");
                 return 2;
         }
-        r = client_connect(argv[1], &client);
+        r = sandbox_client_new(&client);
         if (r == 0)
-                r = client_hello(client, "bench-cold", TIMEOUT_USEC);
-        if (r != 0) {
+                r = sandbox_client_connect(client, argv[1]);
+        if (r < 0) {
                 fprintf(stderr, "%s: no sandboxd there\n", argv[1]);
+                sandbox_client_free(client);
                 return 1;
         }
         r = bench(table, client, strtoul(argv[2], NULL, 10),
                 argc > 4 ? (unsigned) strtoul(argv[4], NULL, 10) : 0);
+        sandbox_client_free(client);
         return r < 0 ? 1 : 0;
 }

@@ -2,9 +2,8 @@
 # Benchmarks: `make bench` as root prints tables and asserts nothing.
 noinst_PROGRAMS += tests/bench/bench-cold
 tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
-tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
-tests_bench_bench_cold_LDADD = client/lib/libclient.a proto/libproto.a common/libcommon.a \
-	$(PROTOBUF_C_LIBS)
+tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS)
+tests_bench_bench_cold_LDADD = client/lib/libsandbox-core.la common/libcommon.a
 EXTRA_DIST += tests/bench/bench.py tests/bench/scope
 
 .PHONY: bench bench-scope

@@ -13,7 +13,8 @@ UNIT_MONITOR_LIBS = daemon/monitor/libmonitor.a $(UNIT_WIRE_LIBS) \
 	$(SYSTEMD_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS)
 UNIT_FRONTEND_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a $(UNIT_PROTO_LIBS) \
 	$(SYSTEMD_LIBS)
-UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libclient.a $(UNIT_PROTO_LIBS) $(JANSSON_LIBS)
+UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libsandbox-core.la $(UNIT_COMMON_LIBS) \
+	$(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
 
 check_PROGRAMS += \
 	tests/unit/test-access \
@@ -23,6 +24,9 @@ check_PROGRAMS += \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
 	tests/unit/test-control \
+	tests/unit/test-client-fetch \
+	tests/unit/test-client-job \
+	tests/unit/test-client-request \
 	tests/unit/test-ctl-host \
 	tests/unit/test-ctl-options \
 	tests/unit/test-ctl-reach \
@@ -79,6 +83,12 @@ tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_control_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_client_fetch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_fetch_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_client_job_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_job_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_client_request_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_request_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
@@ -168,3 +178,5 @@ check_SCRIPTS += $(UNIT_SH)
 EXTRA_DIST += $(UNIT_SH)
 noinst_HEADERS += tests/unit/fixture-frontend.h tests/unit/fixture-generation.h \
 	tests/unit/fixture-pid1.h tests/unit/fixture-policy.h
+noinst_HEADERS += tests/unit/fixture-daemon.h tests/unit/fixture-generation.h tests/unit/fixture-pid1.h \
+	tests/unit/fixture-policy.h

@@ -1,165 +1,132 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's connection, against a socket on which the test says the daemon's lines. What the
- * daemon says is there before the client asks, so one thread does both.
+ * The library's connection: connecting, being refused, nonsense, the end of it, and what a loop is
+ * told to wait for.
  */
-#include <check.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include "tests/unit/fixture-daemon.h"
 
-#include "client/lib/client.h"
-#include "common/io.h"
-#include "proto/frame.h"
+static int connected, connect_error;
 
-#define TIMEOUT_USEC (5 * USEC_PER_SEC)
-
-static char dir[64], path[96];
-static int listen_fd = -EBADF, daemon_fd = -EBADF;
-static struct client *client;
+static void on_connect(sandbox_client *c, const sandbox_error *error, void *userdata)
+{
+        ck_assert_ptr_eq(userdata, &connected);
+        connected++;
+        connect_error = error ? error->error : 0;
+        /* Nothing may wait in here. */
+        ck_assert_int_eq(sandbox_client_process(c), -EDEADLK);
+        ck_assert_int_eq(sandbox_drain(c), -EDEADLK);
+}
 
 static void setup(void)
 {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-        (void) snprintf(dir, sizeof(dir), "%s", "/tmp/test-client-XXXXXX");
-        ck_assert_ptr_nonnull(mkdtemp(dir));
-        (void) snprintf(path, sizeof(path), "%s/socket", dir);
-        (void) str_copy(address.sun_path, sizeof(address.sun_path), path);
-        listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ck_assert_int_ge(listen_fd, 0);
-        ck_assert_int_eq(bind(listen_fd, (struct sockaddr *) &address, sizeof(address)), 0);
-        ck_assert_int_eq(listen(listen_fd, 1), 0);
-        ck_assert_int_eq(client_connect(path, &client), 0);
+        connected = connect_error = 0;
+        fake_listen();
+        ck_assert_int_eq(sandbox_client_connect_async(client, fake_path, on_connect, &connected),
+                0);
         daemon_fd = accept(listen_fd, NULL, NULL);
         ck_assert_int_ge(daemon_fd, 0);
 }
 
-static void teardown(void)
+/* What a client does that is connected by hand. */
+static int process(void)
 {
-        client = client_free(client);
-        daemon_fd = safe_close(daemon_fd);
-        listen_fd = safe_close(listen_fd);
-        (void) unlink(path);
-        (void) rmdir(dir);
-}
+        int r;
 
-static void say_bytes(const void *data, size_t size)
-{
-        ck_assert_int_eq(io_write_full(daemon_fd, data, size), 0);
-}
-
-static void say(const Sandboxd__V1__Response *response)
-{
-        uint8_t buf[4096];
-        size_t size = sandboxd__v1__response__get_packed_size(response);
-
-        ck_assert_uint_le(size + FRAME_HEADER_SIZE, sizeof(buf));
-        frame_header(buf, size);
-        (void) sandboxd__v1__response__pack(response, buf + FRAME_HEADER_SIZE);
-        say_bytes(buf, size + FRAME_HEADER_SIZE);
-}
-
-static void say_hello(uint32_t protocol, uint32_t max_frame)
-{
-        Sandboxd__V1__HelloReply reply = SANDBOXD__V1__HELLO_REPLY__INIT;
-        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
-
-        reply.protocol = protocol;
-        reply.version = (char *) "1.2.3";
-        reply.max_frame_bytes = max_frame;
-        response.id = 1;
-        response.body_case = SANDBOXD__V1__RESPONSE__BODY_HELLO;
-        response.hello = &reply;
-        say(&response);
-}
-
-static void say_host(uint64_t id, uint32_t pid)
-{
-        Sandboxd__V1__Host host = SANDBOXD__V1__HOST__INIT;
-        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
-
-        host.pid = pid;
-        response.id = id;
-        response.body_case = SANDBOXD__V1__RESPONSE__BODY_HOST;
-        response.host = &host;
-        say(&response);
-}
-
-static void say_error(uint64_t id)
-{
-        Sandboxd__V1__Error error = SANDBOXD__V1__ERROR__INIT;
-        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
-
-        error.code = SANDBOXD__V1__ERROR_CODE__BUSY;
-        error.message = (char *) "too many connections: try again";
-        response.id = id;
-        response.body_case = SANDBOXD__V1__RESPONSE__BODY_ERROR;
-        response.error = &error;
-        say(&response);
-}
-
-static int ask_host(const Sandboxd__V1__Response **ret)
-{
-        Sandboxd__V1__GetHost body = SANDBOXD__V1__GET_HOST__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_GET_HOST;
-        request.get_host = &body;
-        return client_call(client, &request, TIMEOUT_USEC, ret);
+        while ((r = sandbox_client_process(client)) > 0)
+                ;
+        return r;
 }
 
 START_TEST(test_hello)
 {
-        uint8_t header[FRAME_HEADER_SIZE], body[256];
-        Sandboxd__V1__Request *request;
-        size_t size;
-
-        say_hello(CLIENT_PROTOCOL, 8192);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), 0);
-        ck_assert_str_eq(client_peer(client)->version, "1.2.3");
-        ck_assert_uint_eq(client_max_request(client), 8192);
-        ck_assert_int_eq(io_read_full(daemon_fd, header, sizeof(header)), sizeof(header));
-        size = header[3];
-        ck_assert_int_eq(io_read_full(daemon_fd, body, size), size);
-        request = sandboxd__v1__request__unpack(NULL, size, body);
-        ck_assert_ptr_nonnull(request);
-        ck_assert_uint_eq(request->id, 1);
-        ck_assert_int_eq(request->body_case, SANDBOXD__V1__REQUEST__BODY_HELLO);
-        ck_assert_str_eq(request->hello->client, "test");
-        sandboxd__v1__request__free_unpacked(request, NULL);
+        ck_assert_int_eq(sandbox_client_get_fd(client) >= 0, 1);
+        ck_assert_int_eq(sandbox_client_get_events(client), POLLIN);
+        ck_assert_uint_ne(sandbox_client_get_timeout(client), SANDBOX_FOREVER);
+        ck_assert_int_eq(sandbox_drain(client), -ENOTCONN);
+        ck_assert_int_eq(process(), 0);
+        ck_assert_int_eq(connected, 0);
+        HEAR(HELLO);
+        ck_assert_uint_eq(heard->id, 1);
+        ck_assert_uint_eq(heard->hello->protocol, SANDBOX_PROTOCOL);
+        say_hello(SANDBOX_PROTOCOL, 8192, 0);
+        ck_assert_int_eq(process(), 0);
+        ck_assert_int_eq(connected, 1);
+        ck_assert_int_eq(connect_error, 0);
+        ck_assert_str_eq(sandbox_client_get_daemon_version(client), "1.2.3");
+        ck_assert_uint_eq(sandbox_client_get_max_request(client), 8192);
+        ck_assert_int_eq(sandbox_client_has_feature(client, "fds"), 1);
+        ck_assert_int_eq(sandbox_client_has_feature(client, "dance"), 0);
+        ck_assert_str_eq(sandbox_client_get_feature(client, 1), "fds");
+        ck_assert_ptr_null(sandbox_client_get_feature(client, 2));
+        ck_assert_uint_eq(sandbox_client_get_timeout(client), SANDBOX_FOREVER);
+        ck_assert_int_eq(sandbox_client_connect(client, fake_path), -EISCONN);
 }
 END_TEST
 
 START_TEST(test_hello_of_another_version)
 {
-        say_hello(CLIENT_PROTOCOL + 1, 0);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), -EPROTONOSUPPORT);
-        ck_assert_ptr_null(client_peer(client));
+        say_hello(SANDBOX_PROTOCOL + 1, 0, 0);
+        ck_assert_int_eq(process(), -EPROTONOSUPPORT);
+        ck_assert_int_eq(connect_error, -EPROTONOSUPPORT);
+        ck_assert_ptr_null(sandbox_client_get_daemon_version(client));
 }
 END_TEST
 
 /* A daemon that is full says so about the connection and closes it. */
 START_TEST(test_hello_refused)
 {
-        say_error(0);
+        const sandbox_error *error;
+
+        say_error(0, SANDBOXD__V1__ERROR_CODE__BUSY, "", "too many connections: try again");
         daemon_fd = safe_close(daemon_fd);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), 1);
-        ck_assert_str_eq(client_response(client)->error->message,
-                "too many connections: try again");
+        ck_assert_int_eq(process(), -EBUSY);
+        ck_assert_int_eq(connected, 1);
+        ck_assert_int_eq(connect_error, -EBUSY);
+        error = sandbox_client_get_error(client);
+        ck_assert_str_eq(error->message, "too many connections: try again");
+        ck_assert_str_eq(error->name, "BUSY");
+        ck_assert_int_eq(error->code, SANDBOX_ERROR_BUSY);
+        ck_assert_uint_eq(error->retry_after_usec, 7000);
+        /* It stays so, whatever else is asked. */
+        ck_assert_int_eq(sandbox_drain(client), -ENOTCONN);
+        ck_assert_int_eq(sandbox_client_process(client), -EBUSY);
+        ck_assert_int_eq(sandbox_client_get_fd(client), -ENOTCONN);
 }
 END_TEST
 
-START_TEST(test_no_answer)
+START_TEST(test_refused_by_id)
 {
-        ck_assert_int_eq(client_hello(client, "test", USEC_PER_MSEC), -ETIMEDOUT);
+        say_error(1, SANDBOXD__V1__ERROR_CODE__DENIED, "", "you may not");
+        ck_assert_int_eq(process(), -EACCES);
+        ck_assert_int_eq(connect_error, -EACCES);
+}
+END_TEST
+
+START_TEST(test_blocking_connect)
+{
+        sandbox_client *c;
+
+        sandbox_client_free(client);
+        ck_assert_int_eq(sandbox_client_new(&client), 0);
+        sandbox_client_set_timeout(client, USEC_PER_MSEC);
+        ck_assert_int_eq(sandbox_client_connect(client, fake_path), -ETIMEDOUT);
+        ck_assert_ptr_nonnull(strstr(sandbox_client_get_error(client)->message, fake_path));
+        ck_assert_str_eq(sandbox_client_get_error(client)->name, "UNREACHABLE");
+        /* The environment names the socket when nothing else does. */
+        ck_assert_int_eq(setenv("SANDBOXD_SOCKET", "/nonexistent/socket", 1), 0);
+        ck_assert_int_eq(sandbox_client_connect(client, NULL), -ENOENT);
+        ck_assert_ptr_nonnull(strstr(sandbox_client_get_error(client)->message, "/nonexistent"));
+        ck_assert_int_eq(sandbox_client_new(&c), 0);
+        ck_assert_int_eq(sandbox_client_process(c), -ENOTCONN);
+        ck_assert_ptr_null(sandbox_client_free(c));
 }
 END_TEST
 
 START_TEST(test_closed)
 {
         daemon_fd = safe_close(daemon_fd);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), -ECONNRESET);
+        ck_assert_int_eq(process(), -ECONNRESET);
+        ck_assert_int_eq(connect_error, -ECONNRESET);
 }
 END_TEST
 
@@ -168,7 +135,7 @@ START_TEST(test_nonsense)
         static const uint8_t no_message[] = { 0, 0, 0, 2, 0xff, 0xff };
 
         say_bytes(no_message, sizeof(no_message));
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), -EBADMSG);
+        ck_assert_int_eq(process(), -EBADMSG);
 }
 END_TEST
 
@@ -177,75 +144,112 @@ START_TEST(test_oversized_frame)
         static const uint8_t header[] = { 0xff, 0xff, 0xff, 0xff };
 
         say_bytes(header, sizeof(header));
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), -EMSGSIZE);
+        ck_assert_int_eq(process(), -EMSGSIZE);
 }
 END_TEST
 
-/* Responses to other requests come between, and several in one read. */
-START_TEST(test_call_takes_its_own_response)
+/* A frame that unpacks to far more than it has: a list of empty messages. */
+START_TEST(test_budget)
 {
-        const Sandboxd__V1__Response *response;
+        static const size_t n = 3 * MIB, piece = 64 * KIB;
+        uint8_t *frame = calloc(1, FRAME_HEADER_SIZE + 5 + n), *p = frame + FRAME_HEADER_SIZE;
+        int r = 0;
 
-        say_hello(CLIENT_PROTOCOL, 0);
-        say_host(77, 1);
-        say_host(2, 2);
-        say_host(3, 3);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), 0);
-        ck_assert_int_eq(ask_host(&response), 0);
-        ck_assert_uint_eq(response->host->pid, 2);
-        ck_assert_int_eq(ask_host(&response), 0);
-        ck_assert_uint_eq(response->host->pid, 3);
-        ck_assert_str_eq(client_peer(client)->version, "1.2.3");
+        ck_assert_ptr_nonnull(frame);
+        say_hello(SANDBOX_PROTOCOL, 0, 0);
+        ck_assert_int_eq(process(), 0);
+        /* Response.jobs of n bytes, in which each two are an empty job. */
+        frame_header(frame, 5 + n);
+        *p++ = 10 << 3 | 2;
+        for (int i = 0; i < 4; i++)
+                *p++ = (uint8_t) ((n >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0));
+        for (size_t i = 0; i < n; i += 2)
+                p[i] = 1 << 3 | 2;
+        for (size_t done = 0; r == 0 && done < FRAME_HEADER_SIZE + 5 + n; done += piece) {
+                say_bytes(frame + done, MIN(piece, FRAME_HEADER_SIZE + 5 + n - done));
+                r = process();
+        }
+        ck_assert_int_eq(r, -ENOBUFS);
+        free(frame);
 }
 END_TEST
 
-START_TEST(test_receive_does_not_wait)
+START_TEST(test_half_a_frame)
 {
         static const uint8_t half[] = { 0, 0, 0, 9, 1 };
-        const Sandboxd__V1__Response *response;
 
-        ck_assert_int_eq(client_receive(client, &response), 0);
         say_bytes(half, sizeof(half));
-        ck_assert_int_eq(client_receive(client, &response), 0);
-        ck_assert_ptr_null(client_response(client));
-}
-END_TEST
-
-START_TEST(test_request_too_large)
-{
-        static uint8_t data[8192];
-        Sandboxd__V1__StdinData body = SANDBOXD__V1__STDIN_DATA__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-
-        say_hello(CLIENT_PROTOCOL, 8192);
-        ck_assert_int_eq(client_hello(client, "test", TIMEOUT_USEC), 0);
-        body.data = (ProtobufCBinaryData) { .len = sizeof(data), .data = data };
-        request.id = client_next_id(client);
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_STDIN_DATA;
-        request.stdin_data = &body;
-        ck_assert_int_eq(client_queue(client, &request), -EMSGSIZE);
-        ck_assert_uint_eq(client_queued(client), 0);
-        body.data.len = 8000;
-        ck_assert_int_eq(client_queue(client, &request), 0);
-        ck_assert_uint_gt(client_queued(client), 8000);
-        ck_assert_int_eq(client_flush(client), 0);
-        ck_assert_uint_eq(client_queued(client), 0);
+        ck_assert_int_eq(sandbox_client_process(client), 0);
+        ck_assert_int_eq(sandbox_client_process(client), 0);
 }
 END_TEST
 
 START_TEST(test_connect_errors)
 {
-        struct client *none = NULL;
-        char too_long[200];
+        static const struct {
+                const char *path;
+                int error;
+        } rows[] = {
+                { "", -ENOENT },
+                { "/nonexistent/socket", -ENOENT },
+                { "/dev/null/x", -ENOTDIR },
+                { "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                        -ENAMETOOLONG },
+        };
+        sandbox_client *c;
 
-        memset(too_long, 'x', sizeof(too_long) - 1);
-        too_long[sizeof(too_long) - 1] = '\0';
-        ck_assert_int_eq(client_connect("", &none), -ENOENT);
-        ck_assert_int_eq(client_connect("/nonexistent/socket", &none), -ENOENT);
-        ck_assert_int_eq(client_connect(too_long, &none), -ENAMETOOLONG);
+        ck_assert_int_eq(sandbox_client_new(&c), 0);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                ck_assert_int_eq(sandbox_client_connect_async(c, rows[i].path, on_connect, NULL),
+                        rows[i].error);
+                ck_assert_int_eq(sandbox_client_get_error(c)->code, SANDBOX_ERROR_UNREACHABLE);
+        }
         listen_fd = safe_close(listen_fd);
-        ck_assert_int_eq(client_connect(path, &none), -ECONNREFUSED);
-        ck_assert_ptr_null(none);
+        ck_assert_int_eq(sandbox_client_connect(c, fake_path), -ECONNREFUSED);
+        ck_assert_int_eq(connected, 0);
+        sandbox_client_free(c);
+}
+END_TEST
+
+/* A queue of connections that is full: tried again until it is not. */
+START_TEST(test_full_queue)
+{
+        sandbox_client *clients[16];
+        size_t n = 0;
+
+        for (; n < ELEMENTSOF(clients); n++) {
+                ck_assert_int_eq(sandbox_client_new(&clients[n]), 0);
+                ck_assert_int_eq(sandbox_client_connect_async(clients[n], fake_path, NULL, NULL),
+                        0);
+                if (sandbox_client_get_fd(clients[n]) < 0)
+                        break;
+        }
+        ck_assert_uint_lt(n, ELEMENTSOF(clients));
+        ck_assert_int_eq(sandbox_client_process(clients[n]), 0);
+        ck_assert_int_eq(sandbox_client_get_fd(clients[n]), -ENOTCONN);
+        safe_close(accept(listen_fd, NULL, NULL));
+        ck_assert_int_eq(sandbox_client_process(clients[n]), 0);
+        ck_assert_int_ge(sandbox_client_get_fd(clients[n]), 0);
+        for (size_t i = 0; i <= n; i++)
+                sandbox_client_free(clients[i]);
+}
+END_TEST
+
+/* After the end of a connection the same client may have another. */
+START_TEST(test_again)
+{
+        say_hello(SANDBOX_PROTOCOL, 0, 0);
+        ck_assert_int_eq(process(), 0);
+        sandbox_client_disconnect(client);
+        ck_assert_ptr_null(sandbox_client_get_daemon_version(client));
+        safe_close(daemon_fd);
+        ck_assert_int_eq(sandbox_client_connect_async(client, fake_path, on_connect, &connected),
+                0);
+        daemon_fd = accept(listen_fd, NULL, NULL);
+        say_hello(SANDBOX_PROTOCOL, 0, 0);
+        ck_assert_int_eq(process(), 0);
+        ck_assert_int_eq(connected, 2);
 }
 END_TEST
 
@@ -256,18 +260,20 @@ int main(void)
         SRunner *runner;
         int failed;
 
-        tcase_add_checked_fixture(t, setup, teardown);
+        tcase_add_checked_fixture(t, setup, fake_done);
         tcase_add_test(t, test_hello);
         tcase_add_test(t, test_hello_of_another_version);
         tcase_add_test(t, test_hello_refused);
-        tcase_add_test(t, test_no_answer);
+        tcase_add_test(t, test_refused_by_id);
+        tcase_add_test(t, test_blocking_connect);
         tcase_add_test(t, test_closed);
         tcase_add_test(t, test_nonsense);
         tcase_add_test(t, test_oversized_frame);
-        tcase_add_test(t, test_call_takes_its_own_response);
-        tcase_add_test(t, test_receive_does_not_wait);
-        tcase_add_test(t, test_request_too_large);
+        tcase_add_test(t, test_budget);
+        tcase_add_test(t, test_half_a_frame);
         tcase_add_test(t, test_connect_errors);
+        tcase_add_test(t, test_full_queue);
+        tcase_add_test(t, test_again);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);

@@ -160,8 +160,28 @@ START_TEST(test_files)
         ck_assert_int_eq(parse("-f", ":x", "true", NULL), -EINVAL);
         ck_assert_int_eq(parse("-f", "x:", "true", NULL), -EINVAL);
         ck_assert_int_eq(parse("-f", "", "true", NULL), -EINVAL);
-        ck_assert_int_eq(parse("-f", "folder/", "true", NULL), -EINVAL);
-        ck_assert_ptr_nonnull(strstr(error.text, "one by one"));
+        ck_assert_ptr_nonnull(strstr(error.text, "a file or folder"));
+}
+END_TEST
+
+START_TEST(test_folders)
+{
+        static const struct {
+                const char *word, *path, *name;
+        } rows[] = {
+                { "folder/", "folder/", "folder" },
+                { "/a/b//", "/a/b//", "b" },
+                { ".", ".", "" },
+                { "./", "./", "" },
+                { "a/.", "a/.", "" },
+                { "dir:there/too", "dir", "there/too" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                ck_assert_int_eq(parse("-f", rows[i].word, "true", NULL), 0);
+                ck_assert_str_eq(options.files[0].path, rows[i].path);
+                ck_assert_str_eq(options.files[0].name, rows[i].name);
+        }
 }
 END_TEST
 
@@ -238,6 +258,7 @@ int main(void)
         tcase_add_test(t, test_limits);
         tcase_add_test(t, test_bad_limits);
         tcase_add_test(t, test_files);
+        tcase_add_test(t, test_folders);
         tcase_add_test(t, test_surroundings);
         tcase_add_test(t, test_globals);
         tcase_add_test(t, test_misuse);

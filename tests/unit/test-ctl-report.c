@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "client/ctl/run-report.h"
+#include "client/lib/object.h"
 
 static struct run_stream out, err;
 
@@ -19,6 +20,36 @@ static void teardown(void)
 {
         run_stream_done(&out);
         run_stream_done(&err);
+}
+
+/* A result as the library makes one of what came. */
+static sandbox_result *result_of(const Sandboxd__V1__Result *message)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        struct received received = {};
+        sandbox_result *result;
+        uint8_t *packed;
+        size_t size;
+
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_RESULT;
+        response.result = (Sandboxd__V1__Result *) message;
+        size = sandboxd__v1__response__get_packed_size(&response);
+        packed = malloc(size);
+        (void) sandboxd__v1__response__pack(&response, packed);
+        received.response = sandboxd__v1__response__unpack(NULL, size, packed);
+        free(packed);
+        ck_assert_ptr_nonnull(received.response);
+        ck_assert_int_eq(result_new(received, &result), 0);
+        return result;
+}
+
+static json_t *report_json(const Sandboxd__V1__Result *message)
+{
+        sandbox_result *result = result_of(message);
+        json_t *object = run_report_json(result, &out, &err);
+
+        sandbox_result_unref(result);
+        return object;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -39,7 +70,7 @@ START_TEST(test_fields)
 
         result.status = SANDBOXD__V1__STATUS__EXITED;
         result.exit_code = 3;
-        object = run_report_json(&result, &out, &err);
+        object = report_json(&result);
         ck_assert_uint_eq(json_object_size(object), ELEMENTSOF(names));
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 ck_assert_msg(json_object_get(object, names[i]), "%s", names[i]);
@@ -61,7 +92,7 @@ START_TEST(test_output_bytes)
 
         ck_assert_int_eq(run_stream_take(&out, nul, sizeof(nul)), 0);
         ck_assert_int_eq(run_stream_take(&err, not_text, sizeof(not_text)), 0);
-        object = run_report_json(&result, &out, &err);
+        object = report_json(&result);
         ck_assert_uint_eq(json_string_length(json_object_get(object, "stdout")), sizeof(nul));
         ck_assert_mem_eq(text_of(object, "stdout"), nul, sizeof(nul));
         ck_assert_ptr_null(json_object_get(object, "stderr"));
@@ -164,11 +195,14 @@ START_TEST(test_show_json)
         for (size_t i = 0; i < ELEMENTSOF(values); i++) {
                 json_auto_t *object = NULL;
                 char *shown = NULL, expected[64];
+                sandbox_result *shown_result;
                 size_t size = 0;
                 FILE *f = open_memstream(&shown, &size);
 
                 value.json = (ProtobufCBinaryData) { strlen(values[i]), (uint8_t *) values[i] };
-                run_report_show_json(&result, &out, &err, f);
+                shown_result = result_of(&result);
+                run_report_show_json(shown_result, &out, &err, f);
+                sandbox_result_unref(shown_result);
                 ck_assert_int_eq(fclose(f), 0);
                 (void) snprintf(expected, sizeof(expected), "\",\"json\":%s},\"usage\":{",
                         streq(values[i], "nonsense") ? "null" : values[i]);
@@ -187,11 +221,34 @@ START_TEST(test_closed_stream)
 {
         run_stream_init(&out, STDOUT_FILENO);
         ck_assert_int_eq(run_stream_take(&out, "abc", 3), 0);
-        ck_assert_uint_eq(out.pending_size, 3);
-        run_stream_close(&out);
-        ck_assert_uint_eq(out.pending_size, 0);
+        ck_assert_uint_eq(run_stream_pending(&out), 3);
+        ck_assert_uint_eq(run_stream_close(&out), 3);
+        ck_assert_uint_eq(run_stream_pending(&out), 0);
         ck_assert_int_eq(run_stream_take(&out, "d", 1), 0);
-        ck_assert_uint_eq(out.pending_size, 0);
+        ck_assert_uint_eq(run_stream_pending(&out), 0);
+}
+END_TEST
+
+/* What was written in parts is written in order, and what is kept of it does not grow. */
+START_TEST(test_written_stream)
+{
+        char read_back[8] = "";
+        int fds[2];
+
+        ck_assert_int_eq(pipe(fds), 0);
+        run_stream_init(&out, fds[1]);
+        for (int i = 0; i < 1000; i++) {
+                ck_assert_int_eq(run_stream_take(&out, "abc", 3), 0);
+                ck_assert_int_eq(run_stream_write(&out), 3);
+                ck_assert_int_eq(run_stream_take(&out, "de", 2), 0);
+                ck_assert_int_eq(run_stream_write(&out), 2);
+                ck_assert_int_eq(read(fds[0], read_back, sizeof(read_back)), 5);
+                ck_assert_str_eq(read_back, "abcde");
+        }
+        ck_assert_uint_le(out.room, 16);
+        ck_assert_uint_eq(out.received, 5000);
+        (void) close(fds[0]);
+        (void) close(fds[1]);
 }
 END_TEST
 
@@ -219,13 +276,16 @@ START_TEST(test_exit_codes)
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 Sandboxd__V1__Result result = SANDBOXD__V1__RESULT__INIT;
+                sandbox_result *shown;
 
                 result.status = rows[i].status;
                 result.exit_code = rows[i].exit_code;
                 result.signal = rows[i].signal;
                 result.step = (char *) rows[i].step;
                 result.error = rows[i].error;
-                ck_assert_int_eq(run_report_exit_code(&result), rows[i].expected);
+                shown = result_of(&result);
+                ck_assert_int_eq(sandbox_result_get_shell_code(shown), rows[i].expected);
+                sandbox_result_unref(shown);
         }
 }
 END_TEST
@@ -304,6 +364,7 @@ int main(void)
         tcase_add_test(t, test_untrusted_json_depth);
         tcase_add_test(t, test_show_json);
         tcase_add_test(t, test_closed_stream);
+        tcase_add_test(t, test_written_stream);
         tcase_add_test(t, test_exit_codes);
         tcase_add_test(t, test_print_untrusted);
         tcase_add_test(t, test_text_untrusted);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Files on their way from the daemon: FileOut messages as pieces that a caller is given.
+ */
+
+#include "client/lib/failure.h"
+
+struct incoming {
+        char *name; /* of the file whose data comes; NULL between files */
+        unsigned mode;
+        uint64_t size;
+        uint64_t received;
+        char *shown; /* the name in the piece given out last */
+};
+
+/* The piece that a message is, valid until the next. -EBADMSG when it is none, -ENOMEM. */
+int incoming_take(struct incoming *in, const Sandboxd__V1__FileOut *message,
+        sandbox_file_piece *ret);
+/* Whether a file is not complete. */
+bool incoming_open(const struct incoming *in);
+void incoming_done(struct incoming *in);
