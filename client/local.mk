@@ -47,18 +47,27 @@ pkgconfig_DATA += pkgconfig/libsandbox.pc
 # What the verbs are made of, apart from them so that unit tests can link it.
 noinst_LIBRARIES += client/ctl/libctl.a
 client_ctl_libctl_a_SOURCES = \
+	client/ctl/control.c client/ctl/control.h \
 	client/ctl/ctl.c client/ctl/ctl.h \
+	client/ctl/download.c client/ctl/download.h \
 	client/ctl/findings.c client/ctl/findings.h \
 	client/ctl/host.c client/ctl/host.h \
 	client/ctl/host-cgroup.c \
+	client/ctl/interrupt.c client/ctl/interrupt.h \
+	client/ctl/job-id.c client/ctl/job-id.h \
+	client/ctl/job-report.c client/ctl/job-report.h \
 	client/ctl/json.c client/ctl/json.h \
+	client/ctl/kept-output.c client/ctl/kept-output.h \
 	client/ctl/memory.c client/ctl/memory.h \
 	client/ctl/options.c \
+	client/ctl/progress.c client/ctl/progress.h \
 	client/ctl/reach.c client/ctl/reach.h \
+	client/ctl/result-report.c client/ctl/result-report.h \
+	client/ctl/run-detach.c client/ctl/run-detach.h \
 	client/ctl/run-options.c client/ctl/run-options.h \
 	client/ctl/run-output.c client/ctl/run-output.h \
-	client/ctl/run-report.c client/ctl/run-report.h \
 	client/ctl/run-request.c client/ctl/run-request.h \
+	client/ctl/signal-name.c client/ctl/signal-name.h \
 	client/ctl/style.c client/ctl/style.h \
 	client/ctl/table.c client/ctl/table.h
 client_ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
@@ -66,11 +75,21 @@ client_ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 bin_PROGRAMS += sandboxctl
 sandboxctl_SOURCES = \
 	client/ctl/main.c \
+	client/ctl/cancel.c \
 	client/ctl/doctor.c \
+	client/ctl/drain.c \
+	client/ctl/get.c \
+	client/ctl/logs.c \
 	client/ctl/profiles.c \
+	client/ctl/ps.c \
+	client/ctl/resume.c \
 	client/ctl/run.c \
 	client/ctl/runtimes.c \
-	client/ctl/version.c
+	client/ctl/show.c \
+	client/ctl/signal.c \
+	client/ctl/stop-all.c \
+	client/ctl/version.c \
+	client/ctl/wait.c
 sandboxctl_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 sandboxctl_LDADD = client/ctl/libctl.a client/lib/libsandbox-core.la \
 	common/libcommon.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)

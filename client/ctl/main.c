@@ -17,9 +17,19 @@ static const struct verb {
         const char *summary;
 } verbs[] = {
         { "run", verb_run, run_help, "run code or a command in a sandbox of its own" },
+        { "ps", verb_ps, ps_help, "list jobs" },
+        { "show", verb_show, show_help, "show all that is known of a job" },
+        { "wait", verb_wait, wait_help, "wait for the end of a job, and exit as it did" },
+        { "logs", verb_logs, logs_help, "print the output of a job, or follow it" },
+        { "get", verb_get, get_help, "fetch the files that were kept of a job" },
+        { "signal", verb_signal, signal_help, "send a signal to a job" },
+        { "cancel", verb_cancel, cancel_help, "end jobs" },
         { "runtimes", verb_runtimes, runtimes_help, "list the languages that sandboxd can run" },
         { "profiles", verb_profiles, profiles_help, "list the profiles and their limits" },
         { "doctor", verb_doctor, doctor_help, "check what this host lacks, and what that costs" },
+        { "drain", verb_drain, drain_help, "have sandboxd take no new jobs" },
+        { "resume", verb_resume, resume_help, "have sandboxd take jobs again" },
+        { "stop-all", verb_stop_all, stop_all_help, "end every job of every user" },
         { "version", verb_version, version_help, "show the versions of sandboxctl and sandboxd" },
         { "help", verb_help, NULL, "show this text, or that of a verb: help run" },
 };
@@ -53,49 +63,12 @@ static void print_help(FILE *f)
                 f);
 }
 
-static int usage_error(const struct ctl *ctl, const char *message)
-{
-        (void) ctl_error(ctl, "INVALID_ARGUMENT", NULL, message);
-        return CTL_EXIT_USAGE;
-}
-
 static int unknown_verb(const struct ctl *ctl, const char *name)
 {
         struct error e;
 
         (void) error_set(&e, -EINVAL, "there is no verb '%s': see 'sandboxctl help'", name);
-        return usage_error(ctl, e.text);
-}
-
-int ctl_parse_plain(struct ctl *ctl, const char *help, int argc, char **argv)
-{
-        static const struct option options[] = { CTL_LONG_OPTIONS, {} };
-        struct error e, found;
-        int option, r = 0;
-
-        /* Of several mistakes the first is told, with --json also when that comes after it. */
-        while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-                int q;
-
-                if (option == 'h') {
-                        (void) fputs(help, stdout);
-                        return 1;
-                }
-                if (option == ':' || option == '?')
-                        q = ctl_bad_option(option, argv, argv[0], &found);
-                else
-                        q = ctl_take_option(ctl, option, optarg, &found);
-                if (q < 0 && r == 0) {
-                        r = q;
-                        e = found;
-                }
-        }
-        if (r == 0 && optind < argc)
-                r = error_set(&e, -EINVAL, "%s takes no argument: leave out '%s'", argv[0],
-                        argv[optind]);
-        if (r < 0)
-                (void) usage_error(ctl, e.text);
-        return r;
+        return ctl_usage_error(ctl, e.text);
 }
 
 int verb_help(struct ctl *ctl, int argc, char **argv)
@@ -185,7 +158,7 @@ int main(int argc, char **argv)
         (void) signal(SIGPIPE, SIG_IGN);
         r = parse_globals(&ctl, argc, argv, &e);
         if (r < 0)
-                return finish(usage_error(&ctl, e.text));
+                return finish(ctl_usage_error(&ctl, e.text));
         if (r > 0)
                 return finish(CTL_EXIT_OK);
         if (optind == argc) {

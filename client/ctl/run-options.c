@@ -14,6 +14,8 @@ enum run_option {
         OPTION_PROFILE,
         OPTION_LABEL,
         OPTION_NO_STDIN,
+        OPTION_GET,
+        OPTION_NO_PROGRESS,
         OPTION_SUMMARY,
         OPTION_LIMIT, /* + enum limit_id; last */
 };
@@ -35,6 +37,9 @@ static const struct option long_options[] = {
         { "profile", required_argument, NULL, OPTION_PROFILE },
         { "label", required_argument, NULL, OPTION_LABEL },
         { "no-stdin", no_argument, NULL, OPTION_NO_STDIN },
+        { "detach", no_argument, NULL, 'd' },
+        { "get", required_argument, NULL, OPTION_GET },
+        { "no-progress", no_argument, NULL, OPTION_NO_PROGRESS },
         { "summary", no_argument, NULL, OPTION_SUMMARY },
         {},
 };
@@ -183,6 +188,11 @@ static int take_option(struct run_options *o, struct ctl *ctl, int option, struc
                 return 0;
         case 'f':
                 return add_file(o, optarg, e);
+        case 'd':
+                o->detach = true;
+                return 0;
+        case OPTION_GET:
+                return downloads_add(&o->downloads, optarg, e);
         case OPTION_PROFILE:
                 o->profile = optarg;
                 return 0;
@@ -194,6 +204,9 @@ static int take_option(struct run_options *o, struct ctl *ctl, int option, struc
         case OPTION_NO_STDIN:
                 o->no_stdin = true;
                 return 0;
+        case OPTION_NO_PROGRESS:
+                o->no_progress = true;
+                return 0;
         case OPTION_SUMMARY:
                 o->summary = true;
                 return 0;
@@ -204,6 +217,24 @@ static int take_option(struct run_options *o, struct ctl *ctl, int option, struc
                         o->limit_text[option - OPTION_LIMIT] = optarg;
                 return 0;
         }
+}
+
+/* What is about the end of a job is for those who will wait for it. */
+static int check_detached(const struct run_options *o, struct error *e)
+{
+        if (!o->detach)
+                return 0;
+        if (o->summary)
+                return error_set(e, -EINVAL,
+                        "--summary is about the end of the job: leave it out with --detach, and "
+                        "use it with 'sandboxctl wait'");
+        for (size_t i = 0; i < o->downloads.n; i++)
+                if (o->downloads.list[i].dest)
+                        return error_set(e, -EINVAL,
+                                "--get '%s' has a place, ':%s': leave that out with --detach, and "
+                                "say it to 'sandboxctl get' or 'wait --get'",
+                                o->downloads.list[i].name, o->downloads.list[i].dest);
+        return 0;
 }
 
 /* What follows the options: code and its arguments, or the command. */
@@ -255,7 +286,7 @@ int run_options_parse(struct run_options *o, struct ctl *ctl, int argc, char **a
         *ret_field = NULL;
         /* The first word that is no option ends the options: what follows is the job's. Of several
          * mistakes the first is told, with --json also when that comes after it. */
-        while ((option = getopt_long(argc, argv, "+:hl:c:t:m:e:w:f:", long_options, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "+:hdl:c:t:m:e:w:f:", long_options, NULL)) != -1) {
                 int q;
 
                 if (option == 'h')
@@ -271,7 +302,9 @@ int run_options_parse(struct run_options *o, struct ctl *ctl, int argc, char **a
         }
         if (r < 0)
                 return r;
-        r = parse_limits(o, ret_field, e);
+        r = check_detached(o, e);
+        if (r == 0)
+                r = parse_limits(o, ret_field, e);
         if (r < 0)
                 return r;
         return take_arguments(o, argc - optind, argv + optind, ret_field, e);
@@ -283,6 +316,7 @@ void run_options_done(struct run_options *o)
                 free(o->files[i].path);
                 free(o->files[i].name);
         }
+        downloads_done(&o->downloads);
         free(o->files);
         free(o->env);
         *o = (struct run_options) {};

@@ -7,6 +7,7 @@
  */
 
 #include "client/ctl/ctl.h"
+#include "client/ctl/download.h"
 #include "common/limit.h"
 
 enum run_source {
@@ -21,7 +22,7 @@ struct run_file {
         char *name; /* in /box */
 };
 
-/* Strings are those of the command line, but for those of files. */
+/* Strings are those of the command line, but for those of files and downloads. */
 struct run_options {
         const char *language; /* NULL for a command */
         enum run_source source;
@@ -32,13 +33,16 @@ struct run_options {
         size_t n_env;
         struct run_file *files;
         size_t n_files;
+        struct downloads downloads; /* --get */
         const char *workdir;
         const char *profile;
         const char *label;
         const char *limit_text[_LIMIT_COUNT]; /* NULL: the profile's default */
         uint64_t limits[_LIMIT_COUNT];        /* valid where there is a text */
         bool strict_output;
+        bool detach;
         bool no_stdin;
+        bool no_progress;
         bool summary;
 };
 

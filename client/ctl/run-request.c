@@ -88,7 +88,10 @@ static int set_values(sandbox_spec *s, const struct run_options *o)
                         r = sandbox_spec_set_limit_by_name(s, limit_table[i].field, o->limits[i]);
         for (size_t i = 0; r == 0 && i < o->n_files; i++)
                 r = sandbox_spec_add_tree(s, o->files[i].name, o->files[i].path);
+        for (size_t i = 0; r == 0 && i < o->downloads.n; i++)
+                r = sandbox_spec_add_get(s, o->downloads.list[i].name);
         sandbox_spec_set_strict_output(s, o->strict_output);
+        sandbox_spec_set_detach(s, o->detach);
         return r;
 }
 

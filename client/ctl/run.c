@@ -12,7 +12,9 @@
 #include <sys/sysmacros.h>
 
 #include "client/ctl/memory.h"
-#include "client/ctl/run-report.h"
+#include "client/ctl/progress.h"
+#include "client/ctl/result-report.h"
+#include "client/ctl/run-detach.h"
 #include "client/ctl/run-request.h"
 #include "common/io.h"
 
@@ -43,9 +45,12 @@ const char run_help[] =
         "  -w, --workdir DIR         where to run, in the sandbox (default /box)\n"
         "  -f, --file SRC[:NAME]     copy a file or folder into /box\n"
         "      --no-stdin            give the job an empty stdin\n"
+        "  -d, --detach              print the job's id and leave: see 'sandboxctl help'\n"
         "      --profile NAME        what the sandbox may do (default 'default')\n"
         "      --label TEXT          a text to know the job by\n"
         "Result:\n"
+        "      --get NAME[:DEST]     fetch a file, folder or pattern from /box; repeatable\n"
+        "      --no-progress         no line on a terminal that says how far it is\n"
         "      --summary             print status, value, times and memory on stderr\n"
         "      --json                print one JSON object in place of the output\n"
         "Exits as the job did; 124 timeout, 125 refused, 137 no memory: sandboxctl(1).\n";
@@ -61,7 +66,7 @@ enum run_state {
 
 struct run {
         const struct ctl *ctl;
-        const struct run_options *options;
+        struct run_options *options;
         sandbox_client *client;
         sandbox_job *job; /* until it has ended */
         enum run_state state;
@@ -74,6 +79,7 @@ struct run {
         bool without_memory;    /* that is why */
         struct run_stream out;
         struct run_stream err;
+        struct progress progress;
         sandbox_result *result;
         int exit_code; /* of a job that has no result */
         char *piece;   /* input on its way */
@@ -146,6 +152,7 @@ static void cancel(struct run *r)
         if (r->state != RUN_SENT && r->state != RUN_STARTED)
                 return;
         set_state(r, RUN_CANCELLED);
+        progress_done(&r->progress);
         r->stdin_open = false;
         r->leave_at_usec = io_now_usec() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC;
         if (sandbox_job_cancel(r->job) < 0)
@@ -188,12 +195,22 @@ static void on_output(sandbox_job *job, enum sandbox_stream stream, const void *
                 consume(r, stream, size);
 }
 
+static void on_file(sandbox_job *job, const sandbox_file_piece *piece, void *userdata)
+{
+        struct run *r = userdata;
+
+        if (downloads_put(&r->options->downloads, piece) < 0)
+                (void) must(NULL);
+        consume(r, SANDBOX_FILES, piece->data_size);
+}
+
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
         void *userdata)
 {
         struct run *r = userdata;
 
         set_state(r, RUN_ENDED);
+        progress_done(&r->progress);
         r->job = NULL;
         r->stdin_open = false;
         if (result)
@@ -210,6 +227,8 @@ static void forward_stdin(struct run *r)
 
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return;
+        /* Who types ends a line, and the cursor is at the beginning of the next. */
+        progress_wrote(&r->progress, STDIN_FILENO, '\n');
         /* An stdin that cannot be read is an empty one. */
         if (n <= 0) {
                 r->stdin_open = false;
@@ -222,12 +241,18 @@ static void forward_stdin(struct run *r)
 
 static void write_pending(struct run *r, enum sandbox_stream stream)
 {
-        ssize_t n = run_stream_write(stream_of(r, stream));
+        struct run_stream *s = stream_of(r, stream);
+        ssize_t n;
 
+        progress_make_room(&r->progress, s->fd);
+        n = run_stream_write(s);
+        if (n > 0)
+                progress_wrote(&r->progress, s->fd, s->data[s->written - 1]);
         if (n >= 0) {
                 consume(r, stream, (size_t) n);
                 return;
         }
+        progress_done(&r->progress);
         r->pipe_broken = n == -EPIPE;
         if (!r->pipe_broken)
                 (void) fprintf(stderr, "sandboxctl: cannot write the job's output: %s\n",
@@ -248,6 +273,21 @@ static void close_stalled(struct run *r, enum sandbox_stream stream)
                         stream == SANDBOX_STDOUT ? "stdout" : "stderr");
 }
 
+/* How long to wait at most: NULL for as long as it takes. */
+static const struct timespec *longest_wait(const struct run *r, bool ending, bool pending,
+        struct timespec *left)
+{
+        uint64_t usec = progress_timeout(&r->progress);
+
+        if (ending)
+                usec = (pending ? STALL_TIMEOUT_SEC : CANCEL_TIMEOUT_SEC) * USEC_PER_SEC;
+        if (usec == SANDBOX_FOREVER)
+                return NULL;
+        left->tv_sec = (time_t) (usec / USEC_PER_SEC);
+        left->tv_nsec = (long) (usec % USEC_PER_SEC * 1000);
+        return left;
+}
+
 /* Waits for whatever can go on next, and moves output and input. -ETIMEDOUT when what was cancelled
  * does not end. */
 static int wait_and_move(struct run *r)
@@ -261,18 +301,16 @@ static int wait_and_move(struct run *r)
                 { .fd = out ? STDOUT_FILENO : -EBADF, .events = POLLOUT },
                 { .fd = err ? STDERR_FILENO : -EBADF, .events = POLLOUT },
         };
-        const struct timespec left = {
-                .tv_sec = out || err ? STALL_TIMEOUT_SEC : CANCEL_TIMEOUT_SEC,
-        };
+        bool ending = r->interrupted || r->state == RUN_CANCELLED;
+        struct timespec left;
         int q;
 
         if (r->state == RUN_CANCELLED && io_now_usec() >= r->leave_at_usec)
                 return -ETIMEDOUT;
-        q = ppoll(fds, ELEMENTSOF(fds), r->interrupted || r->state == RUN_CANCELLED ? &left : NULL,
-                &r->signals);
+        q = ppoll(fds, ELEMENTSOF(fds), longest_wait(r, ending, out || err, &left), &r->signals);
         if (q < 0)
                 return errno == EINTR ? 0 : -errno;
-        if (q == 0) {
+        if (q == 0 && ending) {
                 close_stalled(r, SANDBOX_STDOUT);
                 close_stalled(r, SANDBOX_STDERR);
         }
@@ -305,6 +343,7 @@ static int run_step(struct run *r)
                 set_state(r, RUN_FINISHED);
                 return 0;
         }
+        progress_tick(&r->progress, r->job);
         return wait_and_move(r);
 }
 
@@ -319,19 +358,35 @@ static void prepare_end(struct run *r)
         signals_received = MAX(signals_received, 1);
 }
 
+static void show_json(const struct run *r)
+{
+        json_auto_t *object = result_json(r->result, &r->out, &r->err);
+
+        if (r->options->downloads.n > 0)
+                downloads_json(&r->options->downloads, object);
+        result_show_json(object, r->result, stdout);
+}
+
 static int report(struct run *r)
 {
+        bool to_person = !r->interrupted || is_writable(STDERR_FILENO);
+        int exit_code;
+
         if (!r->result)
                 return r->exit_code;
         if (r->without_memory)
                 (void) must(NULL);
         if (r->discard)
                 return r->pipe_broken ? CTL_EXIT_PIPE : CTL_EXIT_REFUSED;
+        downloads_end(&r->options->downloads);
         if (r->ctl->json)
-                run_report_show_json(r->result, &r->out, &r->err, stdout);
-        else if (!r->interrupted || is_writable(STDERR_FILENO))
-                run_report_text(r->ctl, r->options, r->result, &r->out, &r->err);
-        return sandbox_result_get_shell_code(r->result);
+                show_json(r);
+        else if (to_person)
+                result_show_text(r->ctl, r->result, r->options->summary, &r->out, &r->err);
+        if (to_person)
+                downloads_complain(&r->options->downloads);
+        exit_code = sandbox_result_get_shell_code(r->result);
+        return exit_code == 0 && r->options->downloads.failed > 0 ? CTL_EXIT_FAILURE : exit_code;
 }
 
 /* The end of a cancelled job whose result does not come. */
@@ -360,11 +415,14 @@ static int run_job(struct run *r, sandbox_spec *spec)
                 .size = sizeof(handlers),
                 .on_started = on_started,
                 .on_output = on_output,
+                .on_file = on_file,
                 .on_end = on_end,
         };
         int q;
 
         r->stdin_open = stdin_wanted(r->options);
+        progress_init(&r->progress, r->client, !r->options->no_progress,
+                r->stdin_open && isatty(STDIN_FILENO));
         sandbox_spec_set_stdin_stream(spec, r->stdin_open);
         run_stream_init(&r->out, r->ctl->json ? -EBADF : STDOUT_FILENO);
         run_stream_init(&r->err, r->ctl->json ? -EBADF : STDERR_FILENO);
@@ -378,6 +436,32 @@ static int run_job(struct run *r, sandbox_spec *spec)
         if (q == -ETIMEDOUT)
                 return leave(r);
         return q < 0 ? ctl_failed(r->ctl, sandbox_client_get_error(r->client)) : report(r);
+}
+
+/* With a daemon that can do what was asked for. */
+static int run_spec(struct run *r, sandbox_spec *spec)
+{
+        struct run_options *o = r->options;
+        struct error e;
+        int q = 0;
+
+        if (o->detach)
+                q = ctl_need(r->ctl, r->client, "detach");
+        if (q == 0 && o->downloads.n > 0)
+                q = ctl_need(r->ctl, r->client, "get");
+        if (q != 0)
+                return q;
+        if (o->detach)
+                return run_detached(r->ctl, o, r->client, spec);
+        if (downloads_open(&o->downloads, &e) < 0)
+                return ctl_error(r->ctl, "INVALID_ARGUMENT", "get", e.text);
+        r->piece = must(malloc(PIECE_SIZE));
+        q = run_job(r, spec);
+        sandbox_result_unref(r->result);
+        run_stream_done(&r->out);
+        run_stream_done(&r->err);
+        free(r->piece);
+        return q;
 }
 
 int verb_run(struct ctl *ctl, int argc, char **argv)
@@ -404,11 +488,5 @@ int verb_run(struct ctl *ctl, int argc, char **argv)
         if (q < 0)
                 return ctl_error(ctl, "INVALID_ARGUMENT", field, e.text);
         r.client = client;
-        r.piece = must(malloc(PIECE_SIZE));
-        q = run_job(&r, spec);
-        sandbox_result_unref(r.result);
-        run_stream_done(&r.out);
-        run_stream_done(&r.err);
-        free(r.piece);
-        return q;
+        return run_spec(&r, spec);
 }

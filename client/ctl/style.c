@@ -135,6 +135,23 @@ char *human_time(char buf[static HUMAN_MAX], uint64_t usec)
         return buf;
 }
 
+char *human_age(char buf[static HUMAN_MAX], uint64_t usec)
+{
+        static const struct {
+                uint64_t seconds; /* a unit */
+                const char *name;
+        } units[] = { { 24 * 3600, "days" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+        uint64_t seconds = usec / USEC_PER_SEC;
+        size_t i = 0;
+
+        /* From two on, so that no more than half is lost: 90 minutes are not one hour. */
+        while (units[i].seconds > 1 && seconds < 2 * units[i].seconds)
+                i++;
+        (void) snprintf(buf, HUMAN_MAX, "%" PRIu64 " %s", seconds / units[i].seconds,
+                units[i].name);
+        return buf;
+}
+
 char *human_size(char buf[static HUMAN_MAX], uint64_t bytes)
 {
         static const char units[] = "KMGT";

@@ -45,5 +45,7 @@ char *text_untrusted(const char *text);
 /* "340 us", "12.3 ms", "1.24 s", "2 min 5 s": three digits are enough to read. Return buf. */
 #define HUMAN_MAX 32
 char *human_time(char buf[static HUMAN_MAX], uint64_t usec);
+/* The same in one unit, for what need not be exact: "12 s", "3 min", "5 h", "2 days". */
+char *human_age(char buf[static HUMAN_MAX], uint64_t usec);
 /* "512 bytes", "9.8M". */
 char *human_size(char buf[static HUMAN_MAX], uint64_t bytes);

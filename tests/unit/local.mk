@@ -27,7 +27,10 @@ check_PROGRAMS += \
 	tests/unit/test-client-fetch \
 	tests/unit/test-client-job \
 	tests/unit/test-client-request \
+	tests/unit/test-ctl-download \
 	tests/unit/test-ctl-host \
+	tests/unit/test-ctl-job-report \
+	tests/unit/test-ctl-jobs \
 	tests/unit/test-ctl-options \
 	tests/unit/test-ctl-reach \
 	tests/unit/test-ctl-report \
@@ -89,8 +92,14 @@ tests_unit_test_client_job_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_job_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_client_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_request_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_download_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_download_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_job_report_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_job_report_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_jobs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_jobs_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_options_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_reach_CFLAGS = $(UNIT_CFLAGS)

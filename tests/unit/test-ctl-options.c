@@ -240,8 +240,30 @@ START_TEST(test_misuse)
         ck_assert_int_eq(parse("--json=1", "true", NULL), -EINVAL);
         ck_assert_ptr_nonnull(strstr(error.text, "takes no value"));
         /* Not of this version: refused, not ignored. */
-        ck_assert_int_eq(parse("--detach", "true", NULL), -EINVAL);
+        ck_assert_int_eq(parse("--interactive", "true", NULL), -EINVAL);
         ck_assert_int_eq(parse("-o", "x", "true", NULL), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_detach_and_get)
+{
+        ck_assert_int_eq(parse("-d", "--get", "a", "--get", "out/*.png", "--no-progress", "true",
+                                 NULL),
+                0);
+        ck_assert(options.detach && options.no_progress);
+        ck_assert_uint_eq(options.downloads.n, 2);
+        ck_assert_str_eq(options.downloads.list[1].name, "out/*.png");
+        ck_assert_int_eq(parse("--get=a:b", "--summary", "true", NULL), 0);
+        ck_assert(!options.detach);
+        ck_assert_str_eq(options.downloads.list[0].dest, "b");
+        /* What is about the job's end. */
+        ck_assert_int_eq(parse("--detach", "--summary", "true", NULL), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(error.text, "'sandboxctl wait'"));
+        ck_assert_int_eq(parse("--get", "a:b", "--detach", "true", NULL), -EINVAL);
+        ck_assert_str_eq(error.text,
+                "--get 'a' has a place, ':b': leave that out with --detach, and say it to "
+                "'sandboxctl get' or 'wait --get'");
+        ck_assert_int_eq(parse("--get", ":b", "true", NULL), -EINVAL);
 }
 END_TEST
 
@@ -262,6 +284,7 @@ int main(void)
         tcase_add_test(t, test_surroundings);
         tcase_add_test(t, test_globals);
         tcase_add_test(t, test_misuse);
+        tcase_add_test(t, test_detach_and_get);
         suite_add_tcase(s, t);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `sandboxctl run` makes of a result: the JSON object, the exit code, text that is safe to
+ * What `run` and `wait` make of a result: the JSON object, the exit code, text that is safe to
  * print.
  */
 #include <check.h>
 
-#include "client/ctl/run-report.h"
+#include "client/ctl/result-report.h"
 #include "client/lib/object.h"
 
 static struct run_stream out, err;
@@ -46,7 +46,7 @@ static sandbox_result *result_of(const Sandboxd__V1__Result *message)
 static json_t *report_json(const Sandboxd__V1__Result *message)
 {
         sandbox_result *result = result_of(message);
-        json_t *object = run_report_json(result, &out, &err);
+        json_t *object = result_json(result, &out, &err);
 
         sandbox_result_unref(result);
         return object;
@@ -62,7 +62,8 @@ START_TEST(test_fields)
         static const char *const names[] = { "job_id", "status", "exit_code", "signal", "message",
                 "step", "stdout", "stderr", "stdout_bytes", "stderr_bytes", "stdout_truncated",
                 "stderr_truncated", "pids_limit_hit", "cpu_throttled", "return_value", "usage",
-                "queued_usec", "setup_usec", "warm", "runtime", "profile", "started_at_usec" };
+                "queued_usec", "setup_usec", "warm", "runtime", "profile", "label",
+                "started_at_usec", "ended_at_usec", "files" };
         static const char *const usage[] = { "wall_usec", "cpu_user_usec", "cpu_system_usec",
                 "memory_peak_bytes", "pids_peak" };
         Sandboxd__V1__Result result = SANDBOXD__V1__RESULT__INIT;
@@ -193,7 +194,7 @@ START_TEST(test_show_json)
         result.message = result.runtime = (char *) hostile;
         result.return_value = &value;
         for (size_t i = 0; i < ELEMENTSOF(values); i++) {
-                json_auto_t *object = NULL;
+                json_auto_t *object = NULL, *shown_object = NULL;
                 char *shown = NULL, expected[64];
                 sandbox_result *shown_result;
                 size_t size = 0;
@@ -201,14 +202,15 @@ START_TEST(test_show_json)
 
                 value.json = (ProtobufCBinaryData) { strlen(values[i]), (uint8_t *) values[i] };
                 shown_result = result_of(&result);
-                run_report_show_json(shown_result, &out, &err, f);
+                shown_object = result_json(shown_result, &out, &err);
+                result_show_json(shown_object, shown_result, f);
                 sandbox_result_unref(shown_result);
                 ck_assert_int_eq(fclose(f), 0);
                 (void) snprintf(expected, sizeof(expected), "\",\"json\":%s},\"usage\":{",
                         streq(values[i], "nonsense") ? "null" : values[i]);
                 ck_assert_msg(strstr(shown, expected), "%s", shown);
                 object = json_loads(shown, JSON_DECODE_INT_AS_REAL, NULL);
-                ck_assert_uint_eq(json_object_size(object), 22);
+                ck_assert_uint_eq(json_object_size(object), 25);
                 ck_assert_str_eq(text_of(object, "stdout"), hostile);
                 ck_assert_str_eq(text_of(json_object_get(object, "return_value"), "text"), hostile);
                 free(shown);
