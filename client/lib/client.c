@@ -272,9 +272,13 @@ int sandbox_client_has_feature(const sandbox_client *c, const char *name)
         return 0;
 }
 
-bool client_has_credit(const sandbox_client *c)
+int client_require(sandbox_client *c, const char *feature)
 {
-        return peer(c) && peer(c)->file_credit > 0;
+        if (sandbox_client_has_feature(c, feature))
+                return 0;
+        return failure_set(&c->failure, -EOPNOTSUPP, SANDBOX_ERROR_LOCAL, NULL,
+                "this sandboxd, version %s, lacks the feature '%s': update it",
+                sandbox_client_get_daemon_version(c), feature);
 }
 
 size_t sandbox_client_get_max_request(const sandbox_client *c)
@@ -365,6 +369,7 @@ static int take_hello(sandbox_client *c, const Sandboxd__V1__Response *response)
         c->hello = wire_take(c->wire).response;
         if (reply->max_frame_bytes > 0)
                 wire_set_max_request(c->wire, reply->max_frame_bytes);
+        c->has_credit = sandbox_client_has_feature(c, "credit");
         set_state(c, CLIENT_READY);
         tell_connected(c, NULL);
         return 0;

@@ -70,6 +70,7 @@ struct sandbox_client {
         sandbox_connect_handler on_connect;
         void *connect_userdata;
         uint64_t hello_id;
+        bool has_credit; /* the daemon keeps credit for output; to one that does not, none is told */
         Sandboxd__V1__Response *hello;
 
         struct exchange **buckets;
@@ -90,8 +91,8 @@ struct sandbox_client {
 int client_ready(sandbox_client *c);
 /* Checks that this is no callback. -EDEADLK with the sentence. */
 int client_may_wait(sandbox_client *c);
-/* Whether the daemon keeps credit at all; to one that does not, none is told. */
-bool client_has_credit(const sandbox_client *c);
+/* Checks that the daemon can do what a feature stands for. -EOPNOTSUPP with the sentence. */
+int client_require(sandbox_client *c, const char *feature);
 /* Queues a request for an exchange, or with x NULL a fresh id; fds as wire_queue(). -EMSGSIZE and
  * -ENOMEM with the sentence. */
 int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request,

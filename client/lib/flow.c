@@ -110,7 +110,7 @@ static int tell_credit(struct exchange *x, enum sandbox_stream stream)
         struct flow *f = &x->flows[stream];
         int r;
 
-        if (!client_has_credit(x->client) || f->owed == 0 || f->owed < x->window / 2)
+        if (!x->client->has_credit || f->owed == 0 || f->owed < x->window / 2)
                 return 0;
         body.of = (Sandboxd__V1__OutputCredit__Of) stream;
         body.bytes = f->owed;

@@ -80,7 +80,7 @@ static int set_values(struct run_message *m, const sandbox_spec *s, const sandbo
         run->strict_output = s->strict_output;
         run->stdin = s->stdin_stream || s->stdin_data;
         run->detach = job->detached;
-        run->output_credit = client_has_credit(job->x.client) ? s->credit : 0;
+        run->output_credit = job->x.client->has_credit ? s->credit : 0;
         r = set_texts(&run->argv, &run->n_argv, s->argv, s->argc);
         if (r == 0)
                 r = set_texts(&run->env, &run->n_env, s->env, s->n_env);
@@ -206,10 +206,8 @@ static int take_stdio(struct run_message *m, sandbox_job *job, const sandbox_spe
         for (size_t i = 0; i < ELEMENTSOF(s->stdio); i++) {
                 if (s->stdio[i] < 0)
                         continue;
-                if (!sandbox_client_has_feature(job->x.client, "fds"))
-                        return failure_set(f, -EOPNOTSUPP, SANDBOX_ERROR_LOCAL, "passed_fds",
-                                "this sandboxd takes no pipes: update it, or let its output come "
-                                "over the connection");
+                if (client_require(job->x.client, "fds") < 0)
+                        return -EOPNOTSUPP;
                 fds[*n] = fcntl(s->stdio[i], F_DUPFD_CLOEXEC, 3);
                 if (fds[*n] < 0)
                         return failure_set(f, -errno, SANDBOX_ERROR_LOCAL, "passed_fds",
@@ -240,10 +238,17 @@ static int queue_run(sandbox_job *job, struct run_message *m, const sandbox_spec
 int job_request(sandbox_job *job, const sandbox_spec *s)
 {
         _cleanup_(run_message_done) struct run_message m = { .run = SANDBOXD__V1__RUN__INIT };
-        int r;
+        sandbox_client *c = job->x.client;
+        int r = 0;
 
+        if (job->detached)
+                r = client_require(c, "detach");
+        if (r == 0 && s->n_get > 0)
+                r = client_require(c, "get");
+        if (r < 0)
+                return r;
         if (set_values(&m, s, job) < 0)
-                return failure_memory(&job->x.client->failure);
+                return failure_memory(&c->failure);
         r = add_files(&m, job, s);
         return r < 0 ? r : queue_run(job, &m, s);
 }

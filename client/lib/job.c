@@ -273,7 +273,7 @@ static int begin(sandbox_job *job, const sandbox_spec *s)
 
         job->x.window = s->credit;
         job->file_credit = c->hello->hello->file_credit;
-        job->keeps_file_credit = client_has_credit(c);
+        job->keeps_file_credit = job->file_credit > 0;
         job->stdin_stream = s->stdin_stream;
         job->stdin_data = blob_ref(s->stdin_data);
         r = set_files(job, s);

@@ -313,6 +313,28 @@ static const struct exchange_ops request_ops = {
         .free = request_free,
 };
 
+/* The feature that a daemon must have to know of a request; else it would close the connection. */
+static const char *feature_of(const Sandboxd__V1__Request *message)
+{
+        switch (message->body_case) {
+        case SANDBOXD__V1__REQUEST__BODY_LIST_JOBS:
+        case SANDBOXD__V1__REQUEST__BODY_GET_JOB:
+        case SANDBOXD__V1__REQUEST__BODY_WAIT_JOB:
+        case SANDBOXD__V1__REQUEST__BODY_READ_OUTPUT:
+        case SANDBOXD__V1__REQUEST__BODY_CANCEL_JOB:
+        case SANDBOXD__V1__REQUEST__BODY_SIGNAL_JOB:
+                return "jobs";
+        case SANDBOXD__V1__REQUEST__BODY_GET_FILES:
+                return "get";
+        case SANDBOXD__V1__REQUEST__BODY_DRAIN:
+        case SANDBOXD__V1__REQUEST__BODY_RESUME:
+        case SANDBOXD__V1__REQUEST__BODY_STOP_ALL:
+                return "drain";
+        default:
+                return "lists";
+        }
+}
+
 int request_begin(sandbox_client *c, enum request_kind kind, Sandboxd__V1__Request *message,
         sandbox_request **ret)
 {
@@ -320,6 +342,8 @@ int request_begin(sandbox_client *c, enum request_kind kind, Sandboxd__V1__Reque
         int r;
 
         r = client_ready(c);
+        if (r == 0)
+                r = client_require(c, feature_of(message));
         if (r < 0)
                 return r;
         q = calloc(1, sizeof(*q));

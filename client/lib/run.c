@@ -13,6 +13,7 @@ struct collected {
 
 struct run {
         bool done;
+        bool ended; /* there is no job any more */
         bool without_memory;
         struct collected out;
         struct collected err;
@@ -60,12 +61,21 @@ static void on_started(sandbox_job *job, void *userdata)
                 (void) str_copy(run->job_id, SANDBOX_JOB_ID_SIZE, sandbox_job_get_id(job));
 }
 
+/* A detached job that waits is nobody's already. */
+static void on_queued(sandbox_job *job, unsigned position, void *userdata)
+{
+        struct run *run = userdata;
+
+        on_started(job, run);
+        run->done = run->job_id;
+}
+
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
         void *userdata)
 {
         struct run *run = userdata;
 
-        run->done = true;
+        run->done = run->ended = true;
         if (error)
                 failure_copy(&run->failure, error);
         if (result)
@@ -85,6 +95,7 @@ static int run_to_end(sandbox_client *c, const sandbox_spec *s, uint64_t timeout
         static const sandbox_job_handlers handlers = {
                 .size = sizeof(handlers),
                 .on_output = on_output,
+                .on_queued = on_queued,
                 .on_started = on_started,
                 .on_end = on_end,
         };
@@ -106,6 +117,9 @@ static int run_to_end(sandbox_client *c, const sandbox_spec *s, uint64_t timeout
                                 "the job took longer than it was waited for: it was cancelled");
                 return r;
         }
+        /* It is told of no more. */
+        if (!run->ended)
+                job->x.silent = true;
         if (run->without_memory)
                 return failure_memory(&c->failure);
         if (run->failure.error.error == 0)

@@ -13,7 +13,7 @@ static int bad_argument(sandbox_client *c, const char *field, const char *senten
 
 static uint64_t credit_of(const sandbox_client *c)
 {
-        return client_has_credit(c) ? SANDBOX_CREDIT_DEFAULT : 0;
+        return c->has_credit ? SANDBOX_CREDIT_DEFAULT : 0;
 }
 
 static int begin_output(sandbox_client *c, const char *job_id, enum sandbox_stream stream,

@@ -92,14 +92,17 @@ static inline void say(uint64_t id, Sandboxd__V1__Response *response)
 
 static inline void say_hello(uint32_t protocol, uint32_t max_frame, uint64_t file_credit)
 {
-        static char *features[] = { (char *) "run", (char *) "fds" };
+        static char *features[] = { (char *) "run", (char *) "lists", (char *) "fds",
+                (char *) "jobs", (char *) "detach", (char *) "drain", (char *) "get",
+                (char *) "credit" };
         Sandboxd__V1__HelloReply reply = SANDBOXD__V1__HELLO_REPLY__INIT;
         Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
 
         reply.protocol = protocol;
         reply.version = (char *) "1.2.3";
         reply.features = features;
-        reply.n_features = ELEMENTSOF(features);
+        /* One without credit is one that is old. */
+        reply.n_features = file_credit > 0 ? ELEMENTSOF(features) : 2;
         reply.max_frame_bytes = max_frame;
         reply.file_credit = file_credit;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HELLO;

@@ -180,21 +180,24 @@ START_TEST(test_spec_errors)
 }
 END_TEST
 
+static void say_queued(uint64_t id)
+{
+        Sandboxd__V1__Queued queued = SANDBOXD__V1__QUEUED__INIT;
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+
+        queued.job_id = (char *) "0123456789abcdef";
+        queued.position = 3;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_QUEUED;
+        response.queued = &queued;
+        say(id, &response);
+}
+
 START_TEST(test_story)
 {
         sandbox_usage usage;
 
         start(0);
-        {
-                Sandboxd__V1__Queued queued = SANDBOXD__V1__QUEUED__INIT;
-                Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
-
-                queued.job_id = (char *) "0123456789abcdef";
-                queued.position = 3;
-                response.body_case = SANDBOXD__V1__RESPONSE__BODY_QUEUED;
-                response.queued = &queued;
-                say(2, &response);
-        }
+        say_queued(2);
         say_started(2, 0);
         say_output(2, OUT, "hi", 2);
         say_output(2, ERR, "oops", 4);
@@ -915,6 +918,15 @@ START_TEST(test_blocking_detached)
         ck_assert_str_eq(id, "0123456789abcdef");
         HEAR(RUN);
         ck_assert(heard->run->detach);
+        /* One that waits is as good as one that runs, and is left alone. */
+        say_queued(3);
+        id[0] = '\0';
+        ck_assert_int_eq(sandbox_run_detached(client, spec, TIMEOUT_USEC, id), 0);
+        ck_assert_str_eq(id, "0123456789abcdef");
+        HEAR(RUN);
+        say_started(3, 0);
+        settle();
+        ck_assert(!hear());
         daemon_fd = safe_close(daemon_fd);
         ck_assert_int_eq(sandbox_run_detached(client, spec, TIMEOUT_USEC, id), -ECONNRESET);
 }
@@ -946,6 +958,26 @@ START_TEST(test_blocking_fetch)
         ck_assert_str_eq(text, "hi");
         (void) close(fd);
         ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+/* What an old daemon would ignore, or close the connection over, is not sent to it. */
+START_TEST(test_features)
+{
+        sandbox_job_list *list;
+        char id[SANDBOX_JOB_ID_SIZE];
+
+        ck_assert_int_eq(sandbox_list_jobs(client, 0, &list), -EOPNOTSUPP);
+        ck_assert_ptr_nonnull(strstr(sandbox_client_get_error(client)->message, "'jobs'"));
+        ck_assert_int_eq(sandbox_drain(client), -EOPNOTSUPP);
+        ck_assert_int_eq(sandbox_fetch_to_dir(client, "x", NULL, AT_FDCWD, NULL), -EOPNOTSUPP);
+        ck_assert_int_eq(sandbox_run_detached(client, spec, TIMEOUT_USEC, id), -EOPNOTSUPP);
+        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDOUT, 1), 0);
+        ck_assert_int_eq(sandbox_job_start(client, spec, &handlers, NULL, 0, NULL), -EOPNOTSUPP);
+        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDOUT, -EBADF), 0);
+        ck_assert_int_eq(sandbox_spec_add_get(spec, "x"), 0);
+        ck_assert_int_eq(sandbox_job_start(client, spec, &handlers, NULL, 0, NULL), -EOPNOTSUPP);
+        ck_assert(!hear());
 }
 END_TEST
 
@@ -1025,6 +1057,7 @@ int main(void)
         tcase_add_test(old, test_files_of_old);
         tcase_add_test(old, test_request_too_large);
         tcase_add_test(old, test_no_credit);
+        tcase_add_test(old, test_features);
         suite_add_tcase(s, old);
         runner = srunner_create(s);
         srunner_run_all(runner, CK_NORMAL);

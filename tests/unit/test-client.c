@@ -54,9 +54,9 @@ START_TEST(test_hello)
         ck_assert_int_eq(connect_error, 0);
         ck_assert_str_eq(sandbox_client_get_daemon_version(client), "1.2.3");
         ck_assert_uint_eq(sandbox_client_get_max_request(client), 8192);
-        ck_assert_int_eq(sandbox_client_has_feature(client, "fds"), 1);
+        ck_assert_int_eq(sandbox_client_has_feature(client, "lists"), 1);
         ck_assert_int_eq(sandbox_client_has_feature(client, "dance"), 0);
-        ck_assert_str_eq(sandbox_client_get_feature(client, 1), "fds");
+        ck_assert_str_eq(sandbox_client_get_feature(client, 1), "lists");
         ck_assert_ptr_null(sandbox_client_get_feature(client, 2));
         ck_assert_uint_eq(sandbox_client_get_timeout(client), SANDBOX_FOREVER);
         ck_assert_int_eq(sandbox_client_connect(client, fake_path), -EISCONN);
