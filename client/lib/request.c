@@ -210,7 +210,8 @@ static int take_done(sandbox_request *q, const Sandboxd__V1__Response *response)
         return 0;
 }
 
-/* A blocking call waits for each piece anew. */
+/* A blocking call waits for each piece anew, after what the handler of the last one took its time
+ * for. */
 static void move_deadline(const sandbox_request *q)
 {
         if (q->answer)
@@ -225,11 +226,11 @@ static int take_output(sandbox_request *q, const Sandboxd__V1__Response *respons
 
         if (stream != SANDBOX_STDOUT && stream != SANDBOX_STDERR)
                 return -EBADMSG;
-        move_deadline(q);
         flow_receive(&q->x, stream, output->data.len);
         if (!q->x.silent && output->data.len > 0)
                 r = q->on_output(q->answer ? NULL : q, stream, output->data.data, output->data.len,
                         q->userdata);
+        move_deadline(q);
         if (r < 0) {
                 stop(q, r);
                 return 0;
@@ -263,10 +264,10 @@ static int take_file(sandbox_request *q, const Sandboxd__V1__Response *response)
         r = incoming_take(&q->incoming, message, &piece);
         if (r < 0)
                 return r;
-        move_deadline(q);
         flow_receive(&q->x, SANDBOX_FILES, message->data.len);
         if (!q->x.silent)
                 r = q->on_file(q->answer ? NULL : q, &piece, q->userdata);
+        move_deadline(q);
         if (r < 0) {
                 stop(q, r);
                 return 0;
