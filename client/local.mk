@@ -44,6 +44,18 @@ EXTRA_DIST += client/lib/libsandbox.sym
 include_HEADERS += client/lib/sandbox.h
 pkgconfig_DATA += pkgconfig/libsandbox.pc
 
+# The examples are built as their users do it, with the installed library's header and nothing else.
+EXAMPLES = client/lib/examples/run-code client/lib/examples/many-jobs
+noinst_PROGRAMS += $(EXAMPLES)
+client_lib_examples_run_code_CPPFLAGS = -I$(srcdir)/client/lib
+client_lib_examples_run_code_CFLAGS = -std=c11 -g $(WARN_CFLAGS) $(SANITIZE_CFLAGS)
+client_lib_examples_run_code_LDADD = libsandbox.la
+client_lib_examples_many_jobs_CPPFLAGS = -I$(srcdir)/client/lib
+client_lib_examples_many_jobs_CFLAGS = -std=c11 -g $(WARN_CFLAGS) $(SANITIZE_CFLAGS)
+client_lib_examples_many_jobs_LDADD = libsandbox.la
+libexamplesdir = $(docdir)/libsandbox
+dist_libexamples_DATA = client/lib/examples/run-code.c client/lib/examples/many-jobs.c
+
 # What the verbs are made of, apart from them so that unit tests can link it.
 noinst_LIBRARIES += client/ctl/libctl.a
 client_ctl_libctl_a_SOURCES = \

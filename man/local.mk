@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Manual pages, written in scdoc(5).
 MANUALS = \
+	man/libsandbox.3 \
 	man/sandboxctl.1 \
 	man/sandboxd.8 \
 	man/sandboxd.conf.5 \

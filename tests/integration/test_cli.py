@@ -295,3 +295,41 @@ def test_many_at_a_time(daemon):
 def test_as_another_user(daemon):
     r = daemon.run("-l", "python", "-c", "6*7", uid=65534)
     assert (r.rc, r.return_value["json"]) == (0, 42), r
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """sub/deep/file, run and big, with modes."""
+    top = tmp_path / "top"
+    (top / "sub/deep").mkdir(parents=True)
+    (top / "sub/deep/file").write_text("deep")
+    (top / "sub/deep/file").chmod(0o600)
+    (top / "run").write_text("#!/bin/sh\necho ran\n")
+    (top / "run").chmod(0o755)
+    (top / "big").write_bytes(b"b" * 300_000)
+    return top
+
+
+def test_folder(daemon, folder):
+    """All that is in it, streamed where it is large, with its modes."""
+    (folder / "link").symlink_to("sub/deep/file")
+    r = daemon.run("-f", f"{folder}/", "-f", f"{folder}:other/name", "--", "sh", "-c",
+                   "top/run; cat top/link; wc -c <top/big; stat -c %a top/run top/sub/deep/file; find other | sort")
+    assert r.stdout.split() == ["ran", "deep300000", "755", "600", "other", "other/name", "other/name/big",
+                                "other/name/link", "other/name/run", "other/name/sub", "other/name/sub/deep",
+                                "other/name/sub/deep/file"], r
+
+
+def test_folder_into_the_box_itself(daemon, folder):
+    r = daemon.ctl_run("run", "-f", f"{folder}/.", "--", "sh", "-c", "./run; cat sub/deep/file")
+    assert (r.returncode, r.stdout) == (0, b"ran\ndeep"), r
+
+
+@pytest.mark.parametrize("what", ["link", "fifo"])
+def test_folder_with_what_cannot_travel(daemon, folder, what):
+    if what == "link":
+        (folder / "sub/x").symlink_to("deep")
+    else:
+        os.mkfifo(folder / "sub/x")
+    r = daemon.ctl_run("run", "-f", folder, "--", "true")
+    assert r.returncode == 125 and f"{folder}/sub/x is".encode() in r.stderr, r

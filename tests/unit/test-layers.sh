@@ -42,12 +42,14 @@ links()
 
 allow common common
 allow proto common proto
-allow client common proto client
+allow client/lib common proto client/lib
+allow client/ctl common client
 allow daemon/wire common daemon/wire
 allow daemon/monitor common daemon/wire daemon/monitor
 allow daemon/frontend common proto daemon/wire daemon/frontend
 allow daemon/init common daemon/wire daemon/init
 forbid common protobuf-c
+forbid client/ctl protobuf-c
 forbid daemon/wire protobuf-c
 forbid daemon/monitor protobuf-c
 forbid daemon/init protobuf-c
@@ -65,6 +67,45 @@ if links sandboxd-frontend | grep -q libinih; then
 fi
 if [ -n "$(links sandboxd-init)" ]; then
     fail "sandboxd-init links $(links sandboxd-init | tr '\n' ' '): it must be static"
+fi
+
+# sandboxctl is a program like any other that uses the library.
+header=$top/client/lib/sandbox.h
+while IFS= read -r line; do
+    fail "client/ctl may include client/lib/sandbox.h only of client/lib: ${line#"$top/"}"
+done < <(grep -rnE --include='*.[ch]' '#[[:space:]]*include[[:space:]]*"client/lib/' "$top/client/ctl" |
+    grep -v '"client/lib/sandbox\.h"')
+
+# compiles LANGUAGE COMPILER...: the public header, alone and with every warning there is
+compiles()
+{
+    local language=$1
+    shift
+    if ! printf '#include "%s"\n' "$header" | "$@" -pedantic -Wall -Wextra -Werror -fsyntax-only \
+        -x "$language" -; then
+        fail "client/lib/sandbox.h does not compile by '$*'"
+    fi
+}
+
+header=$(realpath "$header")
+for standard in c99 c11 c17; do
+    compiles c "${CC:-cc}" -std=$standard
+done
+if command -v g++ >/dev/null; then
+    compiles c++ g++ -std=c++17
+    compiles c++ g++ -std=c++11
+else
+    fail "g++ is not there to compile client/lib/sandbox.h: install it with 'scripts/deps test'"
+fi
+
+library=.libs/libsandbox.so
+[ -e "$library" ] || fail "$library is not built: run make first"
+declared=$("${CC:-cc}" -E -P "$header" | tr '\n' ' ' | grep -o '\bsandbox_[a-z0-9_]*(' |
+    tr -d '(' | sort -u)
+exported=$(nm -D --defined-only "$library" | sed -n 's/^[0-9a-f]* T \([^@]*\).*/\1/p' | sort -u)
+if [ "$declared" != "$exported" ]; then
+    fail "what libsandbox.so exports is not what sandbox.h declares:"
+    diff <(echo "$declared") <(echo "$exported")
 fi
 
 [ "$failed" -eq 0 ] && echo "PASS: layers"
