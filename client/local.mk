@@ -78,6 +78,7 @@ client_ctl_libctl_a_SOURCES = \
 	client/ctl/run-detach.c client/ctl/run-detach.h \
 	client/ctl/run-options.c client/ctl/run-options.h \
 	client/ctl/run-output.c client/ctl/run-output.h \
+	client/ctl/run-pipe.c client/ctl/run-pipe.h \
 	client/ctl/run-request.c client/ctl/run-request.h \
 	client/ctl/signal-name.c client/ctl/signal-name.h \
 	client/ctl/style.c client/ctl/style.h \
@@ -96,6 +97,8 @@ sandboxctl_SOURCES = \
 	client/ctl/ps.c \
 	client/ctl/resume.c \
 	client/ctl/run.c \
+	client/ctl/run-io.c client/ctl/run-loop.h \
+	client/ctl/run-loop.c \
 	client/ctl/runtimes.c \
 	client/ctl/show.c \
 	client/ctl/signal.c \

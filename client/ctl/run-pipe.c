@@ -19,11 +19,17 @@
 #define PIPE_SIZE (1 * MIB)
 #define BUFFER_SIZE (64 * KIB)
 
-/* What splice(2) does to a blocking socket or terminal is not known beforehand. */
+/* To what else splice(2) writes, a socket or a terminal, it may have to wait. */
 static bool never_blocks(const struct stat *st)
 {
         return S_ISREG(st->st_mode) ||
                (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)); /* /dev/null */
+}
+
+/* Of pipes and files SPLICE_F_NONBLOCK is all that counts; of others also what they are set to. */
+static bool heeds_splice(const struct stat *st)
+{
+        return S_ISFIFO(st->st_mode) || never_blocks(st);
 }
 
 static int make_pipe(int fds[static 2])
@@ -37,17 +43,31 @@ static int make_pipe(int fds[static 2])
 
 int run_pipe_in(struct run_pipe *p, int fd, int *ret_far)
 {
+        struct stat st;
         int fds[2], r;
 
         r = make_pipe(fds);
         if (r < 0)
                 return r;
-        *p = (struct run_pipe) { .in = fd, .out = fds[1], .ours = fds[1], .splices = true };
-        *ret_far = fds[0];
-        /* A job opens /dev/stdin anew under an id that is not ours. */
-        if (fchmod(fds[0], 0666) < 0)
+        /* The job opens /dev/stdin anew under an id that is not ours. */
+        if (fchmod(fds[0], 0666) < 0 || fstat(fd, &st) < 0)
                 r = -errno;
-        return r < 0 ? r : io_set_nonblock(fds[1]);
+        else
+                r = io_set_nonblock(fds[1]);
+        if (r < 0) {
+                io_close_all(fds, ELEMENTSOF(fds));
+                return r;
+        }
+        *p = (struct run_pipe) {
+                .in = fd,
+                .out = fds[1],
+                .ours = fds[1],
+                .splices = true,
+                .eager = heeds_splice(&st),
+                .wait_fd = -EBADF,
+        };
+        *ret_far = fds[0];
+        return 0;
 }
 
 int run_pipe_out(struct run_pipe *p, int fd, int *ret_far)
@@ -58,21 +78,37 @@ int run_pipe_out(struct run_pipe *p, int fd, int *ret_far)
         r = make_pipe(fds);
         if (r < 0)
                 return r;
-        *p = (struct run_pipe) { .in = fds[0], .out = fd, .ours = fds[0], .small = true };
-        *ret_far = fds[1];
-        if (fstat(fd, &st) == 0) {
-                p->splices = S_ISFIFO(st.st_mode) || never_blocks(&st);
-                p->small = !never_blocks(&st);
+        r = fstat(fd, &st) < 0 ? -errno : io_set_nonblock(fds[0]);
+        if (r < 0) {
+                io_close_all(fds, ELEMENTSOF(fds));
+                return r;
         }
-        return io_set_nonblock(fds[0]);
+        *p = (struct run_pipe) {
+                .in = fds[0],
+                .out = fd,
+                .ours = fds[0],
+                .splices = heeds_splice(&st),
+                .eager = heeds_splice(&st),
+                .small = !never_blocks(&st),
+                .wait_fd = -EBADF,
+        };
+        *ret_far = fds[1];
+        return 0;
+}
+
+void run_pipe_init(struct run_pipe *p)
+{
+        *p = (struct run_pipe) { .in = -EBADF, .out = -EBADF, .ours = -EBADF, .wait_fd = -EBADF };
 }
 
 void run_pipe_done(struct run_pipe *p)
 {
-        if (run_pipe_open(p))
-                safe_close(p->ours);
+        uint64_t moved = p->moved;
+
+        safe_close(p->ours);
         free(p->buffer);
-        *p = (struct run_pipe) { .in = -EBADF, .out = -EBADF, .moved = p->moved };
+        run_pipe_init(p);
+        p->moved = moved;
 }
 
 bool run_pipe_open(const struct run_pipe *p)
@@ -80,29 +116,24 @@ bool run_pipe_open(const struct run_pipe *p)
         return p->in >= 0;
 }
 
-/* Whether bytes can be moved now; else what for to wait. */
+static bool poll_now(struct run_pipe *p, int fd, short events)
+{
+        struct pollfd pfd = { .fd = fd, .events = events };
+
+        bool ready = poll(&pfd, 1, 0) > 0;
+
+        p->wait_fd = ready ? -EBADF : fd;
+        p->wait_events = events;
+        return ready;
+}
+
+/* Whether bytes can be moved now; else what for to wait. Where they go to is asked second, so that a
+ * reader that has gone shows with the next byte for it, as it does with any pipe. */
 static bool is_ready(struct run_pipe *p)
 {
-        bool buffered = p->end > p->start;
-        struct pollfd fds[] = {
-                { .fd = buffered ? -EBADF : p->in, .events = POLLIN },
-                { .fd = p->out, .events = POLLOUT },
-        };
-
-        if (poll(fds, ELEMENTSOF(fds), 0) < 0)
+        if (p->end == p->start && !poll_now(p, p->in, POLLIN))
                 return false;
-        /* The reader's end shows at once, and not only with the next byte for it. */
-        if (fds[1].revents & POLLERR)
-                return true;
-        p->wait_fd = -EBADF;
-        if (!buffered && fds[0].revents == 0) {
-                p->wait_fd = p->in;
-                p->wait_events = POLLIN;
-        } else if (fds[1].revents == 0) {
-                p->wait_fd = p->out;
-                p->wait_events = POLLOUT;
-        }
-        return p->wait_fd < 0;
+        return poll_now(p, p->out, POLLOUT);
 }
 
 static ssize_t fill_buffer(struct run_pipe *p)
@@ -146,15 +177,15 @@ static ssize_t move_some(struct run_pipe *p)
         if (n >= 0 || errno != EINVAL)
                 return n < 0 ? -errno : n;
         /* A file that is only appended to, a terminal: not within the kernel. */
-        p->splices = false;
-        return move_buffered(p);
+        p->splices = p->eager = false;
+        return is_ready(p) ? move_buffered(p) : -EAGAIN;
 }
 
 int run_pipe_move(struct run_pipe *p)
 {
         ssize_t n;
 
-        if (!is_ready(p))
+        if (!p->eager && !is_ready(p))
                 return 0;
         n = move_some(p);
         if (n > 0) {
@@ -165,6 +196,7 @@ int run_pipe_move(struct run_pipe *p)
                 run_pipe_done(p);
                 return 1;
         }
-        /* What is not ready all the same shows in the next look at it. */
-        return n == -EAGAIN || n == -EINTR ? 1 : (int) n;
+        if (n != -EAGAIN && n != -EINTR)
+                return (int) n;
+        return is_ready(p);
 }

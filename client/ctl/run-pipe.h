@@ -9,24 +9,28 @@
 #include "common/macro.h"
 
 struct run_pipe {
-        int in;  /* -EBADF: nothing is moved */
+        int in; /* -EBADF: nothing is moved */
         int out;
         int ours;     /* which of the two is our end of the pipe */
         bool splices; /* else by a buffer */
+        bool eager;   /* splice(2) itself says when it would wait */
         bool small;   /* out takes only so much without blocking */
         char *buffer;
         size_t start; /* of what is in the buffer */
         size_t end;
         uint64_t moved;
-        short wait_events; /* what the last move could not go on without, and of which fd */
-        int wait_fd;
+        short wait_events; /* what the last move could not go on without, and of which fd: */
+        int wait_fd;       /* -EBADF for none */
 };
 
-/* Makes a pipe that brings the bytes of stdin to the job: the end for the job in *ret_far, close-on-exec. */
+/* None yet. */
+void run_pipe_init(struct run_pipe *p);
+/* Makes a pipe that brings the bytes of stdin to the job, whose end is *ret_far, close-on-exec. On
+ * failure there is none. */
 int run_pipe_in(struct run_pipe *p, int fd, int *ret_far);
 /* The same for bytes of the job to stdout or stderr. */
 int run_pipe_out(struct run_pipe *p, int fd, int *ret_far);
-/* Closes our end. */
+/* Closes our end; how much was moved stays known. */
 void run_pipe_done(struct run_pipe *p);
 bool run_pipe_open(const struct run_pipe *p);
 

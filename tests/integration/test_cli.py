@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import termios
 import time
@@ -62,6 +63,52 @@ def test_stdin_is_forwarded_as_it_comes(daemon):
         p.stdin.close()
         assert p.wait(20) == 0
         p.stdin = None
+
+
+def test_stdin_can_be_opened_anew(daemon):
+    r = daemon.ctl_run("run", "--", "sh", "-c", "cat /dev/stdin; cat /proc/self/fd/0", stdin=b"once")
+    assert (r.returncode, r.stdout, r.stderr) == (0, b"once", b""), r
+
+
+def test_stdin_that_nobody_reads(daemon):
+    """The job has ended: what is left of stdin is not waited for."""
+    with ended(daemon.command("run", "--", "true", stdin=subprocess.PIPE)) as p:
+        assert p.wait(20) == 0
+        p.stdin.close()
+        p.stdin = None
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_from_file_to_file(daemon, tmp_path, mode):
+    """More than any pipe holds, whole and in order, also to a file that is appended to."""
+    data = b"".join(i.to_bytes(8, "big") for i in range(1 << 20))
+    (tmp_path / "in").write_bytes(data)
+    (tmp_path / "out").write_bytes(b"old")
+    with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", mode) as target:
+        r = subprocess.run([daemon.ctl, "run", "--output-limit", "64M", "--", "cat"], stdin=source, stdout=target,
+                           stderr=subprocess.PIPE, timeout=60, env={"SANDBOXD_SOCKET": str(daemon.socket)})
+    assert (r.returncode, r.stderr) == (0, b"")
+    assert (tmp_path / "out").read_bytes() == (b"old" if mode == "ab" else b"") + data
+
+
+def test_from_socket_to_socket(daemon):
+    """They are left as blocking as they were."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ended(subprocess.Popen([daemon.ctl, "run", "--", "cat"], stdin=theirs, stdout=theirs,
+                                              env={"SANDBOXD_SOCKET": str(daemon.socket)})) as p:
+        ours.sendall(b"x" * 300_000)
+        ours.shutdown(socket.SHUT_WR)
+        received = 0
+        while received < 300_000 and (piece := ours.recv(65536)):
+            received += len(piece)
+        assert received == 300_000 and p.wait(20) == 0
+        assert not fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+def test_cut_output_is_told(daemon):
+    r = daemon.ctl_run("run", "--output-limit", "64K", "--", "head", "-c", "100000", "/dev/zero")
+    assert (r.returncode, r.stdout) == (0, bytes(65536))
+    assert b"stdout was cut at 64K of" in r.stderr, r.stderr
 
 
 def test_value_and_usage_on_request(daemon):

@@ -32,6 +32,7 @@ check_PROGRAMS += \
 	tests/unit/test-ctl-job-report \
 	tests/unit/test-ctl-jobs \
 	tests/unit/test-ctl-options \
+	tests/unit/test-ctl-pipe \
 	tests/unit/test-ctl-reach \
 	tests/unit/test-ctl-report \
 	tests/unit/test-event \
@@ -102,6 +103,8 @@ tests_unit_test_ctl_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_jobs_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_options_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_options_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_ctl_pipe_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_pipe_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_reach_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_reach_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_report_CFLAGS = $(UNIT_CFLAGS)
