@@ -57,19 +57,20 @@ def running(daemon, *args, uid=0):
 
 
 @contextlib.contextmanager
-def on_terminal(daemon, *args, streams=("stdout", "stderr"), cwd="/"):
-    """A sandboxctl whose `streams` are a terminal of its own, Ctrl-C too; the others are pipes."""
+def on_terminal(daemon, *args, streams=("stdout", "stderr")):
+    """A sandboxctl whose `streams` are a terminal of its own; of the others, stdin is empty, and the rest
+    are pipes."""
     ours, theirs = pty.openpty()
+    fds = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
     def control():
+        """Ctrl-C is for this process."""
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
 
-    others = {s: subprocess.PIPE for s in ("stdout", "stderr") if s not in streams}
-    process = subprocess.Popen([daemon.ctl, *args], stdin=subprocess.DEVNULL, **dict.fromkeys(streams, theirs),
-                               **others, cwd=cwd, preexec_fn=control, pass_fds=[theirs],
-                               env={"PATH": "/usr/bin:/bin", "TERM": "xterm",
-                                    "SANDBOXD_SOCKET": str(daemon.socket)})
+    process = subprocess.Popen([daemon.ctl, *args], **fds | dict.fromkeys(streams, theirs), cwd="/", preexec_fn=control,
+                               pass_fds=[theirs], env={"PATH": "/usr/bin:/bin", "TERM": "xterm",
+                                                       "SANDBOXD_SOCKET": str(daemon.socket)})
     os.close(theirs)
     with process:
         try:
@@ -418,6 +419,16 @@ def test_get_of_a_detached_job(daemon, folder):
     assert [f["name"] for f in said["not_fetched"]] == ["link"]
 
 
+def test_names_that_a_job_chose_do_not_drive_the_terminal(daemon, folder):
+    make = "printf x > \"$(printf 'a\\033[31m')\"; ln -s x \"$(printf 'l\\033[31m')\""
+    job = detach(daemon, "--get", "*", "--", "sh", "-c", make)
+    assert daemon.ctl_run("wait", job).returncode == 0
+    r = ctl_in(daemon, folder, "get", job)
+    assert r.returncode == 1 and r.stdout == b"a\\x1b[31m\n"
+    assert b"l\\x1b[31m was not fetched: " in r.stderr and b"\x1b" not in r.stderr
+    assert files_in(folder) == ["a\x1b[31m"]
+
+
 # --- on a terminal, and with other daemons
 
 def test_detach_says_more_to_a_person(daemon):
@@ -428,19 +439,51 @@ def test_detach_says_more_to_a_person(daemon):
     assert re.fullmatch("[0-9a-f]{16}", job) and f"sandboxctl logs --follow {job}".encode() in said, said
 
 
+PROGRESS = rb"\rrunning 0:0\d: CPU .*, peak memory "
+
+
 def test_progress_on_a_terminal_and_nowhere_else(daemon):
-    """A line that says how far a long job is, taken away before anything else is written."""
-    args = ["run", "--", "sh", "-c", "sleep 3.5; echo done"]
-    with on_terminal(daemon, *args) as (process, terminal), \
-            on_terminal(daemon, args[0], "--no-progress", *args[1:]) as (_, without), \
-            daemon.command(*args) as piped:
-        shown = read_terminal(terminal)
+    """A line that says how far a long job is, taken away before anything else is written. One that may wait
+    for somebody who types gets it only while it computes."""
+    sleeps = ["--", "sh", "-c", "trap 'echo done; exit 0' TERM; sleep 600 & wait"]
+    everything = ["stdin", "stdout", "stderr"]
+    # Those that must not show it begin first, and would have shown it when the last does.
+    with on_terminal(daemon, "run", "--label", "progress", "--no-progress", *sleeps) as (_, without), \
+            on_terminal(daemon, "run", "--label", "progress", *sleeps, streams=everything) as (_, typed), \
+            daemon.command("run", "--label", "progress", *sleeps, env={"TERM": "xterm"}) as piped, \
+            on_terminal(daemon, "run", "--label", "progress", *sleeps) as (process, terminal):
+        shown = read_terminal(terminal, b"peak memory")
+        jobs = [j["job_id"] for j in ctl_json(daemon, "ps") if j["label"] == "progress"]
+        assert len(jobs) == 4
+        for job in jobs:
+            assert daemon.ctl_run("signal", job, "TERM").returncode == 0
+        shown += read_terminal(terminal)
         assert process.wait(20) == 0
-        assert read_terminal(without) == b"done\r\n"
+        assert (read_terminal(without), read_terminal(typed)) == (b"done\r\n", b"done\r\n")
         assert piped.communicate(timeout=20) == (b"done\n", b"")
-    assert re.search(rb"\rrunning 0:0\d: CPU .*, peak memory ", shown), shown
+    assert re.search(PROGRESS, shown), shown
     assert re.search(rb"\r +\rdone\r\n$", shown), shown
     assert b"\x1b" not in shown
+
+
+def test_progress_of_a_job_that_computes(daemon):
+    with on_terminal(daemon, "run", "--", "sh", "-c", "while :; do :; done",
+                     streams=["stdin", "stdout", "stderr"]) as (process, terminal):
+        assert re.search(PROGRESS, read_terminal(terminal, b"peak memory"))
+        os.write(terminal, b"\x03")
+        said = read_terminal(terminal)
+        assert process.wait(20) == 143 and re.search(rb"\r +\rsandboxctl: .*CANCELLED", said), said
+
+
+@pytest.mark.parametrize("args, code", [
+    (["show"], 2), (["ps", "x"], 2), (["cancel"], 2), (["get"], 2), (["signal", UNKNOWN], 2), (["drain", "now"], 2),
+    (["logs", "--stream", "stdin", UNKNOWN], 2), (["show", UNKNOWN, UNKNOWN], 2),
+    # Those that exit as a job does keep away from its codes.
+    (["wait"], 125), (["run", "--detach", "--summary", "true"], 125), (["run", "-d", "--get", "a:b", "true"], 125),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_wrong_command_line(daemon, args, code):
+    r = daemon.ctl_run(*args)
+    assert r.returncode == code and r.stderr.count(b"\n") == 1 and r.stdout == b"", r
 
 
 @contextlib.contextmanager
