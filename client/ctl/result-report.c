@@ -152,26 +152,27 @@ void result_page(FILE *f, bool colors, const sandbox_result *result)
                 page_usage(f, colors, &usage);
 }
 
-static void note_cut(const char *name, const struct run_stream *s, uint64_t written)
+static void note_cut(const char *name, const struct run_stream *s, uint64_t written, bool by_limit)
 {
-        char a[HUMAN_MAX], b[HUMAN_MAX];
+        char a[HUMAN_MAX] = "", b[HUMAN_MAX];
 
         if (s)
-                (void) fprintf(stderr, "sandboxctl: %s was cut at %s of %s: raise %s\n", name,
-                        human_size(a, s->received), human_size(b, written),
-                        limit_table[LIMIT_OUTPUT].option);
-        else
-                (void) fprintf(stderr, "sandboxctl: %s was cut, of %s: raise %s\n", name,
-                        human_size(b, written), limit_table[LIMIT_OUTPUT].option);
+                (void) human_size(a, s->received);
+        (void) fprintf(stderr, "sandboxctl: %s was cut%s%s, of %s that were written%s%s\n", name,
+                s ? " at " : "", a, human_size(b, written), by_limit ? ": raise " : "",
+                by_limit ? limit_table[LIMIT_OUTPUT].option : "");
 }
 
 static void show_notes(const sandbox_result *result, const struct run_stream *out,
         const struct run_stream *err)
 {
+        /* What a cancelled job still wrote is not waited for, whatever its limit. */
+        bool by_limit = sandbox_result_get_status(result) != SANDBOX_STATUS_CANCELLED;
+
         if (sandbox_result_get_stdout_truncated(result))
-                note_cut("stdout", out, sandbox_result_get_stdout_bytes(result));
+                note_cut("stdout", out, sandbox_result_get_stdout_bytes(result), by_limit);
         if (sandbox_result_get_stderr_truncated(result))
-                note_cut("stderr", err, sandbox_result_get_stderr_bytes(result));
+                note_cut("stderr", err, sandbox_result_get_stderr_bytes(result), by_limit);
         if (sandbox_result_get_pids_limit_hit(result))
                 (void) fprintf(stderr,
                         "sandboxctl: the job was refused a process or thread: raise %s\n",

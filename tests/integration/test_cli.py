@@ -293,14 +293,14 @@ def test_interrupted_while_nobody_reads(daemon, together):
 
 
 def test_interrupted_while_reader_is_slow(daemon):
-    """Output that somebody reads comes whole also after the signal."""
+    """Output that somebody reads comes also after the signal: all that was on its way."""
     with ended(daemon.command("run", *CHATTER)) as p:
         assert host.wait_until(lambda: fill_of(p.stdout) >= 32768, 10)
         p.send_signal(signal.SIGINT)
         time.sleep(0.3)
         out, err = p.communicate(timeout=20)
-    assert p.returncode == 143 and b"left out" not in err, err
-    assert out == bytes(500_000)
+    assert p.returncode == 143 and b"left out" not in err and b"raise" not in err, err
+    assert len(out) > 200_000 and out == bytes(len(out))
 
 
 def test_interrupted_while_daemon_hangs(daemon):
