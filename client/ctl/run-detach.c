@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The start of a detached job: waits until sandboxd has its files and it runs, then leaves. Runs in
- * sandboxctl. Until then the job is ours alone: whatever ends this program ends the job.
+ * The start of a detached job: waits until sandboxd has its files, and it runs or waits for others to
+ * end, then leaves. Runs in sandboxctl. Until then whatever ends this program ends the job.
  */
 #include "client/ctl/run-detach.h"
 
@@ -10,24 +10,45 @@
 struct start {
         const struct ctl *ctl;
         struct progress progress;
-        sandbox_job *job; /* until on_end */
-        char id[SANDBOX_JOB_ID_SIZE];
+        bool done;
+        char id[SANDBOX_JOB_ID_SIZE]; /* of one that is on its own */
         int exit_code;
 };
+
+static void leave(struct start *s, const sandbox_job *job)
+{
+        const char *id = sandbox_job_get_id(job);
+
+        s->done = true;
+        if (!id || str_copy(s->id, sizeof(s->id), id) < 0)
+                s->exit_code = ctl_error(s->ctl, "INTERNAL", NULL,
+                        "sandboxd did not tell the id of the job: see 'sandboxctl ps'");
+}
+
+/* Large files are sent when its turn has come. */
+static void on_queued(sandbox_job *job, unsigned position, void *userdata)
+{
+        uint64_t sent, size;
+
+        sandbox_job_get_upload(job, &sent, &size);
+        if (sent == size)
+                leave(userdata, job);
+}
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
         void *userdata)
 {
         struct start *s = userdata;
-        const char *id = sandbox_job_get_id(job);
 
-        s->job = NULL;
+        if (s->done)
+                return;
         progress_done(&s->progress);
-        if (error)
-                s->exit_code = ctl_failed(s->ctl, error);
-        else if (!id || str_copy(s->id, sizeof(s->id), id) < 0)
-                s->exit_code = ctl_error(s->ctl, "INTERNAL", NULL,
-                        "sandboxd did not tell the id of the job: see 'sandboxctl ps'");
+        if (!error) {
+                leave(s, job);
+                return;
+        }
+        s->done = true;
+        s->exit_code = ctl_failed(s->ctl, error);
 }
 
 static void print_id(const struct ctl *ctl, const char *id)
@@ -50,25 +71,30 @@ static void print_id(const struct ctl *ctl, const char *id)
 int run_detached(const struct ctl *ctl, const struct run_options *o, sandbox_client *c,
         const sandbox_spec *spec)
 {
-        static const sandbox_job_handlers handlers = { .size = sizeof(handlers), .on_end = on_end };
+        static const sandbox_job_handlers handlers = {
+                .size = sizeof(handlers),
+                .on_queued = on_queued,
+                .on_end = on_end,
+        };
         struct start s = { .ctl = ctl };
+        sandbox_job *job; /* until it is done */
         int r;
 
         progress_init(&s.progress, c, !o->no_progress, false);
-        r = sandbox_job_start(c, spec, &handlers, &s, 0, &s.job);
+        r = sandbox_job_start(c, spec, &handlers, &s, 0, &job);
         if (r < 0)
                 return ctl_failed(ctl, sandbox_client_get_error(c));
-        while (s.job && r >= 0) {
-                progress_tick(&s.progress, s.job);
+        while (!s.done && r >= 0) {
+                progress_tick(&s.progress, job);
                 r = sandbox_client_wait(c, progress_timeout(&s.progress));
                 if (r < 0 && r != -EINTR)
                         break;
                 do
                         r = sandbox_client_process(c);
-                while (r > 0 && s.job);
+                while (r > 0 && !s.done);
         }
         progress_done(&s.progress);
-        if (s.job)
+        if (!s.done)
                 return ctl_failed(ctl, sandbox_client_get_error(c));
         if (s.exit_code == 0)
                 print_id(ctl, s.id);

@@ -61,13 +61,16 @@ static void on_started(sandbox_job *job, void *userdata)
                 (void) str_copy(run->job_id, SANDBOX_JOB_ID_SIZE, sandbox_job_get_id(job));
 }
 
-/* A detached job that waits is nobody's already. */
+/* A detached job that waits is nobody's already, but for large files, which are sent when its turn has
+ * come. */
 static void on_queued(sandbox_job *job, unsigned position, void *userdata)
 {
         struct run *run = userdata;
+        uint64_t sent, size;
 
         on_started(job, run);
-        run->done = run->job_id;
+        sandbox_job_get_upload(job, &sent, &size);
+        run->done = run->job_id && sent == size;
 }
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,

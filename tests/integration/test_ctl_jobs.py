@@ -349,6 +349,24 @@ def test_drain_resume_and_stop_all(make_daemon):
         assert [d.ctl_run("wait", job).returncode for job in (one, two)] == [143, 143]
 
 
+def test_a_detached_job_that_waits_for_others_to_end(make_daemon, tmp_path):
+    """It is left to wait, unless there are large files to be sent when its turn has come."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": 1}})
+    (tmp_path / "large").write_bytes(bytes(3 << 20))
+    with running(d) as first:
+        job = detach(d, "-f", __file__, "--", "sh", "-c", "cat *.py | wc -c")
+        assert state(d, job) == "queued" and b"queued" in d.ctl_run("ps").stdout
+        with d.command("run", "--detach", "-f", tmp_path / "large", "--", "wc", "-c", "large") as p:
+            assert host.wait_until(lambda: len(ctl_json(d, "ps")) == 3, 10)
+            assert d.ctl_run("cancel", first).returncode == 0
+            assert d.ctl_run("wait", job).returncode == 0
+            out, err = p.communicate(timeout=20)
+        assert (p.returncode, err) == (0, b"")
+        assert d.ctl_run("logs", job).stdout == b"%d\n" % os.stat(__file__).st_size
+        assert d.ctl_run("wait", out.decode().strip()).returncode == 0
+        assert d.ctl_run("logs", out.decode().strip()).stdout == b"3145728 large\n"
+
+
 # --- files
 
 MAKE_FILES = ("mkdir -p out/deep; echo 1 > out/a.png; echo 2 > out/deep/b.txt; printf '#!/bin/sh\\n' > tool; "
