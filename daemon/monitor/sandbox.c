@@ -527,6 +527,8 @@ static void on_made(struct placement *p, int r, const char *detail)
                 give_up(s, step, r);
         else if (r == 0)
                 limit_and_run(s);
+        else
+                s->joining = true;
 }
 
 static void on_event(struct sandbox *s, const struct launch_event *e)
@@ -534,7 +536,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
         case LAUNCH_STARTED:
-                if (s->exec_usec > 0)
+                if (s->generation || s->exec_usec > 0)
                         break;
                 start_clocks(s, e->usec);
                 send_signals(s);
@@ -550,8 +552,9 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 conclude(s);
                 return;
         case LAUNCH_JOINED:
-                if (!s->generation)
+                if (!s->joining)
                         break;
+                s->joining = false;
                 limit_and_run(s);
                 return;
         }

@@ -58,6 +58,7 @@ struct sandbox {
         sd_event_source *collect_source;  /* after the end: how long that may take */
         uint64_t signals; /* bits, from signal 1 on, for when the payload is there */
         struct ending ending;
+        bool joining;    /* init is to say JOINED, and then gets its limits and RUN */
         bool explaining; /* the driver was asked what the end was about */
         bool stopped;    /* it was: somebody else ended it */
         char detail[64];
