@@ -6,8 +6,6 @@
  */
 #include "daemon/wire/transfer.h"
 
-#include <fnmatch.h>
-
 #include "common/io.h"
 
 /* Each file can be named once, and once more when it fails; so can each thing that was asked for. */
@@ -31,11 +29,67 @@ bool transfer_is_pattern(const char *pattern)
         return strpbrk(pattern, "*?[");
 }
 
+/* Not fnmatch(3), which takes a thousand times as long for some patterns as for others: who names one
+ * has others wait for it. */
+
+/* Whether a byte is in the set whose '[' is at *p, which goes behind its ']'. */
+static bool set_has(const char **p, unsigned char c)
+{
+        const char *s = *p + 1, *first;
+        bool inverted = *s == '!' || *s == '^', has = false;
+
+        s += inverted;
+        /* A ']' that comes first is one of the set. */
+        for (first = s; *s != ']' || s == first; s++) {
+                unsigned char low = (unsigned char) *s, high = low;
+
+                if (s[1] == '-' && s[2] != ']') {
+                        s += 2;
+                        high = (unsigned char) *s;
+                }
+                has |= low <= c && c <= high;
+        }
+        *p = s + 1;
+        return has != inverted;
+}
+
+/* Whether what is at *p, which is no '*', stands for a byte; *p goes behind it. A '[' that is not closed
+ * stands for itself: last is the last ']' there is. */
+static bool element_matches(const char **p, const char *last, char c)
+{
+        const char *s = *p;
+
+        if (*s == '[' && last && last >= s + 2 + (s[1] == '!' || s[1] == '^'))
+                return set_has(p, (unsigned char) c);
+        *p = s + 1;
+        return *s == '?' || *s == c;
+}
+
+/* What a star stands for is tried from nothing on. When there is another star, the first has found its
+ * place: so this takes no longer than length times length. */
 bool transfer_part_matches(const char *pattern, const char *part)
 {
-        if (!transfer_is_pattern(pattern))
-                return streq(pattern, part);
-        return fnmatch(pattern, part, FNM_NOESCAPE | FNM_PERIOD) == 0;
+        const char *last = strrchr(pattern, ']'), *star = NULL, *from = part;
+
+        if (*part == '.' && *pattern != '.')
+                return false;
+        while (*part != '\0') {
+                if (*pattern == '*') {
+                        star = ++pattern;
+                        from = part;
+                        continue;
+                }
+                if (*pattern != '\0' && element_matches(&pattern, last, *part)) {
+                        part++;
+                        continue;
+                }
+                if (!star)
+                        return false;
+                pattern = star;
+                part = ++from;
+        }
+        pattern += strspn(pattern, "*");
+        return *pattern == '\0';
 }
 
 /* Copies the part at *text and goes on behind it. False for one that is no part of any name. */

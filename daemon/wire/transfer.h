@@ -64,7 +64,8 @@ struct transfer_record {
  * directly. As strcmp(). */
 int transfer_compare(const char *a, const char *b);
 
-/* Whether one part of a name fits the part of a pattern. */
+/* Whether one part of a name fits the part of a pattern: '*', '?' and '[...]' as in the shell, and no
+ * character classes. A dot in front is matched by a dot alone. */
 bool transfer_part_matches(const char *pattern, const char *part);
 /* Whether a part of a pattern can match anything but itself. */
 bool transfer_is_pattern(const char *pattern);

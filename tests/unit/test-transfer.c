@@ -371,7 +371,14 @@ START_TEST(test_patterns)
                 { "a[", "a[", true }, /* no set, so that it stands for itself */
                 { "a\\*", "a*", false },
                 { "a\\*", "a\\b", true }, /* a backslash is a byte like others */
-                { "[*]", "*", true }, { "[*]", "a", false },
+                { "[*]", "*", true }, { "[*]", "a", false }, { "[a-c]x", "bx", true },
+                { "[a-c]x", "dx", false }, { "[]a]", "]", true }, { "[^]]", "]", false },
+                { "[a-]", "-", true }, { "[!a", "[!a", true }, { "a*b*c", "axbxbxc", true },
+                { "a*b*c", "axbxbxcx", false }, { "*", "*", true }, { "**a", "a", true },
+                { "*a*a*a*b", "aaaaaaaaaaaaaaaaaaaac", false }, { "?a", ".a", false },
+                { "[.]a", ".a", false },
+                { "[[:alpha:]]", "a", false }, /* no class, but a set and a bracket */
+                { "[[:alpha:]]", ":]", true },
                 { "[a/b]", "a", false }, /* a set does not reach over a slash */
         };
 
