@@ -32,16 +32,39 @@ int clock_gettime(clockid_t id, struct timespec *ts)
         return 0;
 }
 
-size_t host_count_fds(void)
+void host_note_fds(struct host_fds *ret)
 {
-        struct pollfd fds[256];
-        size_t n = 0;
+        struct pollfd fds[ELEMENTSOF(ret->open)];
 
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
                 fds[i] = (struct pollfd) { .fd = (int) i };
         ASSERT(poll(fds, ELEMENTSOF(fds), 0) >= 0);
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                n += !(fds[i].revents & POLLNVAL);
+                ret->open[i] = !(fds[i].revents & POLLNVAL);
+}
+
+size_t host_count_fds(void)
+{
+        struct host_fds now;
+        size_t n = 0;
+
+        host_note_fds(&now);
+        for (size_t i = 0; i < ELEMENTSOF(now.open); i++)
+                n += now.open[i];
+        return n;
+}
+
+size_t host_close_new_fds(const struct host_fds *before)
+{
+        struct host_fds now;
+        size_t n = 0;
+
+        host_note_fds(&now);
+        for (size_t i = 0; i < ELEMENTSOF(now.open); i++)
+                if (now.open[i] && !before->open[i]) {
+                        (void) close((int) i);
+                        n++;
+                }
         return n;
 }
 

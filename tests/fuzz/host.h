@@ -11,5 +11,12 @@
 /* Of CLOCK_MONOTONIC, also for the libraries. */
 void host_advance(uint64_t usec);
 
-/* How many fds are open among the first of them. */
+/* Which fds are open, of the first of them. */
+struct host_fds {
+        bool open[256];
+};
+
+void host_note_fds(struct host_fds *ret);
 size_t host_count_fds(void);
+/* Closes those that were not open before; returns how many those were. */
+size_t host_close_new_fds(const struct host_fds *before);
