@@ -6,13 +6,14 @@ FUZZ_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a proto/libproto.a
 	common/libcommon.a $(PROTOBUF_C_LIBS) $(SYSTEMD_LIBS)
 FUZZ_MONITOR_LIBS = daemon/monitor/libmonitor.a daemon/wire/libwire.a common/libcommon.a \
 	$(SYSTEMD_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS)
-FUZZ_NAMES = frame request spec names status connection
+FUZZ_NAMES = frame request spec names status fds connection
 
 FUZZ_REPLAYS = tests/fuzz/replay-frame \
 	tests/fuzz/replay-request \
 	tests/fuzz/replay-spec \
 	tests/fuzz/replay-names \
 	tests/fuzz/replay-status \
+	tests/fuzz/replay-fds \
 	tests/fuzz/replay-connection
 check_PROGRAMS += $(FUZZ_REPLAYS)
 TESTS += $(FUZZ_REPLAYS)
@@ -34,6 +35,9 @@ tests_fuzz_replay_names_LDADD = $(FUZZ_LIBS)
 tests_fuzz_replay_status_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-status.c tests/fuzz/host.c
 tests_fuzz_replay_status_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_replay_status_LDADD = $(FUZZ_MONITOR_LIBS)
+tests_fuzz_replay_fds_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-fds.c tests/fuzz/host.c
+tests_fuzz_replay_fds_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_replay_fds_LDADD = $(FUZZ_LIBS)
 tests_fuzz_replay_connection_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-connection.c tests/fuzz/host.c tests/fuzz/world-client.c tests/fuzz/world-monitor.c
 tests_fuzz_replay_connection_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_replay_connection_LDADD = $(FUZZ_LIBS)
@@ -49,6 +53,7 @@ FUZZ_TARGETS = tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-spec \
 	tests/fuzz/fuzz-names \
 	tests/fuzz/fuzz-status \
+	tests/fuzz/fuzz-fds \
 	tests/fuzz/fuzz-connection
 noinst_PROGRAMS += $(FUZZ_TARGETS)
 
@@ -72,6 +77,10 @@ tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz-status.c tests/fuzz/host.c
 tests_fuzz_fuzz_status_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_status_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_status_LDADD = $(FUZZ_MONITOR_LIBS)
+tests_fuzz_fuzz_fds_SOURCES = tests/fuzz/fuzz-fds.c tests/fuzz/host.c
+tests_fuzz_fuzz_fds_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_fds_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_fds_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_connection_SOURCES = tests/fuzz/fuzz-connection.c tests/fuzz/host.c tests/fuzz/world-client.c tests/fuzz/world-monitor.c
 tests_fuzz_fuzz_connection_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_connection_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
