@@ -180,6 +180,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
         registry_init(&f->registry);
+        TAILQ_INIT(&f->watch_turns);
         admission_queue_init(&f->queue);
         r = sd_event_new(&f->event);
         if (r < 0)
@@ -204,6 +205,7 @@ void frontend_free(struct frontend *f)
                 job_lose(job);
         results_done(f);
         admission_done(f);
+        f->watch_turn = sd_event_source_disable_unref(f->watch_turn);
         channel_done(&f->channel);
         for (uint32_t i = 0; i < f->n_listeners; i++)
                 listener_done(&f->listeners[i]);

@@ -318,26 +318,50 @@ static int check_folders(const struct plan *p, void *tree, struct plan_error *e)
                 field, *clash.file, *clash.inside);
 }
 
+static bool is_pattern(const ProtobufCBinaryData *name)
+{
+        for (size_t i = 0; i < name->len; i++)
+                if (strchr("*?[", name->data[i]))
+                        return true;
+        return false;
+}
+
+int plan_check_names(const ProtobufCBinaryData *names, size_t n, const char *field,
+        struct plan_error *e)
+{
+        size_t pattern_bytes = 0;
+
+        if (n > SPEC_GET_MAX)
+                return plan_refuse(e, INVALID, field,
+                        "%s has %zu names: the most is %d, use patterns or a folder", field, n,
+                        SPEC_GET_MAX);
+        for (size_t i = 0; i < n; i++) {
+                char item[PLAN_FIELD_MAX];
+                struct error why;
+
+                (void) snprintf(item, sizeof(item), "%s[%zu]", field, i);
+                if (spec_check_name((const char *) names[i].data, names[i].len, &why) < 0)
+                        return plan_refuse(e, INVALID, item, "%s: %s", item, why.text);
+                if (is_pattern(&names[i]))
+                        pattern_bytes += names[i].len;
+        }
+        if (pattern_bytes > PLAN_PATTERNS_MAX)
+                return plan_refuse(e, INVALID, field,
+                        "%s has patterns of %zu bytes together: the most is %d, name a folder",
+                        field, pattern_bytes, PLAN_PATTERNS_MAX);
+        return 0;
+}
+
 int plan_build_get(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
         int r;
 
-        if (run->n_get > SPEC_GET_MAX)
-                return plan_refuse(e, INVALID, "get",
-                        "get has %zu names: the most is %d, use patterns or a folder", run->n_get,
-                        SPEC_GET_MAX);
+        r = plan_check_names(run->get, run->n_get, "get", e);
+        if (r < 0)
+                return r;
         r = strv_init(&p->get, run->n_get);
-        for (size_t i = 0; i < run->n_get && r >= 0; i++) {
-                const ProtobufCBinaryData *name = &run->get[i];
-                char field[PLAN_FIELD_MAX];
-                struct error why;
-
-                (void) snprintf(field, sizeof(field), "get[%zu]", i);
-                r = spec_check_name((const char *) name->data, name->len, &why);
-                if (r < 0)
-                        return plan_refuse(e, INVALID, field, "%s: %s", field, why.text);
-                r = strv_add(&p->get, (const char *) name->data, name->len);
-        }
+        for (size_t i = 0; i < run->n_get && r >= 0; i++)
+                r = strv_add(&p->get, (const char *) run->get[i].data, run->get[i].len);
         return r;
 }
 

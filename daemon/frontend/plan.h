@@ -20,6 +20,8 @@
 /* Strings in argv, and in env, of a request. The kernel takes more; but each costs us time, which all
  * other clients wait for. */
 #define PLAN_STRINGS_MAX 4096
+/* Bytes of all patterns for files together: each is tried on every name. */
+#define PLAN_PATTERNS_MAX 4096
 
 struct plan {
         const struct policy_runtime *runtime;
@@ -69,6 +71,9 @@ int plan_build_environment(struct plan *p, const Sandboxd__V1__Run *run, struct 
 int plan_build_files(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 int plan_build_get(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e);
 
+/* Names and patterns for files to be fetched. field is "get". */
+int plan_check_names(const ProtobufCBinaryData *names, size_t n, const char *field,
+        struct plan_error *e);
 /* A string of the request: no NUL, not longer than exec takes. field is "argv[3]". */
 int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct plan_error *e);
 /* A runtime's argument or variable with "%l", "%f" and "%%" replaced. NULL when out of memory. */

@@ -22,30 +22,18 @@ struct watch_files {
         bool skipping; /* the file under way was not asked for */
 };
 
-static int refuse(struct connection *c, uint64_t request, const char *text)
-{
-        reply_error(c, request, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "names", text);
-        return -EINVAL;
-}
-
 static int check_names(struct connection *c, uint64_t request, const Sandboxd__V1__GetFiles *m,
         uint64_t *ret_size)
 {
-        struct error why, text;
+        struct plan_error e;
 
         *ret_size = 0;
-        if (m->n_names > SPEC_GET_MAX)
-                return refuse(c, request,
-                        "names has more than 256 names: use patterns, or none for all");
-        for (size_t i = 0; i < m->n_names; i++) {
-                const ProtobufCBinaryData *name = &m->names[i];
-
-                if (spec_check_name((const char *) name->data, name->len, &why) < 0) {
-                        (void) error_set(&text, -EINVAL, "names[%zu]: %s", i, why.text);
-                        return refuse(c, request, text.text);
-                }
-                *ret_size += name->len + 1;
+        if (plan_check_names(m->names, m->n_names, "names", &e) < 0) {
+                reply_error(c, request, e.code, e.field, e.text.text);
+                return -EINVAL;
         }
+        for (size_t i = 0; i < m->n_names; i++)
+                *ret_size += m->names[i].len + 1;
         return 0;
 }
 
@@ -177,29 +165,38 @@ static void finish(struct watch_files *f, struct connection *c, uint64_t request
         reply_done(c, request);
 }
 
-bool watch_files_step(struct watch_files *f, struct connection *c, uint64_t request,
+/* What it costs to see whether one file was asked for, in records. */
+static size_t record_cost(const struct watch_files *f)
+{
+        return 1 + (size_t) f->name_bytes / 32;
+}
+
+enum watch_step watch_files_step(struct watch_files *f, struct connection *c, uint64_t request,
         const struct result *r)
 {
         enum store_stream stream;
         const uint8_t *data;
-        size_t size;
+        size_t size, n = 0;
         int kind = 0;
 
         while (kind >= 0 && (size = store_peek(&r->files.store, &f->cursor, &stream, &data)) > 0) {
                 if (connection_is_congested(c))
-                        return false;
+                        return WATCH_STEP_WAITS;
+                if (n >= WATCH_STEP_MOST)
+                        return WATCH_STEP_MORE;
                 size = allot(f, c, size);
                 if (size == 0)
-                        return false;
+                        return WATCH_STEP_WAITS;
                 kind = transfer_reader_take(&f->reader, data, size);
                 store_skip(&f->cursor, size);
                 if (kind == TRANSFER_DATA)
                         handle_data(f, c, request, r, data, size);
                 else if (kind > 0)
                         handle_record(f, c, request, r, (enum transfer_kind) kind);
+                n += kind > 0 && kind != TRANSFER_DATA ? record_cost(f) : 1;
         }
         finish(f, c, request, r);
-        return true;
+        return WATCH_STEP_LAST;
 }
 
 void watch_files_add_credit(struct watch_files *f, uint64_t bytes)

@@ -8,6 +8,7 @@
 
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/result.h"
+#include "daemon/frontend/watch.h"
 
 struct watch_files;
 
@@ -16,7 +17,7 @@ struct watch_files *watch_files_new(struct connection *c, uint64_t request,
         const Sandboxd__V1__GetFiles *m);
 void watch_files_free(struct watch_files *f, struct connection *c);
 
-/* Sends what can be sent now. Whether that was the last. */
-bool watch_files_step(struct watch_files *f, struct connection *c, uint64_t request,
+/* Sends what can be sent in one turn. */
+enum watch_step watch_files_step(struct watch_files *f, struct connection *c, uint64_t request,
         const struct result *r);
 void watch_files_add_credit(struct watch_files *f, uint64_t bytes);

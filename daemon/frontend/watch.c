@@ -25,6 +25,8 @@ struct watch {
         struct under_way under_way;
         LIST_ENTRY(watch) of_connection;
         LIST_ENTRY(watch) of_result;
+        TAILQ_ENTRY(watch) turn; /* of the frontend's */
+        bool has_turn;
         enum watch_kind kind;
         uint64_t request;
 
@@ -38,10 +40,18 @@ struct watch {
         struct watch_files *files;
 };
 
+static void drop_turn(struct watch *w)
+{
+        if (w->has_turn)
+                TAILQ_REMOVE(&w->connection->frontend->watch_turns, w, turn);
+        w->has_turn = false;
+}
+
 static void watch_free(struct watch *w)
 {
         struct connection *c = w->connection;
 
+        drop_turn(w);
         LIST_REMOVE(w, of_connection);
         LIST_REMOVE(w, of_result);
         if (w->files)
@@ -84,20 +94,20 @@ static struct watch *watch_new(struct connection *c, uint64_t request, struct re
         return w;
 }
 
-static bool step_result(struct watch *w)
+static enum watch_step step_result(struct watch *w)
 {
         if (w->result->job)
-                return false;
+                return WATCH_STEP_WAITS;
         reply_result(w->connection, w->request, w->result);
-        return true;
+        return WATCH_STEP_LAST;
 }
 
-static bool step_usage(struct watch *w)
+static enum watch_step step_usage(struct watch *w)
 {
         if (w->result->job)
-                return false;
+                return WATCH_STEP_WAITS;
         reply_job(w->connection, w->request, w->result, NULL);
-        return true;
+        return WATCH_STEP_LAST;
 }
 
 /* How many of the bytes at the cursor may be sent, and whether they are instead to be left out. */
@@ -117,48 +127,100 @@ static size_t allot(struct watch *w, enum store_stream stream, size_t size, bool
         return size;
 }
 
-static bool step_output(struct watch *w)
+static enum watch_step step_output(struct watch *w)
 {
         struct connection *c = w->connection;
         struct result *r = w->result;
         enum store_stream stream;
         const uint8_t *data;
-        size_t size;
+        size_t size, n = 0;
         bool skip;
 
         while ((size = store_peek(&r->output, &w->cursor, &stream, &data)) > 0) {
                 if (connection_is_congested(c))
-                        return false;
+                        return WATCH_STEP_WAITS;
+                if (n++ >= WATCH_STEP_MOST)
+                        return WATCH_STEP_MORE;
                 size = allot(w, stream, size, &skip);
                 if (size == 0)
-                        return false;
+                        return WATCH_STEP_WAITS;
                 if (!skip)
                         reply_output(c, w->request, reply_stream(stream), data, size);
                 store_skip(&w->cursor, size);
         }
         if (w->follow && r->job)
-                return false;
+                return WATCH_STEP_WAITS;
         reply_output_end(c, w->request, r);
-        return true;
+        return WATCH_STEP_LAST;
 }
 
-static bool step_files(struct watch *w)
+static enum watch_step step_files(struct watch *w)
 {
-        return !w->result->job && watch_files_step(w->files, w->connection, w->request, w->result);
+        if (w->result->job)
+                return WATCH_STEP_WAITS;
+        return watch_files_step(w->files, w->connection, w->request, w->result);
 }
+
+static int take_turn(struct watch *w);
 
 /* Sends what can be sent now. Frees it when that was the last. */
 static void advance(struct watch *w)
 {
-        static bool (*const steps[_WATCH_KIND_COUNT])(struct watch * w) = {
+        static enum watch_step (*const steps[_WATCH_KIND_COUNT])(struct watch * w) = {
                 [WATCH_RESULT] = step_result,
                 [WATCH_OUTPUT] = step_output,
                 [WATCH_USAGE] = step_usage,
                 [WATCH_FILES] = step_files,
         };
 
-        if (!connection_is_congested(w->connection) && steps[w->kind](w))
+        enum watch_step step = WATCH_STEP_MORE;
+
+        if (w->has_turn || connection_is_congested(w->connection))
+                return;
+        /* With no memory for its turn it goes on at once. */
+        while (step == WATCH_STEP_MORE) {
+                step = steps[w->kind](w);
+                if (step == WATCH_STEP_MORE && take_turn(w) >= 0)
+                        return;
+        }
+        if (step == WATCH_STEP_LAST)
                 watch_free(w);
+}
+
+static int schedule_turn(struct frontend *f);
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+        struct frontend *f = userdata;
+        struct watch *w;
+
+        f->watch_turn = sd_event_source_disable_unref(f->watch_turn);
+        while ((w = TAILQ_FIRST(&f->watch_turns))) {
+                drop_turn(w);
+                advance(w);
+                if (!TAILQ_EMPTY(&f->watch_turns) && schedule_turn(f) >= 0)
+                        break;
+        }
+        return 0;
+}
+
+/* That takes a new source, to come behind all that is waiting now. */
+static int schedule_turn(struct frontend *f)
+{
+        return f->watch_turn ? 0 : sd_event_add_defer(f->event, &f->watch_turn, on_turn, f);
+}
+
+static int take_turn(struct watch *w)
+{
+        struct frontend *f = w->connection->frontend;
+        int r;
+
+        r = schedule_turn(f);
+        if (r < 0)
+                return r;
+        TAILQ_INSERT_TAIL(&f->watch_turns, w, turn);
+        w->has_turn = true;
+        return 0;
 }
 
 void watch_result(struct connection *c, uint64_t request, struct result *r)

@@ -13,6 +13,16 @@
 /* Under way of one user at one time. */
 #define WATCHES_MAX 1024
 
+/* What one of them does in a turn of the loop, in records that are looked at: what it has to do beyond
+ * that waits until all others had their turn. */
+#define WATCH_STEP_MOST 1024
+
+enum watch_step {
+        WATCH_STEP_LAST,  /* all is said */
+        WATCH_STEP_WAITS, /* for the client, or the job */
+        WATCH_STEP_MORE,  /* in another turn */
+};
+
 /* Each takes a request whose id is not under way. It may be answered, and over, at once. */
 void watch_result(struct connection *c, uint64_t request, struct result *r);
 void watch_output(struct connection *c, uint64_t request, struct result *r,
