@@ -89,8 +89,7 @@ static bool is_over(const struct world *w)
         return sd_event_get_state(w->frontend->event) == SD_EVENT_FINISHED;
 }
 
-/* Until nobody has anything left to do. */
-static void run_loop(struct world *w)
+void world_turn(struct world *w)
 {
         for (size_t i = 0; i < TURNS_MAX; i++) {
                 for (size_t k = 0; k < WORLD_CLIENTS; k++)
@@ -165,12 +164,12 @@ static void operate(struct world *w)
         }
         /* Else more is done in the same turn of the loop. */
         if (b < 192)
-                run_loop(w);
+                world_turn(w);
 }
 
 static void end(struct world *w)
 {
-        run_loop(w);
+        world_turn(w);
         monitor_done(w);
         (void) frontend_run(w->frontend);
         frontend_free(w->frontend);

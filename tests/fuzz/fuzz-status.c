@@ -343,14 +343,12 @@ static void operate(void)
 static void start(struct sandbox_host *host)
 {
         struct channel_start m = {
-                .flags = input_byte(&world.in) & _CHANNEL_START_FLAGS,
-                .limits.value = {
-                        [LIMIT_WALL_TIME] = 5 * USEC_PER_SEC,
-                        [LIMIT_CPU_TIME] = input_below(&world.in, 2) * USEC_PER_SEC,
-                        [LIMIT_CPU_QUOTA] = 100,
-                },
+                .limits.value = { [LIMIT_WALL_TIME] = 5 * USEC_PER_SEC, [LIMIT_CPU_QUOTA] = 100 },
         };
         int fds[_CHANNEL_FD_COUNT];
+
+        m.flags = input_byte(&world.in) & _CHANNEL_START_FLAGS;
+        m.limits.value[LIMIT_CPU_TIME] = input_below(&world.in, 2) * USEC_PER_SEC;
 
         channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m), JOB);
         for (size_t i = 0; i < ELEMENTSOF(fds); i++)

@@ -146,7 +146,9 @@ static void fill_files(struct input *in, struct run *run)
                 sandboxd__v1__file__init(f);
                 f->name = take_text(in);
                 f->mode = (uint32_t) input_number(in) & 0777;
-                f->size = input_number(in) * (input_below(in, 4) == 3 ? 64 * KIB : 1);
+                f->size = input_number(in);
+                if (input_below(in, 4) == 3)
+                        f->size *= 64 * KIB;
                 if (input_below(in, 2) == 1)
                         f->data.len = (size_t) MIN(f->size, CHUNK_MAX / 4);
                 f->data.data = chunk;
@@ -285,13 +287,15 @@ static void fill_reading(struct world *w, Sandboxd__V1__Request *request, struct
                 b->read_output.stream = (Sandboxd__V1__Output__Stream) input_below(in, 4);
                 b->read_output.offset = input_number(in);
                 b->read_output.follow = input_below(in, 2);
-                b->read_output.output_credit = input_below(in, 2) * input_number(in);
+                if (input_below(in, 2) == 1)
+                        b->read_output.output_credit = input_number(in);
                 request->read_output = &b->read_output;
                 return;
         }
         sandboxd__v1__get_files__init(&b->get_files);
         b->get_files.job_id = take_job(w);
-        b->get_files.output_credit = input_below(in, 2) * input_number(in);
+        if (input_below(in, 2) == 1)
+                b->get_files.output_credit = input_number(in);
         b->get_files.names = b->names;
         b->get_files.n_names = take_texts(in, b->names);
         request->get_files = &b->get_files;

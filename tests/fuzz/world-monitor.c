@@ -60,13 +60,17 @@ void monitor_step(struct world *w)
 
 /* --- what a sandbox does */
 
-static void write_output(struct input *in, int fd)
+static void write_output(struct world *w, const int *fd)
 {
-        size_t n = input_below(in, 4) == 3 ? 24 : 1;
-        uint64_t most = input_number(in), size = MIN(most, sizeof(bytes));
+        size_t n = input_below(&w->in, 4) == 3 ? 40 : 1;
+        uint64_t most = input_number(&w->in), size = MIN(most, sizeof(bytes));
 
-        while (fd >= 0 && n-- > 0)
-                (void) !write(fd, bytes, size);
+        /* What the frontend does in between may close it. */
+        while (*fd >= 0 && n-- > 0) {
+                (void) !write(*fd, bytes, size);
+                if (n > 0)
+                        world_turn(w);
+        }
 }
 
 static void read_input(int fd)
@@ -128,14 +132,13 @@ static int take_value(struct input *in)
 
 static void say_ended(struct world *w, struct world_sandbox *s)
 {
-        struct channel_ended m = {
-                .status = 1 + (uint32_t) input_below(&w->in, _JOB_STATUS_COUNT - 1),
-                .exit_code = input_byte(&w->in),
-        };
+        struct channel_ended m = {};
         int fd;
 
         if (s->ended)
                 return;
+        m.status = 1 + (uint32_t) input_below(&w->in, _JOB_STATUS_COUNT - 1);
+        m.exit_code = input_byte(&w->in);
         fd = take_value(&w->in);
         if (m.status == JOB_STATUS_SETUP_ERROR)
                 m.step = 1 + (uint32_t) input_below(&w->in, _SETUP_STEP_COUNT - 1);
@@ -195,10 +198,10 @@ void monitor_sandbox(struct world *w)
                 return;
         switch (what) {
         case 0:
-                write_output(&w->in, s->fds[CHANNEL_FD_STDOUT]);
+                write_output(w, &s->fds[CHANNEL_FD_STDOUT]);
                 break;
         case 1:
-                write_output(&w->in, s->fds[CHANNEL_FD_STDERR]);
+                write_output(w, &s->fds[CHANNEL_FD_STDERR]);
                 break;
         case 2:
                 read_input(s->fds[CHANNEL_FD_STDIN]);

@@ -60,6 +60,8 @@ struct world {
         size_t n_pipes;
 };
 
+/* The frontend works until it waits for somebody, and hears what the others say meanwhile. */
+void world_turn(struct world *w);
 /* A policy in a sealed memfd, which stays open. */
 int world_policy(size_t i);
 
