@@ -5,10 +5,22 @@ tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
 tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS)
 tests_bench_bench_cold_LDADD = client/lib/libsandbox-core.la common/libcommon.a
 EXTRA_DIST += tests/bench/bench.py tests/bench/scope
+tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_bench_bench_cold_LDADD = client/lib/libclient.a proto/libproto.a common/libcommon.a \
+	$(PROTOBUF_C_LIBS)
 
-.PHONY: bench bench-scope
+noinst_PROGRAMS += tests/bench/bench-jobs
+tests_bench_bench_jobs_SOURCES = tests/bench/bench-jobs.c
+tests_bench_bench_jobs_CFLAGS = $(AM_CFLAGS)
+tests_bench_bench_jobs_LDADD = SANDBOX_LIBS common/libcommon.a
+EXTRA_DIST += tests/bench/bench.py tests/bench/jobs.py tests/bench/scope
+
+.PHONY: bench bench-jobs bench-scope
 bench: all
 	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/bench.py
+
+bench-jobs: all
+	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/jobs.py
 
 bench-scope: all
 	$(srcdir)/tests/system/container --build $(abs_builddir) -- /opt/sandboxd/tests/bench/scope
