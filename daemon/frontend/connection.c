@@ -305,6 +305,16 @@ static void refuse_passed(struct connection *c, int error)
                         "none of yours until it is started again");
 }
 
+/* Without PassedPipes= the kernel drops fds that come along. */
+static ssize_t receive(struct connection *c)
+{
+        const struct policy_server *server = &c->frontend->policy->server;
+
+        if (!server->passed_pipes)
+                return frame_reader_fill(&c->reader, c->fd);
+        return passed_receive(&c->passed, &c->reader, c->fd, max_pipes(server));
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct connection *c = userdata;
@@ -320,7 +330,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
         }
         if (c->next || c->state == CONNECTION_CLOSING)
                 return 0;
-        n = passed_receive(&c->passed, &c->reader, fd, max_pipes(&c->frontend->policy->server));
+        n = receive(c);
         if (n == -EAGAIN)
                 return 0;
         if (n == -E2BIG || n == -EMFILE || n == -EDQUOT)

@@ -14,8 +14,8 @@
 /* What an Output has beside its data: tags, lengths, the id, at their longest. */
 #define OUTPUT_OVERHEAD 64
 
-static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "fds", "credit",
-        "jobs", "detach", "queue", "drain", "get" };
+static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "credit",
+        "jobs", "detach", "queue", "drain", "get", "fds" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
@@ -103,7 +103,8 @@ void reply_hello(struct connection *c, uint64_t id)
 
         hello.protocol = REPLY_PROTOCOL;
         hello.version = (char *) PACKAGE_VERSION;
-        hello.n_features = ELEMENTSOF(features);
+        /* The last, where they may be passed. */
+        hello.n_features = ELEMENTSOF(features) - !c->frontend->policy->server.passed_pipes;
         hello.features = (char **) features;
         hello.max_frame_bytes = c->max_frame_bytes;
         hello.file_credit = FEED_CREDIT;

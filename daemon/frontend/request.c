@@ -69,6 +69,12 @@ static bool take_passed(struct connection *c, const Sandboxd__V1__Request *reque
         struct error text;
         const char *name;
 
+        if (run->passed_fds != 0 && !c->frontend->policy->server.passed_pipes) {
+                reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__UNAVAILABLE, "passed_fds",
+                        "this sandboxd takes no pipes of clients: leave passed_fds out, or have "
+                        "PassedPipes= set in sandboxd.conf");
+                return false;
+        }
         if (passed_take(&c->passed, run->passed_fds) < 0) {
                 fail_request(c, request->id,
                         "passed_fds is %" PRIu32 ", and %zu file descriptors came: send one for "

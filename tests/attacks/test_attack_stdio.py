@@ -12,10 +12,15 @@ import pytest
 
 from lib import fuse, host, wire
 from lib.daemon import NOBODY
-from lib.stdio import STDERR, STDIN, STDOUT, Pipes, is_at_end, is_full, read_all
+from lib.stdio import PASSED_PIPES, STDERR, STDIN, STDOUT, Pipes, is_at_end, is_full, read_all
 
 # What one user can have stay open, see daemon/frontend/passed.h.
 HELD_MAX = 32
+
+
+@pytest.fixture(scope="session")
+def daemon(passing_daemon):
+    return passing_daemon
 
 
 def refused(daemon, fd, bit, name, uid=NOBODY):
@@ -96,7 +101,7 @@ def kinds():
 
 
 def test_50_other_files(make_daemon):
-    d = make_daemon()
+    d = make_daemon(settings={"Server": PASSED_PIPES})
     for fd in kinds().values():
         refused(d, fd, STDOUT, "stdout")
 
@@ -111,7 +116,7 @@ def test_50_wrong_mode(daemon):
 
 def test_50_until_no_more(make_daemon):
     """What must stay open is bounded, and costs its user alone."""
-    d = make_daemon()
+    d = make_daemon(settings={"Server": PASSED_PIPES})
     before = host.fd_count(d.frontend)
     fd = os.open("/dev/null", os.O_WRONLY)
     for _ in range(HELD_MAX):
@@ -151,7 +156,7 @@ def test_51_fifo_without_a_peer(daemon, tmp_path):
 
 
 def test_51_stopped_terminal(make_daemon):
-    d = make_daemon()
+    d = make_daemon(settings={"Server": PASSED_PIPES})
     master, slave = os.openpty()
     os.set_blocking(slave, False)
     try:
@@ -171,7 +176,7 @@ def test_51_stopped_terminal(make_daemon):
 @pytest.mark.parametrize("where", ["stdout", "uninvited", "too many"])
 def test_51_sleeping_file(make_daemon, tmp_path, where):
     """A file whose server never answers the daemon, not even its close."""
-    d = make_daemon()
+    d = make_daemon(settings={"Server": PASSED_PIPES})
     with fuse.SleepingFiles(tmp_path) as files:
         fd = os.open(tmp_path / "x", os.O_RDWR)
         files.ignore(d.monitor, d.frontend)

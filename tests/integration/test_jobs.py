@@ -110,8 +110,8 @@ def test_value_of_a_detached_job(daemon):
 
 
 @pytest.mark.parametrize("fields,name", [({"stdin": True}, "stdin"), ({"passed_fds": 2}, "passed_fds")])
-def test_detached_with_what_needs_a_client(daemon, fields, name):
-    with daemon.session() as c, Pipes() as p:
+def test_detached_with_what_needs_a_client(passing_daemon, fields, name):
+    with passing_daemon.session() as c, Pipes() as p:
         fds = [p.job_out] if "passed_fds" in fields else []
         c.send_fds(wire.frame(wire.run(2, argv=[b"true"], detach=True, **fields)), fds)
         error = c.finish(2)[0]["error"]
@@ -256,8 +256,8 @@ def test_usage_of_a_running_job(daemon):
             other.send(wire.get_job(2, job))
             shown = other.expect("job")
             assert shown["state"] == "RUNNING" and "result" not in shown
-            return shown["usage"]["wall_usec"] > 0 and shown["usage"]["cpu_user_usec"] > 0 \
-                if shown.get("usage") else False
+            usage = shown.get("usage", {})
+            return usage.get("wall_usec", 0) > 0 and usage.get("cpu_user_usec", 0) > 0
         assert host.wait_until(used, 10)
         c.send(wire.cancel(2))
         c.finish(2)

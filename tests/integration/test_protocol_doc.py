@@ -20,6 +20,11 @@ CREDIT = 1 << 16
 
 
 @pytest.fixture(scope="session")
+def daemon(passing_daemon):
+    return passing_daemon
+
+
+@pytest.fixture(scope="session")
 def pb(tmp_path_factory):
     """The messages, generated now."""
     folder = tmp_path_factory.mktemp("generated")

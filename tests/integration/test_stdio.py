@@ -8,14 +8,30 @@ import pytest
 
 from lib import host, wire
 from lib.daemon import NOBODY
-from lib.stdio import STDIN, STDOUT, Pipes, is_at_end, read_all
+from lib.stdio import PASSED_PIPES, STDIN, STDOUT, Pipes, is_at_end, read_all
 
 OF_STDOUT = 1
+
+
+@pytest.fixture(scope="session")
+def daemon(passing_daemon):
+    return passing_daemon
 
 
 def test_features(daemon):
     with daemon.connect() as c:
         assert {"fds", "credit"} <= set(c.hello()["features"])
+
+
+def test_not_by_default(make_daemon):
+    """Only where the administrator says that clients are trusted; others are served as ever."""
+    with make_daemon().connect() as c, Pipes() as p:
+        assert "fds" not in c.hello()["features"]
+        p.run(c, 2, argv=[b"true"])
+        error = c.finish(2)[0]["error"]
+        assert (error["code"], error["field"]) == ("UNAVAILABLE", "passed_fds"), error
+        assert "PassedPipes=" in error["message"]
+        assert c.run(3, argv=[b"echo", b"x"])[1] == b"x\n"
 
 
 @pytest.mark.parametrize("uid", [0, NOBODY])
@@ -117,7 +133,7 @@ def test_result_waits_for_the_pipe(daemon):
 
 def test_queued(make_daemon):
     """Pipes wait with the job that they are for."""
-    d = make_daemon(settings={"Server": {"MaxJobs": 1}})
+    d = make_daemon(settings={"Server": {"MaxJobs": 1} | PASSED_PIPES})
     with d.session() as c, Pipes() as p, Pipes() as q:
         p.run(c, 2, argv=[b"cat"])
         c.expect("started")
@@ -133,7 +149,7 @@ def test_queued(make_daemon):
 
 
 def test_queued_and_cancelled(make_daemon):
-    d = make_daemon(settings={"Server": {"MaxJobs": 1}})
+    d = make_daemon(settings={"Server": {"MaxJobs": 1} | PASSED_PIPES})
     with d.session() as c, Pipes() as p, Pipes() as q:
         p.run(c, 2, argv=[b"cat"])
         c.expect("started")

@@ -8,6 +8,7 @@ import time
 from . import wire
 
 STDIN, STDOUT, STDERR = 1, 2, 4
+PASSED_PIPES = {"PassedPipes": "yes"}  # of [Server]: they are not taken by default
 
 
 class Pipes:
