@@ -320,7 +320,7 @@ static void end(struct sandbox *s)
         s->control_fd = safe_close(s->control_fd);
         if (s->collects)
                 allow_collecting(s);
-        report(s, &usage, &v);
+        report(s, &v);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);

@@ -55,8 +55,10 @@ struct sandbox {
         sd_event_source *cpu_source;
         sd_event_source *escalate_source; /* after a kill that was not enough */
         sd_event_source *remove_source;   /* retries removing busy cgroups */
+        unsigned n_doublings;             /* of the pause between them */
         sd_event_source *collect_source;  /* after the end: how long that may take */
-        uint64_t signals; /* bits, from signal 1 on, for when the payload is there */
+        uint64_t signals;        /* bits, from signal 1 on, for when the payload is there */
+        struct leaf_usage usage; /* at the last moment at which the cgroups were there for sure */
         struct ending ending;
         bool joining;    /* init is to say JOINED, and then gets its limits and RUN */
         bool explaining; /* the driver was asked what the end was about */

@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: `make bench` as root prints tables and asserts nothing.
-noinst_PROGRAMS += tests/bench/bench-cold
+noinst_PROGRAMS += tests/bench/bench-cold tests/bench/bench-jobs
 tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
 tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS)
 tests_bench_bench_cold_LDADD = client/lib/libsandbox-core.la common/libcommon.a
-EXTRA_DIST += tests/bench/bench.py tests/bench/scope
-tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
-tests_bench_bench_cold_LDADD = client/lib/libclient.a proto/libproto.a common/libcommon.a \
-	$(PROTOBUF_C_LIBS)
-
-noinst_PROGRAMS += tests/bench/bench-jobs
 tests_bench_bench_jobs_SOURCES = tests/bench/bench-jobs.c
 tests_bench_bench_jobs_CFLAGS = $(AM_CFLAGS)
-tests_bench_bench_jobs_LDADD = SANDBOX_LIBS common/libcommon.a
+tests_bench_bench_jobs_LDADD = client/lib/libsandbox-core.la common/libcommon.a
 EXTRA_DIST += tests/bench/bench.py tests/bench/jobs.py tests/bench/scope
 
 .PHONY: bench bench-jobs bench-scope

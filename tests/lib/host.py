@@ -42,8 +42,11 @@ def start_time(pid):
 
 def children(pid):
     out = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        out += [int(c) for c in (read(task) or "").split()]
+    try:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            out += [int(c) for c in (read(task) or "").split()]
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it ended while it was looked at
     return out
 
 

@@ -23,11 +23,11 @@ check_PROGRAMS += \
 	tests/unit/test-budget \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
-	tests/unit/test-control \
 	tests/unit/test-client-fetch \
 	tests/unit/test-client-job \
 	tests/unit/test-client-request \
 	tests/unit/test-ctl-download \
+	tests/unit/test-control \
 	tests/unit/test-ctl-host \
 	tests/unit/test-ctl-job-report \
 	tests/unit/test-ctl-jobs \
@@ -85,8 +85,6 @@ tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cgroup_layout_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(UNIT_CLIENT_LIBS)
-tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_control_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_client_fetch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_fetch_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_client_job_CFLAGS = $(UNIT_CFLAGS)
@@ -95,6 +93,8 @@ tests_unit_test_client_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_request_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_download_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_download_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_ctl_host_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_host_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_job_report_CFLAGS = $(UNIT_CFLAGS)
@@ -121,10 +121,10 @@ tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
-tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_fds_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_fds_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)

@@ -202,7 +202,7 @@ START_TEST(test_streamed_and_waited_for)
         struct placed p;
         struct client c;
 
-        policy.server.frame_timeout_usec = 150 * USEC_PER_MSEC;
+        policy.server.frame_timeout_usec = 700 * USEC_PER_MSEC;
         restart();
         client_hello(&c);
         run_large(&c, 2);
@@ -210,7 +210,8 @@ START_TEST(test_streamed_and_waited_for)
         memset(bytes, 'x', sizeof(bytes));
         for (unsigned i = 0; i < 16; i++)
                 send_part(&c, 2, bytes, FEED_CREDIT / 16);
-        monitor_expect_silence();
+        for (unsigned i = 0; i < 5; i++)
+                monitor_expect_silence();
         take_bytes(p.fds[CHANNEL_FD_INPUT], FEED_CREDIT);
         client_expect(&c, 2, BODY(FILE_CREDIT));
         /* Now it is its turn again. */
