@@ -152,8 +152,10 @@ static void run(void)
                 world.n_handed + _PASSED_STREAMS <= HANDED_MAX) {
                 passed_hand_over(&world.passed, fds);
                 for (size_t i = 0; i < _PASSED_STREAMS; i++) {
-                        ASSERT((fds[i] >= 0) == (streams >> i & 1));
-                        if (fds[i] < 0)
+                        bool named = streams & 1U << i;
+
+                        ASSERT(named ? fds[i] >= 0 : fds[i] < 0);
+                        if (!named)
                                 continue;
                         ASSERT(pipe_inode(fds[i]) != 0);
                         ASSERT((fcntl(fds[i], F_GETFL) & O_ACCMODE) == modes[i]);
