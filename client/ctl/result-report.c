@@ -152,15 +152,20 @@ void result_page(FILE *f, bool colors, const sandbox_result *result)
                 page_usage(f, colors, &usage);
 }
 
+/* s: what came of it; NULL when that is not known here. */
 static void note_cut(const char *name, const struct run_stream *s, uint64_t written, bool by_limit)
 {
-        char a[HUMAN_MAX] = "", b[HUMAN_MAX];
+        char a[HUMAN_MAX], b[HUMAN_MAX];
 
+        (void) fprintf(stderr, "sandboxctl: %s was cut", name);
+        (void) human_size(b, written);
         if (s)
-                (void) human_size(a, s->received);
-        (void) fprintf(stderr, "sandboxctl: %s was cut%s%s, of %s that were written%s%s\n", name,
-                s ? " at " : "", a, human_size(b, written), by_limit ? ": raise " : "",
-                by_limit ? limit_table[LIMIT_OUTPUT].option : "");
+                (void) fprintf(stderr, " at %s of %s", human_size(a, s->received), b);
+        else
+                (void) fprintf(stderr, ", of %s written", b);
+        if (by_limit)
+                (void) fprintf(stderr, ": raise %s", limit_table[LIMIT_OUTPUT].option);
+        (void) fputc('\n', stderr);
 }
 
 static void show_notes(const sandbox_result *result, const struct run_stream *out,

@@ -186,7 +186,8 @@ def test_logs_follow_a_job_to_its_end(daemon):
 
 def test_what_is_not_kept_is_told(daemon):
     job = detach(daemon, "--output-limit", "1K", "--", "head", "-c", "5000", "/dev/zero")
-    assert daemon.ctl_run("wait", job).returncode == 0
+    r = daemon.ctl_run("wait", job)
+    assert (r.returncode, r.stderr) == (0, b"sandboxctl: stdout was cut, of 4.88K written: raise --output-limit\n")
     r = daemon.ctl_run("logs", job)
     assert r.stdout == bytes(1024)
     assert r.stderr == b"sandboxctl: of stdout only the first 1K are kept, of 4.88K that were written\n"
