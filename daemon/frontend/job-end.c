@@ -163,12 +163,13 @@ void job_abandon(struct job *j)
                 withdraw(j);
                 return;
         }
-        if (j->result->detached)
-                return;
-        if (j->state == JOB_QUEUED) {
+        /* Nobody else has the files that a detached one still waits for. */
+        if (j->state == JOB_QUEUED && (!j->result->detached || job_is_receiving(j))) {
                 cancel_unstarted(j);
                 return;
         }
+        if (j->result->detached)
+                return;
         if (j->state == JOB_DRAINING)
                 cancel_fetch(j);
         job_kill(j, JOB_STATUS_CANCELLED);

@@ -108,7 +108,7 @@ def test_from_socket_to_socket(daemon):
 def test_cut_output_is_told(daemon):
     r = daemon.ctl_run("run", "--output-limit", "64K", "--", "head", "-c", "100000", "/dev/zero")
     assert (r.returncode, r.stdout) == (0, bytes(65536))
-    assert b"stdout was cut at 64K, of 97.7K that were written" in r.stderr, r.stderr
+    assert b"stdout was cut at 64K of" in r.stderr, r.stderr
 
 
 def test_value_and_usage_on_request(daemon):

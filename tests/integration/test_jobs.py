@@ -616,3 +616,20 @@ def test_stop_all(one_slot):
         for number, job in enumerate((queued, detached), start=3):
             assert wait(root, number, job)["status"] == "CANCELLED"
         assert a.run(4, argv=[b"true"])[0]["result"]["status"] == "OK", "it goes on"
+
+
+def test_queued_detached_upload_dies_with_its_client(make_daemon):
+    """It has its place in the queue, but nobody else has the files that it still waits for."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": 1}})
+    with d.session() as c:
+        c.send(wire.run(2, argv=[b"sleep", b"60"]))
+        c.expect("started")
+        with d.session() as other:
+            other.send(wire.run(2, argv=[b"true"], detach=True,
+                                files=[wire.file_message("a", b"", size=2 << 20)]))
+            job = other.expect("queued")["job_id"]
+
+        def state():
+            return [j["state"] for j in jobs(c, 3) if j["job_id"] == job]
+        assert host.wait_until(lambda: state() == ["FINISHED"], 5), state()
+        assert wait(c, 4, job)["status"] == "CANCELLED"
