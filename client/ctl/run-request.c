@@ -12,13 +12,14 @@
 #include "common/parse.h"
 
 /* What the library says of a field; memory that runs out ends the program. */
-static int spec_failed(const sandbox_spec *s, int error, const char **ret_field, struct error *e)
+static int spec_failed(const sandbox_spec *s, int error, char ret_field[static RUN_FIELD_MAX],
+        struct error *e)
 {
         const sandbox_error *found = sandbox_spec_get_error(s);
 
         if (error == -ENOMEM)
                 (void) must(NULL);
-        *ret_field = found->field;
+        (void) snprintf(ret_field, RUN_FIELD_MAX, "%s", found->field);
         return error_set(e, error, "%s", found->message);
 }
 
@@ -96,7 +97,7 @@ static int set_values(sandbox_spec *s, const struct run_options *o)
 }
 
 int run_request_make(const struct run_options *o, size_t max_size, sandbox_spec **ret,
-        const char **ret_field, struct error *e)
+        char ret_field[static RUN_FIELD_MAX], struct error *e)
 {
         _cleanup_(sandbox_spec_freep) sandbox_spec *s = NULL;
         int r;
@@ -111,7 +112,7 @@ int run_request_make(const struct run_options *o, size_t max_size, sandbox_spec 
         if (r < 0 && e->text[0] == '\0')
                 return spec_failed(s, r, ret_field, e);
         if (r < 0) {
-                *ret_field = "code";
+                (void) snprintf(ret_field, RUN_FIELD_MAX, "code");
                 return r;
         }
         *ret = TAKE_PTR(s);

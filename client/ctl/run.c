@@ -132,6 +132,7 @@ int verb_run(struct ctl *ctl, int argc, char **argv)
         _cleanup_(sandbox_spec_freep) sandbox_spec *spec = NULL;
         _cleanup_(run_options_done) struct run_options options = {};
         struct run r = { .ctl = ctl, .options = &options };
+        char spec_field[RUN_FIELD_MAX];
         const char *field;
         struct error e;
         int q;
@@ -146,9 +147,10 @@ int verb_run(struct ctl *ctl, int argc, char **argv)
         q = ctl_connect(ctl, &client);
         if (q != 0)
                 return q;
-        q = run_request_make(&options, sandbox_client_get_max_request(client), &spec, &field, &e);
+        q = run_request_make(&options, sandbox_client_get_max_request(client), &spec, spec_field,
+                &e);
         if (q < 0)
-                return ctl_error(ctl, "INVALID_ARGUMENT", field, e.text);
+                return ctl_error(ctl, "INVALID_ARGUMENT", spec_field, e.text);
         r.client = client;
         return run_spec(&r, spec);
 }
