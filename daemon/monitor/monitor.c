@@ -259,8 +259,9 @@ void monitor_on_idle(struct monitor *m)
 static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         void *userdata)
 {
-        log_notice("stopping on signal %u", si->ssi_signo);
+        /* Said when the frontend has been told: whoever reads it can rely on no connection being accepted. */
         stop(userdata, 0);
+        log_notice("stopping on signal %u", si->ssi_signo);
         return 0;
 }
 

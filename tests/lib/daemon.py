@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ RANGE_SIZE = 0x10000
 RANGE_COUNT = 0xE00
 
 _instances = itertools.count()
+_held = []  # the sockets whose names say that a range is in use, until this process ends
 _BAD_LOG = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion|assertion failed")
 
 
@@ -30,13 +32,25 @@ def _used_uids():
     return [int(host.status(p).get("Uid", "0").split()[0]) for p in host.pids()]
 
 
+def _claim(slot):
+    """Whether no other test run on this host has it. The name of an abstract socket ends with its process."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0sandboxd-test-range-{slot}")
+    except OSError:
+        claim.close()
+        return False
+    _held.append(claim)
+    return True
+
+
 def _free_range():
-    """A uid range that no process of this host uses, apart from those of other test runs."""
+    """A uid range that no process of this host uses, nor the daemon of another test run."""
     used = _used_uids()
     while True:
         slot = (os.getpid() * 16 + next(_instances)) % RANGE_COUNT
         base = RANGE_FIRST + slot * RANGE_SIZE
-        if not any(base <= uid < base + RANGE_SIZE for uid in used):
+        if not any(base <= uid < base + RANGE_SIZE for uid in used) and _claim(slot):
             return base
 
 
