@@ -144,9 +144,9 @@ class Clients:
 def test_no_client_is_lost(make):
     """Clients that come at random moments, and a daemon that goes when it can: every connection is
     served, every job ends right."""
-    Clients(make("1ms"), 110).run(3, lambda idle: random.uniform(0, 0.12))
+    Clients(make("1ms"), 40).run(3, lambda idle: random.uniform(0, 0.12))
 
 
 def test_no_client_is_lost_at_the_last_moment(make):
     """One that comes just when the daemon has made up its mind."""
-    Clients(make("1ms"), 150).run(1, lambda idle: max(0.0, idle + random.uniform(-0.0002, 0.0004)))
+    Clients(make("1ms"), 60).run(1, lambda idle: max(0.0, idle + random.uniform(-0.0002, 0.0004)))

@@ -296,7 +296,7 @@ class Connection:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         self.timeout = timeout
-        self.buf = b""
+        self.buf = bytearray()
         # SO_PEERCRED is taken from the effective ids at the time of connect().
         if uid:
             os.setegid(uid)
@@ -358,7 +358,8 @@ class Connection:
                 size, = struct.unpack(">I", self.buf[:4])
                 assert 0 < size <= FRAME_MAX, f"the daemon sent a frame of {size} bytes"
                 if len(self.buf) >= 4 + size:
-                    body, self.buf = self.buf[4:4 + size], self.buf[4 + size:]
+                    body = bytes(self.buf[4:4 + size])
+                    del self.buf[:4 + size]
                     return body
             self._fill(deadline)
 
