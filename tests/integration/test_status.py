@@ -208,7 +208,7 @@ def test_cancel_after_the_memory_limit(daemon):
 
 
 def test_timeout_after_the_memory_limit(daemon):
-    r = daemon.run("-m", "64M", "-t", "3s", "--", "sh", "-c",
+    r = daemon.run("-m", "64M", "-t", "6s", "--", "sh", "-c",
                    "/usr/bin/python3 -c 'x = bytearray(500 << 20)'; sleep 60")
     assert r.status == "MEMORY_LIMIT", r
 

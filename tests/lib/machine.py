@@ -62,15 +62,19 @@ def status(unit):
     return systemctl("status", "--lines=30", "--full", "--", unit, check=False).stdout
 
 
-def units(*patterns, states=None):
-    """The names of loaded units, also of those that are not active any more."""
-    options = [f"--state={states}"] if states else []
-    out = systemctl("list-units", "--all", "--output=json", *options, "--", *patterns).stdout
-    return [unit["unit"] for unit in json.loads(out)]
+def loaded(*patterns):
+    """{name: ActiveState} of loaded units, also of those that are not active any more."""
+    out = systemctl("list-units", "--all", "--output=json", "--", *patterns).stdout
+    return {unit["unit"]: unit["active"] for unit in json.loads(out)}
+
+
+def units(*patterns):
+    """Their names."""
+    return list(loaded(*patterns))
 
 
 def failed_units():
-    return units(states="failed")
+    return [name for name, active in loaded().items() if active == "failed"]
 
 
 def scopes():
