@@ -33,7 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 int r;
 
                 n = MIN(next_piece(data[0], &state), size - at);
-
                 if (frame_reader_push(&reader, data + at, n) < 0)
                         return 0;
                 while ((r = frame_reader_next(&reader, &body, &length)) > 0) {
