@@ -20,7 +20,7 @@ MIB = 1 << 20
                    "for (;;) { try { spawn('sleep', ['60']).on('error', () => 0) } catch (e) {} }"),
 ])
 def test_29_fork_bomb(daemon, language, code):
-    r = daemon.run("-t", "4s", "--pids", "40", "-l", language, "-c", code)
+    r = daemon.run("-t", "8s", "--pids", "40", "-l", language, "-c", code)
     assert r.status in ("TIMEOUT", "EXITED", "OK", "MEMORY_LIMIT"), r
     assert r.pids_limit_hit and r.usage["pids_peak"] <= 40, r
 

@@ -50,7 +50,7 @@ def test_timeout(daemon):
     ("bash", "echo partial; while :; do :; done"),
 ])
 def test_timeout_keeps_output(daemon, language, code):
-    r = daemon.run("-t", "1s", "-l", language, "-c", code)
+    r = daemon.run("-t", "3s", "-l", language, "-c", code)
     assert (r.status, r.stdout) == ("TIMEOUT", "partial\n"), r
 
 
@@ -61,10 +61,10 @@ def test_timeout_of_a_job_that_ignores_signals(daemon):
 
 
 def test_cpu_limit(daemon):
-    r = daemon.python("print('spin', flush=True)\nwhile True: pass", "--cpu-time", "0.5s")
+    r = daemon.python("print('spin', flush=True)\nwhile True: pass", "--cpu-time", "1s")
     assert (r.status, r.rc, r.stdout) == ("CPU_LIMIT", 152, "spin\n"), r
     used = r.usage["cpu_user_usec"] + r.usage["cpu_system_usec"]
-    assert 450_000 <= used <= 3_000_000
+    assert 900_000 <= used <= 4_000_000
 
 
 def test_cpu_limit_counts_all_processes(daemon):
@@ -208,7 +208,7 @@ def test_cancel_after_the_memory_limit(daemon):
 
 
 def test_timeout_after_the_memory_limit(daemon):
-    r = daemon.run("-m", "64M", "-t", "6s", "--", "sh", "-c",
+    r = daemon.run("-m", "24M", "-t", "6s", "--", "sh", "-c",
                    "/usr/bin/python3 -c 'x = bytearray(500 << 20)'; sleep 60")
     assert r.status == "MEMORY_LIMIT", r
 
