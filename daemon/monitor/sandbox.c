@@ -543,7 +543,9 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 return;
         case LAUNCH_FAILED:
                 s->exec_usec = 0;
-                fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST, -e->error);
+                /* Init's word: it may be the one number that has no negative. */
+                fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST,
+                        e->error == INT32_MIN ? -EPROTO : -e->error);
                 return;
         case LAUNCH_EXITED:
                 s->ending.code = e->code;

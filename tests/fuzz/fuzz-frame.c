@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 size_t length;
                 int r;
 
-                n = MIN(next_piece(data[0], &state), size - at);
+                n = next_piece(data[0], &state);
+                n = MIN(n, size - at);
                 if (frame_reader_push(&reader, data + at, n) < 0)
                         return 0;
                 while ((r = frame_reader_next(&reader, &body, &length)) > 0) {
