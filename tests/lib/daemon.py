@@ -92,7 +92,7 @@ class Daemon:
         self.policy_dir = Path(policy_dir or POLICY)
         self.environment = environment or {}
         # Other users' clients must reach the socket and the programs: pytest's own folders are 0700.
-        self.home = Path(tempfile.mkdtemp(prefix="sandboxd-test-"))
+        self.home = Path(tempfile.mkdtemp(prefix=host.OWN_DAEMON_HOME))
         self.home.chmod(0o755)
         self.socket = self.home / "run" / "sandboxd.sock"
         self.runtime_dir = self.home / "run"

@@ -6,6 +6,10 @@ import re
 import time
 from pathlib import Path
 
+# How the names of the folders begin in which daemons of tests live; the second of this process's.
+DAEMON_HOME = "sandboxd-test-"
+OWN_DAEMON_HOME = f"{DAEMON_HOME}{os.getpid()}-"
+
 
 def wait_until(condition, timeout=5.0, step=0.02):
     """Polls until condition() is true; returns its last value."""
@@ -162,7 +166,12 @@ def instance_root(directory):
     return found
 
 
+def mounts():
+    """The host's, without what the daemons of other test runs and workers mount at the same time."""
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if DAEMON_HOME not in line or OWN_DAEMON_HOME in line]
+
+
 def mounts_below(path):
     prefix = str(path)
-    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines()
-            if line.split()[4].startswith(prefix)]
+    return [line for line in mounts() if line.split()[4].startswith(prefix)]
