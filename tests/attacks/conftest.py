@@ -57,7 +57,7 @@ class Books:
             "children of the monitor": len(host.children(d.monitor)),
             "fds of the monitor": host.fd_count(d.monitor),
             "fds of the frontend": host.fd_count(d.frontend),
-            "mounts of the host": len(host.mounts()),
+            "mounts of the host": host.mounts(),
             "pids of the daemon": (d.monitor, d.frontend),
         }
 

@@ -134,11 +134,13 @@ def test_60_killed_in_a_phase(own, phase, victim):
 
 
 def is_building(pid):
-    """A sandbox's init that has its orders and is root on the host still. While it lends its effective
-    id for a system call, the kernel would not end it with its parent: it sees to that afterwards."""
+    """A sandbox's init that makes its mounts and is root on the host still. Before, while it starts or
+    lends its effective id for a system call, the kernel would not end it with its parent: it sees to
+    that afterwards."""
     status = host.status(pid)
     return (status.get("Name") == "sandboxd-init" and set(status["Uid"].split()) == {"0"} and
-            host.namespace(pid, "user") == host.namespace("self", "user") and host.fd_count(pid) > 4)
+            host.namespace(pid, "mnt") != host.namespace("self", "mnt") and
+            host.namespace(pid, "user") == host.namespace("self", "user"))
 
 
 def stop_a_builder(d):
