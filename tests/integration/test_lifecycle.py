@@ -216,7 +216,7 @@ def test_nothing_is_left_after_jobs(daemon):
     def facts():
         return (host.fd_count(daemon.monitor), host.fd_count(daemon.frontend),
                 len(host.children(daemon.monitor)), len(daemon.cgroup_directories()),
-                len(open("/proc/%d/mountinfo" % daemon.monitor).readlines()))
+                host.mounts(daemon.monitor))
     daemon.run("--", "true")
     host.wait_until(lambda: not daemon.job_pids(), 5)
     time.sleep(0.3)

@@ -396,7 +396,7 @@ def test_under_load(d, policy_copy, sanitized):
     assert min(ended) > 0
     assert host.wait_until(lambda: held() == before, 10), (held(), before)
     assert host.wait_until(lambda: not host.mounts_below(d.home), 5)
-    assert len(host.mounts()) == len(mounts)
+    assert host.mounts() == mounts
     assert host.wait_until(lambda: len(host.children(d.monitor)) == 1, 5), "a reload's process is left"
     if not sanitized:
         after = [host.rss_bytes(p) for p in (d.monitor, d.frontend)]

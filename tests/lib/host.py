@@ -166,10 +166,10 @@ def instance_root(directory):
     return found
 
 
-def mounts():
-    """The host's, without what other test runs and workers mount at the same time: for their daemons, or a
+def mounts(pid="self"):
+    """What a process sees mounted, without what other test runs and workers mount at the same time: for their daemons, or a
     test for itself in a folder of pytest's."""
-    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
             if OWN_DAEMON_HOME in line or (DAEMON_HOME not in line and "/pytest-of-" not in line)]
 
 
