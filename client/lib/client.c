@@ -500,11 +500,12 @@ int client_loop(sandbox_client *c, const bool *done, const uint64_t *deadline_us
                         break;
                 if (r < 0)
                         return r;
-                if (r > 0)
-                        continue;
+                /* Also when something came: what comes for others must not keep this one waiting. */
                 now = io_now_usec();
                 if (now >= *deadline_usec)
                         return -ETIMEDOUT;
+                if (r > 0)
+                        continue;
                 r = sandbox_client_wait(c,
                         *deadline_usec == SANDBOX_FOREVER ? SANDBOX_FOREVER : *deadline_usec - now);
                 if (r < 0 && r != -EINTR)

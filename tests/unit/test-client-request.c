@@ -108,6 +108,21 @@ static void say_output_end(uint64_t id)
         say(id, &response);
 }
 
+/* What comes for others does not put off the end of the waiting: it is seen before all of that is taken,
+ * and so before the answer behind it. */
+START_TEST(test_timeout_among_others)
+{
+        sandbox_host *host = NULL;
+
+        for (unsigned i = 0; i < 200; i++)
+                say_host(77, i);
+        say_host(FIRST_ID, 2);
+        sandbox_client_set_timeout(client, 0);
+        ck_assert_int_eq(sandbox_get_host(client, &host), -ETIMEDOUT);
+        ck_assert_ptr_null(host);
+}
+END_TEST
+
 /* Responses to others come between, and several in one read. */
 START_TEST(test_own_response)
 {
@@ -490,6 +505,7 @@ int main(void)
 
         tcase_add_checked_fixture(t, setup, fake_done);
         tcase_add_test(t, test_own_response);
+        tcase_add_test(t, test_timeout_among_others);
         tcase_add_test(t, test_wrong_response);
         tcase_add_test(t, test_no_answer);
         tcase_add_test(t, test_errors);
