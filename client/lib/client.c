@@ -472,9 +472,11 @@ int sandbox_client_wait(sandbox_client *c, uint64_t timeout_usec)
 {
         uint64_t now = io_now_usec(), until = sandbox_client_get_timeout(c);
         uint64_t deadline = MIN(deadline_after(timeout_usec), until);
+        int events = sandbox_client_get_events(c);
+        /* A socket that was hung up would end every poll, also one for no event. */
         struct pollfd p = {
-                .fd = c->wire ? wire_fd(c->wire) : -EBADF,
-                .events = (short) sandbox_client_get_events(c),
+                .fd = events ? wire_fd(c->wire) : -EBADF,
+                .events = (short) events,
         };
         struct timespec left;
         int r;

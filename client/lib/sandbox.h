@@ -158,7 +158,8 @@ SANDBOX_API size_t sandbox_client_get_max_request(const sandbox_client *c);
 /* The socket to poll, the library's: neither read nor close it. -ENOTCONN. It changes only when the
  * client connects or disconnects; while a connection is begun there may be none yet. */
 SANDBOX_API int sandbox_client_get_fd(const sandbox_client *c);
-/* What to poll it for: POLLIN, POLLOUT, or both; 0: nothing now. Ask again before each poll. */
+/* What to poll it for: POLLIN, POLLOUT, or both. 0: nothing now; then leave it out of the poll, since
+ * one that was hung up ends a poll for no event, too. Ask again before each poll. */
 SANDBOX_API int sandbox_client_get_events(const sandbox_client *c);
 /* When to call sandbox_client_process() at the latest, in CLOCK_MONOTONIC; SANDBOX_FOREVER: only
  * when the socket is ready. */
@@ -170,7 +171,8 @@ SANDBOX_API uint64_t sandbox_client_get_timeout(const sandbox_client *c);
  * after other fds. */
 SANDBOX_API int sandbox_client_process(sandbox_client *c);
 /* Polls that one socket, for loops that have nothing else: 1 when process() has something to do, 0
- * when timeout_usec has passed. EINTR is -EINTR. */
+ * when timeout_usec has passed. EINTR is -EINTR. While output waits to be consumed that more is not
+ * read of, nothing but the timeout ends it, not even the end of the connection. */
 SANDBOX_API int sandbox_client_wait(sandbox_client *c, uint64_t timeout_usec);
 /* Bytes that wait to be sent. */
 SANDBOX_API size_t sandbox_client_get_queued(const sandbox_client *c);

@@ -752,6 +752,34 @@ START_TEST(test_no_credit)
 }
 END_TEST
 
+/* A connection that ends while nothing is read of it: there is nothing to do until what came is
+ * consumed. Then the rest comes, and the end. */
+START_TEST(test_hung_up_without_credit)
+{
+        ck_assert_int_eq(sandbox_spec_set_credit(spec, 8), 0);
+        start(SANDBOX_MANUAL_CREDIT);
+        for (int i = 0; i < 4; i++)
+                say_output(2, OUT, "12345", 5);
+        daemon_fd = safe_close(daemon_fd);
+        settle();
+        ck_assert_uint_eq(told_bytes, 10);
+        ck_assert_int_eq(sandbox_client_get_events(client), 0);
+        for (int i = 0; i < 3; i++) {
+                ck_assert_int_eq(sandbox_client_wait(client, USEC_PER_MSEC), 0);
+                ck_assert_int_eq(sandbox_client_process(client), 0);
+        }
+        ck_assert_int_eq(sandbox_job_consume(job, SANDBOX_STDOUT, 10), 0);
+        ck_assert_int_eq(sandbox_client_wait(client, SANDBOX_FOREVER), 1);
+        ck_assert_int_gt(sandbox_client_process(client), 0);
+        ck_assert_uint_eq(told_bytes, 20);
+        ck_assert_int_eq(sandbox_client_wait(client, USEC_PER_MSEC), 0);
+        ck_assert_int_eq(sandbox_job_consume(job, SANDBOX_STDOUT, 10), 0);
+        ck_assert_int_eq(sandbox_client_wait(client, SANDBOX_FOREVER), 1);
+        ck_assert_int_eq(sandbox_client_process(client), -ECONNRESET);
+        ck_assert_ptr_nonnull(strstr(story, "error:UNREACHABLE"));
+}
+END_TEST
+
 START_TEST(test_passed_fds)
 {
         int in[2], out[2];
@@ -1057,6 +1085,7 @@ int main(void)
         tcase_add_test(old, test_files_of_old);
         tcase_add_test(old, test_request_too_large);
         tcase_add_test(old, test_no_credit);
+        tcase_add_test(old, test_hung_up_without_credit);
         tcase_add_test(old, test_features);
         suite_add_tcase(s, old);
         runner = srunner_create(s);

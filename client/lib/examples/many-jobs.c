@@ -107,8 +107,9 @@ static int run_loop(struct loop *loop)
         while (r >= 0 && (reading || loop->running > 0)) {
                 struct pollfd fds[2];
 
-                fds[0].fd = sandbox_client_get_fd(loop->client);
+                /* With no events it must not be polled at all. */
                 fds[0].events = (short) sandbox_client_get_events(loop->client);
+                fds[0].fd = fds[0].events ? sandbox_client_get_fd(loop->client) : -1;
                 fds[1].fd = reading ? STDIN_FILENO : -1;
                 fds[1].events = POLLIN;
                 if (poll(fds, 2, milliseconds_until(sandbox_client_get_timeout(loop->client))) < 0)
