@@ -24,10 +24,14 @@ size_t sandbox_job_get_stdin_room(const sandbox_job *job)
         return (size_t) MIN((uint64_t) queue_room(job->x.client), job->stdin_credit);
 }
 
+bool job_has_uploads(const sandbox_job *job)
+{
+        return job->next_upload < job->n_uploads;
+}
+
 static bool wants_upload(const sandbox_job *job)
 {
-        return job->next_upload < job->n_uploads &&
-               (!job->keeps_file_credit || job->file_credit > 0);
+        return job_has_uploads(job) && (!job->keeps_file_credit || job->file_credit > 0);
 }
 
 static bool wants_stdin(const sandbox_job *job)
@@ -122,6 +126,13 @@ static ssize_t read_upload(sandbox_client *c, struct upload *u, size_t size,
         return n;
 }
 
+/* Why a request was not queued is what the client says. */
+static int not_queued(const sandbox_job *job, int error, struct failure *f)
+{
+        failure_copy(f, &job->x.client->failure.error);
+        return error;
+}
+
 static int feed_upload(sandbox_job *job, struct failure *f)
 {
         Sandboxd__V1__FileData body = SANDBOXD__V1__FILE_DATA__INIT;
@@ -144,7 +155,7 @@ static int feed_upload(sandbox_job *job, struct failure *f)
         request.file_data = &body;
         r = client_queue(c, &job->x, &request, NULL, 0);
         if (r < 0)
-                return failure_memory(f);
+                return not_queued(job, r, f);
         if (job->keeps_file_credit)
                 job->file_credit -= (uint64_t) n;
         job->upload_sent += (uint64_t) n;
@@ -180,9 +191,11 @@ static int feed_stdin(sandbox_job *job, struct failure *f)
         const struct blob *b = job->stdin_data;
         size_t left = b->size - job->stdin_offset;
         size_t size = MIN(MIN(left, wire_max_piece(job->x.client->wire)), job->stdin_credit);
+        int r;
 
-        if (queue_stdin(job, b->data + job->stdin_offset, size, size == left) < 0)
-                return failure_memory(f);
+        r = queue_stdin(job, b->data + job->stdin_offset, size, size == left);
+        if (r < 0)
+                return not_queued(job, r, f);
         job->stdin_offset += size;
         return 0;
 }
@@ -199,7 +212,7 @@ static void feed(sandbox_job *job)
         struct failure f;
         int r = 0;
 
-        if (job->next_upload < job->n_uploads)
+        if (wants_upload(job))
                 r = feed_upload(job, &f);
         else if (job->stdin_data)
                 r = feed_stdin(job, &f);

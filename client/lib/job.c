@@ -93,8 +93,10 @@ static int take_queued(sandbox_job *job, const Sandboxd__V1__Response *response)
 static int take_started(sandbox_job *job, const Sandboxd__V1__Response *response)
 {
         const Sandboxd__V1__Started *started = response->started;
+        int r;
 
-        if (job->started)
+        /* It starts once, when all its files are there. */
+        if (job->started || job_has_uploads(job))
                 return -EPROTO;
         if (take_id(job, started->job_id) < 0)
                 return -EBADMSG;
@@ -105,8 +107,9 @@ static int take_started(sandbox_job *job, const Sandboxd__V1__Response *response
         job->started = true;
         job->stdin_credit = started->stdin_credit;
         job->ready_wanted = job->stdin_stream;
-        if (job_start_input(job) < 0)
-                return -ENOMEM;
+        r = job_start_input(job);
+        if (r < 0)
+                return r;
         if (job->handlers.on_started && !job->x.silent)
                 job->handlers.on_started(job, job->userdata);
         if (job->detached) {

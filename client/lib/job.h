@@ -60,8 +60,10 @@ int job_request(sandbox_job *job, const sandbox_spec *s);
 /* Puts it among those that have input to send, when it has. */
 void job_update_feeding(sandbox_job *job);
 void job_stop_feeding(sandbox_job *job);
+/* Whether there are bytes of files that were not sent yet. */
+bool job_has_uploads(const sandbox_job *job);
 void job_free_input(sandbox_job *job);
-/* It has started: the end of its stdin may be due. -ENOMEM. */
+/* It has started: the end of its stdin may be due. As client_queue(). */
 int job_start_input(sandbox_job *job);
 
 /* Ends it for the caller with an error of our own, and asks the daemon to cancel it. */

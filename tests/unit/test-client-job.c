@@ -672,6 +672,26 @@ START_TEST(test_stdin_data)
 }
 END_TEST
 
+/* A job that starts before its files are there, and while no more of them can be sent. */
+START_TEST(test_started_too_early)
+{
+        char path[256];
+
+        path_of(path, "big");
+        fill(path, 200000);
+        ck_assert_int_eq(sandbox_spec_add_file_path(spec, "big", 0, path), 0);
+        ck_assert_int_eq(sandbox_spec_set_stdin_data(spec, "abcdef", 6), 0);
+        start(0);
+        settle();
+        ck_assert_uint_eq(hear_files(0), 100000);
+        say_started(2, 4);
+        ck_assert_int_eq(sandbox_client_process(client), -EPROTO);
+        ck_assert(!hear());
+        ck_assert_str_eq(story, "error:UNREACHABLE:-71: ");
+        ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
 /* The credit that the client has given back for a stream. */
 static uint64_t hear_credit(Sandboxd__V1__OutputCredit__Of of)
 {
@@ -1068,6 +1088,7 @@ int main(void)
         tcase_add_test(t, test_stdin_closed);
         tcase_add_test(t, test_stdin_ends_early);
         tcase_add_test(t, test_stdin_data);
+        tcase_add_test(t, test_started_too_early);
         tcase_add_test(t, test_credit);
         tcase_add_test(t, test_manual_credit);
         tcase_add_test(t, test_passed_fds);
