@@ -8,6 +8,10 @@
 #include "client/lib/convert.h"
 
 #define NAME_LENGTH_MAX 4095
+#define ERROR_LENGTH_MAX 4095
+/* Files, folders and failures of one request. They use no credit, and whoever is told of them keeps them:
+ * so they are counted. The daemon sends fewer, as PROTOCOL.md says. */
+#define NAMED_MAX 9216
 
 void incoming_done(struct incoming *in)
 {
@@ -24,8 +28,11 @@ bool incoming_open(const struct incoming *in)
 static int take_name(struct incoming *in, const Sandboxd__V1__FileOut *m)
 {
         if (m->name.len == 0 || m->name.len > NAME_LENGTH_MAX ||
-                memchr(m->name.data, '\0', m->name.len))
+                memchr(m->name.data, '\0', m->name.len) || strlen(m->error) > ERROR_LENGTH_MAX)
                 return -EBADMSG;
+        if (in->named >= NAMED_MAX)
+                return -EPROTO;
+        in->named++;
         free(TAKE_PTR(in->shown));
         return text_of_bytes(&m->name, &in->shown);
 }

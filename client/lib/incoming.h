@@ -12,10 +12,12 @@ struct incoming {
         unsigned mode;
         uint64_t size;
         uint64_t received;
-        char *shown; /* the name in the piece given out last */
+        char *shown;  /* the name in the piece given out last */
+        size_t named; /* messages with a name that came */
 };
 
-/* The piece that a message is, valid until the next. -EBADMSG when it is none, -ENOMEM. */
+/* The piece that a message is, valid until the next. -EBADMSG when it is none, -EPROTO when there are more
+ * than the daemon may send, -ENOMEM. */
 int incoming_take(struct incoming *in, const Sandboxd__V1__FileOut *message,
         sandbox_file_piece *ret);
 /* Whether a file is not complete. */

@@ -909,6 +909,41 @@ START_TEST(test_fetched_nonsense)
 }
 END_TEST
 
+/* What uses no credit has an end all the same, of whatever kind it is. */
+START_TEST(test_fetched_without_end)
+{
+        static const Sandboxd__V1__FileOut__Kind without_data[] = { REGULAR, FOLDER, FAILED };
+        int r = 0;
+        size_t n;
+
+        start(0);
+        for (n = 0; r >= 0 && n < 20000; n++) {
+                say_file(2, without_data[n % 3], "a", 0, NULL);
+                r = sandbox_client_process(client);
+                story[0] = '\0';
+        }
+        ck_assert_int_eq(r, -EPROTO);
+        /* As many as the daemon may send: each file twice, and what was asked for as often. */
+        ck_assert_uint_gt(n, 2 * 4096 + 4 * 256);
+}
+END_TEST
+
+START_TEST(test_fetched_long_error)
+{
+        char *text = calloc(1, 5000);
+
+        ck_assert_ptr_nonnull(text);
+        memset(text, 'x', 4095);
+        start(0);
+        say_file(2, FAILED, "a", 0, text);
+        ck_assert_int_eq(sandbox_client_process(client), 1);
+        text[4095] = 'x';
+        say_file(2, FAILED, "b", 0, text);
+        ck_assert_int_eq(sandbox_client_process(client), -EBADMSG);
+        free(text);
+}
+END_TEST
+
 /* A file that is not whole when the job's result comes. */
 START_TEST(test_fetched_half)
 {
@@ -1095,6 +1130,8 @@ int main(void)
         tcase_add_test(t, test_passed_fds_in_between);
         tcase_add_test(t, test_fetched_files);
         tcase_add_test(t, test_fetched_nonsense);
+        tcase_add_test(t, test_fetched_without_end);
+        tcase_add_test(t, test_fetched_long_error);
         tcase_add_test(t, test_fetched_half);
         tcase_add_test(t, test_blocking_run);
         tcase_add_test(t, test_blocking_timeout);
