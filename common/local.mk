@@ -10,5 +10,6 @@ common_libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/macro.h \
 	common/parse.c common/parse.h \
+	common/pattern.c common/pattern.h \
 	common/policy.c common/policy.h \
 	common/status.c common/status.h

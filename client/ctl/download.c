@@ -6,15 +6,10 @@
 #include "client/ctl/download.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <sys/stat.h>
 
 #include "client/ctl/memory.h"
-
-static bool is_pattern(const char *name)
-{
-        return strpbrk(name, "*?[") != NULL;
-}
+#include "common/pattern.h"
 
 static struct download *append(struct downloads *d)
 {
@@ -108,7 +103,7 @@ static int open_dest(struct download *one, struct error *e)
                 one->dir_fd = AT_FDCWD;
                 return 0;
         }
-        folder = one->dest[strlen(one->dest) - 1] == '/' || is_pattern(one->name);
+        folder = one->dest[strlen(one->dest) - 1] == '/' || pattern_is(one->name);
         if (folder && mkdir(one->dest, 0777) < 0 && errno != EEXIST)
                 return cannot_open(one->dest, -errno, e);
         one->dir_fd = open(one->dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -176,12 +171,12 @@ static void note_written(struct downloads *d, const struct download *one,
         must(file->path);
 }
 
-/* Whether the name, or a folder that it is in, is what was asked for. */
+/* Whether the name, or a folder that it is in, is what was asked for: by the daemon's own rules. What cannot
+ * be had comes under the name that it was asked for by. */
 static bool matches(const struct download *one, const sandbox_file_piece *piece)
 {
-        if (!one->name || streq(one->name, piece->name))
-                return true;
-        return fnmatch(one->name, piece->name, FNM_PATHNAME | FNM_PERIOD | FNM_LEADING_DIR) == 0;
+        return !one->name || streq(one->name, piece->name) ||
+               pattern_matches(one->name, piece->name);
 }
 
 /* DEST turns out to be a folder, since the first that came is one. 0, or a negative errno with one as it was. */

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "common/pattern.h"
 #include "daemon/frontend/credit.h"
 #include "daemon/frontend/plan.h"
 #include "daemon/frontend/reply-files.h"
@@ -95,7 +96,7 @@ static bool is_asked_for(struct watch_files *f, const char *name)
         bool asked = f->names.n == 0;
 
         for (size_t i = 0; i < f->names.n; i++)
-                if (transfer_matches(f->names.items[i], name))
+                if (pattern_matches(f->names.items[i], name))
                         f->found[i] = asked = true;
         return asked;
 }

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/pattern.h"
+
 /* Names in folders that are looked at, all in all: init's time is not charged to the job. */
 #define LOOK_MAX (128 * 1024)
 /* With room to say of each thing asked for that it does not come. */
@@ -228,7 +230,7 @@ static int visit_match(struct entries *e, int dir, const char *path, const char 
         const struct rest *rest = userdata;
         int r;
 
-        if (!transfer_part_matches(rest->part, name))
+        if (!pattern_part_matches(rest->part, name))
                 return 0;
         r = expand_name(e, dir, path, name, rest);
         /* Of many that match, one that leads nowhere is none. */
@@ -245,7 +247,7 @@ static int expand(struct entries *e, int dir, const char *folder, const char *pa
                 return -ENAMETOOLONG;
         memcpy(rest.part, pattern, n);
         rest.next = pattern[n] == '/' ? pattern + n + 1 : NULL;
-        if (transfer_is_pattern(rest.part))
+        if (pattern_is(rest.part))
                 return visit(e, dir, folder, visit_match, &rest);
         return expand_name(e, dir, folder, rest.part, &rest);
 }

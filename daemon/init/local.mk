@@ -12,7 +12,7 @@ sandboxd_init_SOURCES = \
 	daemon/init/files.c \
 	daemon/init/reaper.c \
 	daemon/init/userns.c \
-	common/error.c common/io.c daemon/wire/spec.c daemon/wire/transfer.c
+	common/error.c common/io.c common/pattern.c daemon/wire/spec.c daemon/wire/transfer.c
 sandboxd_init_CFLAGS = -std=gnu17 -O2 -g $(WARN_CFLAGS) $(HARDEN_CFLAGS) $(SANITIZE_INIT_CFLAGS) \
 	-fPIE
 sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) -static-pie

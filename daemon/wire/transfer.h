@@ -64,14 +64,6 @@ struct transfer_record {
  * directly. As strcmp(). */
 int transfer_compare(const char *a, const char *b);
 
-/* Whether one part of a name fits the part of a pattern: '*', '?' and '[...]' as in the shell, and no
- * character classes. A dot in front is matched by a dot alone. */
-bool transfer_part_matches(const char *pattern, const char *part);
-/* Whether a part of a pattern can match anything but itself. */
-bool transfer_is_pattern(const char *pattern);
-/* Whether a name is asked for by a name or pattern, itself or as one of a folder that is. */
-bool transfer_matches(const char *pattern, const char *name);
-
 /* Writes records to a blocking pipe. 0 or a negative errno. */
 int transfer_write(int fd, const struct transfer_record *r, const void *name_or_data);
 

@@ -5,6 +5,7 @@
  */
 #include <fnmatch.h>
 
+#include "common/pattern.h"
 #include "daemon/wire/transfer.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/input.h"
@@ -67,7 +68,7 @@ static void check_part(const char *pattern, const char *part)
         if (strchr(pattern, '/') || strchr(part, '/') || strstr(pattern, "[:") ||
                 strstr(pattern, "[.") || strstr(pattern, "[="))
                 return;
-        ASSERT(transfer_part_matches(pattern, part) ==
+        ASSERT(pattern_part_matches(pattern, part) ==
                 (fnmatch(pattern, part, FNM_NOESCAPE | FNM_PERIOD) == 0));
 }
 
@@ -86,18 +87,18 @@ static void check_pattern(const char *text, size_t size)
         check_part(pattern, name);
         if (!is_name(pattern, strlen(pattern)) || !is_name(name, strlen(name)))
                 return;
-        if (transfer_is_pattern(pattern))
-                (void) transfer_matches(pattern, name);
+        if (pattern_is(pattern))
+                (void) pattern_matches(pattern, name);
         else
-                ASSERT(transfer_matches(pattern, name) == is_beneath(pattern, name));
+                ASSERT(pattern_matches(pattern, name) == is_beneath(pattern, name));
         /* Whatever asks for a folder asks for what is in it. */
-        if (transfer_matches(pattern, name)) {
+        if (pattern_matches(pattern, name)) {
                 _cleanup_free_ char *inside = malloc(strlen(name) + 3);
 
                 ASSERT(inside);
                 memcpy(inside, name, strlen(name));
                 memcpy(inside + strlen(name), "/x", 3);
-                ASSERT(transfer_matches(pattern, inside));
+                ASSERT(pattern_matches(pattern, inside));
         }
 }
 

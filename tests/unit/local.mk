@@ -54,6 +54,7 @@ check_PROGRAMS += \
 	tests/unit/test-operation \
 	tests/unit/test-output \
 	tests/unit/test-parse \
+	tests/unit/test-pattern \
 	tests/unit/test-plan \
 	tests/unit/test-policies \
 	tests/unit/test-policy-load \
@@ -147,6 +148,8 @@ tests_unit_test_output_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_output_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pattern_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_plan_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_plan_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)

@@ -250,6 +250,36 @@ START_TEST(test_which_file_is_whose)
 }
 END_TEST
 
+/* What the daemon sends for a pattern is taken for it: there is one meaning of it. */
+START_TEST(test_patterns_as_the_daemon)
+{
+        static const struct {
+                const char *pattern, *name;
+        } rows[] = {
+                { "a\\b*", "a\\bc" }, /* a backslash is a byte like others */
+                { "[[=a=]]", "=]" },  /* no class, but a set and a bracket */
+                { "[!-a]x\\*", "bx\\" },
+                { "x*", "x\xff" },
+                { "?\xff", "\xff\xff" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                add(rows[i].pattern);
+                open_all();
+                put_file(rows[i].name, "1");
+                downloads_end(&downloads);
+                ck_assert_msg(downloads.failed == 0, "%s", rows[i].pattern);
+                assert_file(rows[i].name, "1");
+                downloads_done(&downloads);
+        }
+        /* And what is none of it is not. */
+        add("[[=a=]]");
+        open_all();
+        put_file("a", "1");
+        assert_absent("a");
+}
+END_TEST
+
 START_TEST(test_all)
 {
         downloads_add_all(&downloads);
@@ -356,6 +386,7 @@ int main(void)
         tcase_add_test(t, test_folder_of_the_job);
         tcase_add_test(t, test_folder_without_a_place);
         tcase_add_test(t, test_which_file_is_whose);
+        tcase_add_test(t, test_patterns_as_the_daemon);
         tcase_add_test(t, test_all);
         tcase_add_test(t, test_failures);
         tcase_add_test(t, test_bad_destinations);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files in a pipe: what is written is what is read, however it is cut, and nothing is taken that no
- * writer of ours would send. And the patterns by which files are asked for.
+ * writer of ours would send.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -354,40 +354,6 @@ START_TEST(test_too_many_records)
 }
 END_TEST
 
-START_TEST(test_patterns)
-{
-        static const struct {
-                const char *pattern;
-                const char *name;
-                bool match;
-        } table[] = {
-                { "a", "a", true }, { "a", "b", false }, { "a", "ab", false },
-                { "a", "a/b", true }, /* in a folder that is asked for */
-                { "a/b", "a", false }, { "a/b", "a/b/c/d", true }, { "*", "a", true },
-                { "*", ".a", false }, { ".*", ".a", true }, { "*", "a/.b", true },
-                { "*.png", "a.png", true }, { "*.png", "d/a.png", false },
-                { "*/*.png", "d/a.png", true }, { "*/*.png", "d/.a.png", false },
-                { "[ab]/?", "b/x", true }, { "[ab]/?", "c/x", false }, { "[!ab]", "c", true },
-                { "a[", "a[", true }, /* no set, so that it stands for itself */
-                { "a\\*", "a*", false },
-                { "a\\*", "a\\b", true }, /* a backslash is a byte like others */
-                { "[*]", "*", true }, { "[*]", "a", false }, { "[a-c]x", "bx", true },
-                { "[a-c]x", "dx", false }, { "[]a]", "]", true }, { "[^]]", "]", false },
-                { "[a-]", "-", true }, { "[!a", "[!a", true }, { "a*b*c", "axbxbxc", true },
-                { "a*b*c", "axbxbxcx", false }, { "*", "*", true }, { "**a", "a", true },
-                { "*a*a*a*b", "aaaaaaaaaaaaaaaaaaaac", false }, { "?a", ".a", false },
-                { "[.]a", ".a", false },
-                { "[[:alpha:]]", "a", false }, /* no class, but a set and a bracket */
-                { "[[:alpha:]]", ":]", true },
-                { "[a/b]", "a", false }, /* a set does not reach over a slash */
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                ck_assert_msg(transfer_matches(table[i].pattern, table[i].name) == table[i].match,
-                        "'%s' and '%s'", table[i].pattern, table[i].name);
-}
-END_TEST
-
 /* What is in a folder comes right after it. */
 START_TEST(test_order)
 {
@@ -417,7 +383,6 @@ int main(void)
         tcase_add_test(tc, test_every_truncation);
         tcase_add_loop_test(tc, test_bad_stream, 0, (int) ELEMENTSOF(bad_streams));
         tcase_add_test(tc, test_too_many_records);
-        tcase_add_test(tc, test_patterns);
         tcase_add_test(tc, test_order);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
