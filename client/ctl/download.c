@@ -176,7 +176,7 @@ static void note_written(struct downloads *d, const struct download *one,
 static bool matches(const struct download *one, const sandbox_file_piece *piece)
 {
         return !one->name || streq(one->name, piece->name) ||
-               pattern_matches(one->name, piece->name);
+               pattern_matches(one->name, piece->name, NULL);
 }
 
 /* DEST turns out to be a folder, since the first that came is one. 0, or a negative errno with one as it was. */

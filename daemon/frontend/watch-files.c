@@ -13,6 +13,9 @@
 #include "daemon/frontend/reply-files.h"
 #include "daemon/frontend/reply.h"
 
+/* How much looking at names, as pattern_matches() counts it, is as much as a record. */
+#define RECORD_COST 256
+
 struct watch_files {
         struct strv names;   /* none: all files */
         bool *found;         /* of each name, whether something of it was there */
@@ -91,12 +94,12 @@ struct watch_files *watch_files_new(struct connection *c, uint64_t request,
         return f;
 }
 
-static bool is_asked_for(struct watch_files *f, const char *name)
+static bool is_asked_for(struct watch_files *f, const char *name, size_t *cost)
 {
         bool asked = f->names.n == 0;
 
         for (size_t i = 0; i < f->names.n; i++)
-                if (pattern_matches(f->names.items[i], name))
+                if (pattern_matches(f->names.items[i], name, cost))
                         f->found[i] = asked = true;
         return asked;
 }
@@ -116,8 +119,9 @@ static size_t allot(const struct watch_files *f, const struct connection *c, siz
         return credit_allows(&f->credit, MIN(size, reply_file_most(c)));
 }
 
+/* What it costs to see whether a file was asked for is added to *cost. */
 static void handle_record(struct watch_files *f, struct connection *c, uint64_t request,
-        const struct result *r, enum transfer_kind kind)
+        const struct result *r, enum transfer_kind kind, size_t *cost)
 {
         const struct fetch_event e = {
                 .kind = kind,
@@ -128,7 +132,7 @@ static void handle_record(struct watch_files *f, struct connection *c, uint64_t 
                 .number = (int) f->reader.record.number,
         };
 
-        f->skipping = !is_asked_for(f, e.name);
+        f->skipping = !is_asked_for(f, e.name, cost);
         if (!f->skipping)
                 send_event(c, request, r, &e);
 }
@@ -166,24 +170,18 @@ static void finish(struct watch_files *f, struct connection *c, uint64_t request
         reply_done(c, request);
 }
 
-/* What it costs to see whether one file was asked for, in records. */
-static size_t record_cost(const struct watch_files *f)
-{
-        return 1 + (size_t) f->name_bytes / 32;
-}
-
 enum watch_step watch_files_step(struct watch_files *f, struct connection *c, uint64_t request,
         const struct result *r)
 {
         enum store_stream stream;
         const uint8_t *data;
-        size_t size, n = 0;
+        size_t size, n = 0, cost = 0;
         int kind = 0;
 
         while (kind >= 0 && (size = store_peek(&r->files.store, &f->cursor, &stream, &data)) > 0) {
                 if (connection_is_congested(c))
                         return WATCH_STEP_WAITS;
-                if (n >= WATCH_STEP_MOST)
+                if (n + cost / RECORD_COST >= WATCH_STEP_MOST)
                         return WATCH_STEP_MORE;
                 size = allot(f, c, size);
                 if (size == 0)
@@ -193,8 +191,8 @@ enum watch_step watch_files_step(struct watch_files *f, struct connection *c, ui
                 if (kind == TRANSFER_DATA)
                         handle_data(f, c, request, r, data, size);
                 else if (kind > 0)
-                        handle_record(f, c, request, r, (enum transfer_kind) kind);
-                n += kind > 0 && kind != TRANSFER_DATA ? record_cost(f) : 1;
+                        handle_record(f, c, request, r, (enum transfer_kind) kind, &cost);
+                n++;
         }
         finish(f, c, request, r);
         return WATCH_STEP_LAST;

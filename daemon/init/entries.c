@@ -230,7 +230,7 @@ static int visit_match(struct entries *e, int dir, const char *path, const char 
         const struct rest *rest = userdata;
         int r;
 
-        if (!pattern_part_matches(rest->part, name))
+        if (!pattern_part_matches(rest->part, name, NULL))
                 return 0;
         r = expand_name(e, dir, path, name, rest);
         /* Of many that match, one that leads nowhere is none. */

@@ -68,7 +68,7 @@ static void check_part(const char *pattern, const char *part)
         if (strchr(pattern, '/') || strchr(part, '/') || strstr(pattern, "[:") ||
                 strstr(pattern, "[.") || strstr(pattern, "[="))
                 return;
-        ASSERT(pattern_part_matches(pattern, part) ==
+        ASSERT(pattern_part_matches(pattern, part, NULL) ==
                 (fnmatch(pattern, part, FNM_NOESCAPE | FNM_PERIOD) == 0));
 }
 
@@ -88,17 +88,17 @@ static void check_pattern(const char *text, size_t size)
         if (!is_name(pattern, strlen(pattern)) || !is_name(name, strlen(name)))
                 return;
         if (pattern_is(pattern))
-                (void) pattern_matches(pattern, name);
+                (void) pattern_matches(pattern, name, NULL);
         else
-                ASSERT(pattern_matches(pattern, name) == is_beneath(pattern, name));
+                ASSERT(pattern_matches(pattern, name, NULL) == is_beneath(pattern, name));
         /* Whatever asks for a folder asks for what is in it. */
-        if (pattern_matches(pattern, name)) {
+        if (pattern_matches(pattern, name, NULL)) {
                 _cleanup_free_ char *inside = malloc(strlen(name) + 3);
 
                 ASSERT(inside);
                 memcpy(inside, name, strlen(name));
                 memcpy(inside + strlen(name), "/x", 3);
-                ASSERT(pattern_matches(pattern, inside));
+                ASSERT(pattern_matches(pattern, inside, NULL));
         }
 }
 

@@ -571,21 +571,20 @@ static size_t pack_request(uint8_t *frame, const Sandboxd__V1__Request *request)
         return FRAME_HEADER_SIZE + size;
 }
 
-/* A GetFiles with many long names, and in the same write another request. */
-static void get_by_many_names(struct client *c, const char *job, size_t size)
+/* A GetFiles with many times the same name, and in the same write another request. */
+static void get_by_many_names(struct client *c, const char *job, const char *name, size_t n_names)
 {
-        static uint8_t frames[512 * KIB], name[SPEC_PART_MAX];
+        static uint8_t frames[512 * KIB];
         ProtobufCBinaryData names[SPEC_GET_MAX];
         Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
         Sandboxd__V1__GetFiles m = SANDBOXD__V1__GET_FILES__INIT;
         Sandboxd__V1__GetHost host = SANDBOXD__V1__GET_HOST__INIT;
         size_t n;
 
-        memset(name, 'x', sizeof(name));
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                names[i] = (ProtobufCBinaryData) { size, name };
+        for (size_t i = 0; i < n_names; i++)
+                names[i] = (ProtobufCBinaryData) { strlen(name), (uint8_t *) name };
         m.job_id = (ProtobufCBinaryData) { strlen(job), (uint8_t *) job };
-        m.n_names = ELEMENTSOF(names);
+        m.n_names = n_names;
         m.names = names;
         request.id = 2;
         request.body_case = SANDBOXD__V1__REQUEST__BODY_GET_FILES;
@@ -598,33 +597,46 @@ static void get_by_many_names(struct client *c, const char *job, size_t size)
         ck_assert_int_eq(io_write_full(c->fd, frames, n), 0);
 }
 
-/* Looking through many files for many names does not hold up others. */
-START_TEST(test_kept_in_turns)
+/* A detached job that left so many folders with long names. */
+static void keep_folders(struct client *c, unsigned n, char job[static 32])
 {
-        char job[32], name[16];
+        char name[SPEC_PART_MAX + 1];
         struct placed p;
-        struct client c;
 
-        client_hello(&c);
-        run_get(&c, 2, 0, true);
+        run_get(c, 2, 0, true);
         expect_start(&p);
-        (void) snprintf(job, sizeof(job), "%s",
-                client_expect(&c, 2, BODY(STARTED))->started->job_id);
+        (void) snprintf(job, 32, "%s", client_expect(c, 2, BODY(STARTED))->started->job_id);
         close_all_but_collect(&p);
         report(&p, JOB_STATUS_OK);
-        for (unsigned i = 0; i < 500; i++) {
-                (void) snprintf(name, sizeof(name), "d%u", i);
+        for (unsigned i = 0; i < n; i++) {
+                (void) snprintf(name, sizeof(name), "d%u-%0240u", i, 0);
                 put(p.fds[CHANNEL_FD_COLLECT], TRANSFER_FOLDER, name, 0, NULL);
         }
         put(p.fds[CHANNEL_FD_COLLECT], TRANSFER_END, "", 0, NULL);
         (void) close(p.fds[CHANNEL_FD_COLLECT]);
         gone(&p);
-        get_files(&c, 3, job, "d499", 0);
-        expect_file(&c, 3, KIND(FOLDER), "d499");
+}
+
+/* Looking through many files for many names, or for patterns that take long, does not hold up others. */
+START_TEST(test_kept_in_turns)
+{
+        static const struct {
+                const char *name;
+                size_t n;
+        } rows[] = { { NULL, SPEC_GET_MAX }, { "*?z", 16 } };
+        char job[32], name[SPEC_PART_MAX + 1];
+        struct client c;
+
+        memset(name, 'x', SPEC_PART_MAX);
+        name[SPEC_PART_MAX] = '\0';
+        client_hello(&c);
+        keep_folders(&c, 300, job);
+        get_files(&c, 3, job, "d299*", 0);
+        client_expect(&c, 3, BODY(FILE_OUT));
         client_expect(&c, 3, BODY(DONE));
-        get_by_many_names(&c, job, SPEC_PART_MAX);
+        get_by_many_names(&c, job, rows[_i].name ? rows[_i].name : name, rows[_i].n);
         client_expect(&c, 3, BODY(HOST));
-        for (unsigned i = 0; i < SPEC_GET_MAX; i++)
+        for (unsigned i = 0; i < rows[_i].n; i++)
                 ck_assert_int_eq(client_expect(&c, 2, BODY(FILE_OUT))->file_out->kind,
                         KIND(FAILED));
         client_expect(&c, 2, BODY(DONE));
@@ -706,7 +718,7 @@ int main(void)
         tcase_add_test(tc, test_lost_in_a_file);
         tcase_add_test(tc, test_cancelled_and_vanished);
         tcase_add_test(tc, test_kept);
-        tcase_add_test(tc, test_kept_in_turns);
+        tcase_add_loop_test(tc, test_kept_in_turns, 0, 2);
         tcase_add_test(tc, test_kept_and_lost);
         tcase_add_test(tc, test_stop);
         suite_add_tcase(suite, tc);
