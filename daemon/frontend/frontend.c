@@ -28,7 +28,7 @@ static bool everything_is_sent(const struct frontend *f)
         LIST_FOREACH (c, &f->connections, entries)
                 if (queue_size(&c->out) > 0)
                         return false;
-        return true;
+        return TAILQ_EMPTY(&f->watch_turns);
 }
 
 void frontend_check_stopped(struct frontend *f)

@@ -49,6 +49,7 @@ struct frontend {
         struct registry registry;
         struct watch_turns watch_turns; /* requests with more to be done than one turn is for */
         sd_event_source *watch_turn;    /* of the first of them */
+        uint64_t watch_spent;           /* bytes that such requests were sent, ever */
         sd_event_source *expiry;        /* of the oldest result */
         bool draining;                  /* no new job is taken, by an administrator's word */
         bool stopping;                  /* nor is one, and those that wait are given up */

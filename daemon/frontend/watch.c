@@ -11,6 +11,13 @@
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/watch-files.h"
 
+/* What many that go on at the same time are sent at once, in bytes; each has the others wait for as much
+ * more. All that are beyond it have turns of their own. */
+#define EVENT_MOST (64 * KIB)
+#define EVENT_EACH (1 * KIB)
+/* And what one of them is sent of output in a turn. */
+#define TURN_MOST (64 * KIB)
+
 enum watch_kind {
         WATCH_RESULT,
         WATCH_OUTPUT,
@@ -94,10 +101,16 @@ static struct watch *watch_new(struct connection *c, uint64_t request, struct re
         return w;
 }
 
+static void spend(const struct watch *w, size_t size)
+{
+        w->connection->frontend->watch_spent += size;
+}
+
 static enum watch_step step_result(struct watch *w)
 {
         if (w->result->job)
                 return WATCH_STEP_WAITS;
+        spend(w, w->result->return_value.size);
         reply_result(w->connection, w->request, w->result);
         return WATCH_STEP_LAST;
 }
@@ -106,6 +119,7 @@ static enum watch_step step_usage(struct watch *w)
 {
         if (w->result->job)
                 return WATCH_STEP_WAITS;
+        spend(w, w->result->return_value.size);
         reply_job(w->connection, w->request, w->result, NULL);
         return WATCH_STEP_LAST;
 }
@@ -133,19 +147,22 @@ static enum watch_step step_output(struct watch *w)
         struct result *r = w->result;
         enum store_stream stream;
         const uint8_t *data;
-        size_t size, n = 0;
+        size_t size, n = 0, sent = 0;
         bool skip;
 
         while ((size = store_peek(&r->output, &w->cursor, &stream, &data)) > 0) {
                 if (connection_is_congested(c))
                         return WATCH_STEP_WAITS;
-                if (n++ >= WATCH_STEP_MOST)
+                if (n++ >= WATCH_STEP_MOST || sent >= TURN_MOST)
                         return WATCH_STEP_MORE;
                 size = allot(w, stream, size, &skip);
                 if (size == 0)
                         return WATCH_STEP_WAITS;
-                if (!skip)
+                if (!skip) {
                         reply_output(c, w->request, reply_stream(stream), data, size);
+                        sent += size;
+                        spend(w, size);
+                }
                 store_skip(&w->cursor, size);
         }
         if (w->follow && r->job)
@@ -158,13 +175,15 @@ static enum watch_step step_files(struct watch *w)
 {
         if (w->result->job)
                 return WATCH_STEP_WAITS;
+        /* As much as may be: what is sent is for others to count. */
+        spend(w, EVENT_MOST);
         return watch_files_step(w->files, w->connection, w->request, w->result);
 }
 
 static int take_turn(struct watch *w);
 
-/* Sends what can be sent now. Frees it when that was the last. */
-static void advance(struct watch *w)
+/* What it does in one turn. Frees it when that was the last. */
+static enum watch_step step(struct watch *w)
 {
         static enum watch_step (*const steps[_WATCH_KIND_COUNT])(struct watch * w) = {
                 [WATCH_RESULT] = step_result,
@@ -172,19 +191,44 @@ static void advance(struct watch *w)
                 [WATCH_USAGE] = step_usage,
                 [WATCH_FILES] = step_files,
         };
+        enum watch_step s;
 
-        enum watch_step step = WATCH_STEP_MORE;
+        if (connection_is_congested(w->connection))
+                return WATCH_STEP_WAITS;
+        s = steps[w->kind](w);
+        if (s == WATCH_STEP_LAST)
+                watch_free(w);
+        return s;
+}
+
+/* Sends what can be sent now. Frees it when that was the last. */
+static void advance(struct watch *w)
+{
+        if (w->has_turn)
+                return;
+        /* With no memory for its turn it goes on at once. */
+        while (step(w) == WATCH_STEP_MORE)
+                if (take_turn(w) >= 0)
+                        return;
+}
+
+/* Where the count stands when those that go on now were sent as much as is sent at once. */
+static uint64_t spent_enough(const struct frontend *f)
+{
+        return f->watch_spent + EVENT_MOST;
+}
+
+/* Sends it what can be sent, now, or in its turn. */
+static void advance_within(struct watch *w, uint64_t enough)
+{
+        struct frontend *f = w->connection->frontend;
 
         if (w->has_turn || connection_is_congested(w->connection))
                 return;
-        /* With no memory for its turn it goes on at once. */
-        while (step == WATCH_STEP_MORE) {
-                step = steps[w->kind](w);
-                if (step == WATCH_STEP_MORE && take_turn(w) >= 0)
-                        return;
-        }
-        if (step == WATCH_STEP_LAST)
-                watch_free(w);
+        if (f->watch_spent >= enough && take_turn(w) >= 0)
+                return;
+        f->watch_spent += EVENT_EACH;
+        advance(w);
 }
 
 static int schedule_turn(struct frontend *f);
@@ -201,6 +245,8 @@ static int on_turn(sd_event_source *source, void *userdata)
                 if (!TAILQ_EMPTY(&f->watch_turns) && schedule_turn(f) >= 0)
                         break;
         }
+        if (TAILQ_EMPTY(&f->watch_turns))
+                frontend_check_stopped(f);
         return 0;
 }
 
@@ -292,11 +338,12 @@ void watch_add_credit(struct watch *w, enum store_stream stream, uint64_t bytes)
 
 void watches_resume(struct connection *c)
 {
+        uint64_t enough = spent_enough(c->frontend);
         struct watch *w, *next;
 
         for (w = LIST_FIRST(&c->watches); w; w = next) {
                 next = LIST_NEXT(w, of_connection);
-                advance(w);
+                advance_within(w, enough);
         }
 }
 
@@ -310,12 +357,13 @@ void watches_abandon(struct connection *c)
 
 void watches_on_output(struct result *r)
 {
+        uint64_t enough = spent_enough(r->frontend);
         struct watch *w, *next;
 
         for (w = LIST_FIRST(&r->watches); w; w = next) {
                 next = LIST_NEXT(w, of_result);
                 if (w->kind == WATCH_OUTPUT && w->follow)
-                        advance(w);
+                        advance_within(w, enough);
         }
 }
 
@@ -334,19 +382,38 @@ void watches_on_used(struct result *r, const struct channel_used *used)
 
 void watches_on_ended(struct result *r)
 {
+        uint64_t enough = spent_enough(r->frontend);
         struct watch *w, *next;
 
         for (w = LIST_FIRST(&r->watches); w; w = next) {
                 next = LIST_NEXT(w, of_result);
-                advance(w);
+                advance_within(w, enough);
         }
+}
+
+/* One whose turn has not come is sent what it waits for, as long as that is no more than is sent at once.
+ * Whether it is over with that. */
+static bool hurry(struct watch *w, uint64_t enough)
+{
+        struct frontend *f = w->connection->frontend;
+        enum watch_step s = WATCH_STEP_MORE;
+
+        if (!w->has_turn)
+                return false;
+        drop_turn(w);
+        while (s == WATCH_STEP_MORE && f->watch_spent < enough)
+                s = step(w);
+        return s == WATCH_STEP_LAST;
 }
 
 void watches_on_dropped(struct result *r, Sandboxd__V1__ErrorCode code, const char *text)
 {
+        uint64_t enough = spent_enough(r->frontend);
         struct watch *w;
 
         while ((w = LIST_FIRST(&r->watches))) {
+                if (hurry(w, enough))
+                        continue;
                 reply_error(w->connection, w->request, code, "", text);
                 watch_free(w);
         }

@@ -43,6 +43,7 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-files \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-frontend-fds \
+	tests/unit/test-frontend-watch \
 	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
@@ -124,6 +125,8 @@ tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_fds_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_fds_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
