@@ -55,7 +55,7 @@ json_t *job_report_json(const sandbox_job_info *info, bool whole)
         if (!whole)
                 return object;
         if (sandbox_job_info_get_usage(info, &usage) > 0)
-                json_set(object, "usage", usage_json(&usage));
+                json_set(object, "usage", usage_json(&usage, true));
         else
                 json_set(object, "usage", json_null());
         json_set(object, "limits", limits_json(info));
@@ -238,7 +238,7 @@ static void progress_lines(FILE *f, bool colors, const sandbox_job_info *info)
                         (void) fprintf(f, "%u fetched\n", sandbox_result_get_files(result));
                 }
         } else if (sandbox_job_info_get_usage(info, &usage) > 0)
-                page_usage(f, colors, &usage);
+                page_usage(f, colors, &usage, true);
 }
 
 void job_report_page(const sandbox_job_info *info, uint64_t now_usec, FILE *f, bool colors)

@@ -130,7 +130,7 @@ char *progress_job_text(char buf[static PROGRESS_TEXT_MAX], const sandbox_job_in
         sandbox_usage u;
 
         if (sandbox_job_info_get_usage(info, &u) > 0)
-                (void) snprintf(buf, PROGRESS_TEXT_MAX, "running %s: CPU %s, peak memory %s",
+                (void) snprintf(buf, PROGRESS_TEXT_MAX, "running %s: CPU %s, memory %s",
                         clock_text(c, u.wall_usec),
                         human_time(a, u.cpu_user_usec + u.cpu_system_usec),
                         human_size(b, u.memory_peak_bytes));

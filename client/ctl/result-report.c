@@ -9,15 +9,16 @@
 
 #include "common/limit.h"
 
-json_t *usage_json(const sandbox_usage *usage)
+json_t *usage_json(const sandbox_usage *usage, bool so_far)
 {
         json_t *object = json_new_object();
 
         json_set_number(object, "wall_usec", usage->wall_usec);
         json_set_number(object, "cpu_user_usec", usage->cpu_user_usec);
         json_set_number(object, "cpu_system_usec", usage->cpu_system_usec);
-        json_set_number(object, "memory_peak_bytes", usage->memory_peak_bytes);
-        json_set_number(object, "pids_peak", usage->pids_peak);
+        json_set_number(object, so_far ? "memory_bytes" : "memory_peak_bytes",
+                usage->memory_peak_bytes);
+        json_set_number(object, so_far ? "pids" : "pids_peak", usage->pids_peak);
         return object;
 }
 
@@ -71,7 +72,7 @@ json_t *result_json(const sandbox_result *result, const struct run_stream *out,
         json_set_bool(object, "cpu_throttled", sandbox_result_get_cpu_throttled(result));
         json_set(object, "return_value", return_value_json(result));
         (void) sandbox_result_get_usage(result, &usage); /* all 0 when nothing was measured */
-        json_set(object, "usage", usage_json(&usage));
+        json_set(object, "usage", usage_json(&usage, false));
         json_set_number(object, "queued_usec", sandbox_result_get_queued_usec(result));
         json_set_number(object, "setup_usec", sandbox_result_get_setup_usec(result));
         json_set_bool(object, "warm", sandbox_result_get_warm(result));
@@ -120,7 +121,7 @@ static void page_status(FILE *f, bool colors, const sandbox_result *result)
         (void) fputc('\n', f);
 }
 
-void page_usage(FILE *f, bool colors, const sandbox_usage *usage)
+void page_usage(FILE *f, bool colors, const sandbox_usage *usage, bool so_far)
 {
         char a[HUMAN_MAX], b[HUMAN_MAX];
 
@@ -129,9 +130,9 @@ void page_usage(FILE *f, bool colors, const sandbox_usage *usage)
         page_name(f, colors, "CPU time");
         (void) fprintf(f, "%s user, %s system\n", human_time(a, usage->cpu_user_usec),
                 human_time(b, usage->cpu_system_usec));
-        page_name(f, colors, "peak memory");
+        page_name(f, colors, so_far ? "memory" : "peak memory");
         (void) fprintf(f, "%s\n", human_size(a, usage->memory_peak_bytes));
-        page_name(f, colors, "peak pids");
+        page_name(f, colors, so_far ? "pids" : "peak pids");
         (void) fprintf(f, "%" PRIu64 "\n", usage->pids_peak);
 }
 
@@ -149,7 +150,7 @@ void result_page(FILE *f, bool colors, const sandbox_result *result)
                 (void) fputc('\n', f);
         }
         if (sandbox_result_get_usage(result, &usage) > 0)
-                page_usage(f, colors, &usage);
+                page_usage(f, colors, &usage, false);
 }
 
 /* s: what came of it; NULL when that is not known here. */

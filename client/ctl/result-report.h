@@ -16,14 +16,14 @@ json_t *result_json(const sandbox_result *result, const struct run_stream *out,
 /* Prints object, which is the object of a result or has one in it, with the JSON of the return value:
  * integers of any size and floats as the job's language wrote them. result may be NULL. */
 void result_show_json(const json_t *object, const sandbox_result *result, FILE *f);
-json_t *usage_json(const sandbox_usage *usage);
+/* What a job has used; so_far: it runs, and memory and pids are what it has now. */
+json_t *usage_json(const sandbox_usage *usage, bool so_far);
 
 /* What widths the names of things have in the lines of a page. */
 #define PAGE_NAME_WIDTH 14
 /* Prints the name of a thing; what is said of it follows, and a line break. */
 void page_name(FILE *f, bool colors, const char *name);
-/* What a job has used so far, or in all. */
-void page_usage(FILE *f, bool colors, const sandbox_usage *usage);
+void page_usage(FILE *f, bool colors, const sandbox_usage *usage, bool so_far);
 /* Lines with status, return value and usage. */
 void result_page(FILE *f, bool colors, const sandbox_result *result);
 

@@ -402,7 +402,7 @@ typedef struct sandbox_usage {
         uint64_t wall_usec;
         uint64_t cpu_user_usec;
         uint64_t cpu_system_usec;
-        uint64_t memory_peak_bytes;
+        uint64_t memory_peak_bytes; /* of a job that runs, this and the next are what it has now */
         uint64_t pids_peak;
         uint64_t reserved[3];
 } sandbox_usage;

@@ -236,7 +236,7 @@ def test_show_a_running_job(daemon):
         host.wait_until(lambda: ctl_json(daemon, "show", job)["stdout_bytes"] == 6)
         shown = ctl_json(daemon, "show", job)
         assert shown["limits"]["memory_bytes"] == 77 << 20
-        assert shown["usage"]["wall_usec"] > 0 and shown["usage"]["memory_peak_bytes"] > 0
+        assert shown["usage"]["wall_usec"] > 0 and shown["usage"]["memory_bytes"] > 0 and shown["usage"]["pids"] > 0
         assert (shown["stdout_bytes"], shown["result"], shown["ended_at_usec"]) == (6, None, 0)
         page = daemon.ctl_run("show", job).stdout.decode()
         for line in (f"job           {job}", "state         running", "user          root (0)",
@@ -458,7 +458,7 @@ def test_detach_says_more_to_a_person(daemon):
     assert re.fullmatch("[0-9a-f]{16}", job) and f"sandboxctl logs --follow {job}".encode() in said, said
 
 
-PROGRESS = rb"\rrunning 0:0\d: CPU .*, peak memory "
+PROGRESS = rb"\rrunning 0:0\d: CPU .*, memory "
 
 
 def test_progress_on_a_terminal_and_nowhere_else(daemon):
@@ -471,7 +471,7 @@ def test_progress_on_a_terminal_and_nowhere_else(daemon):
             on_terminal(daemon, "run", "--label", "progress", *sleeps, streams=everything) as (_, typed), \
             daemon.command("run", "--label", "progress", *sleeps, env={"TERM": "xterm"}) as piped, \
             on_terminal(daemon, "run", "--label", "progress", *sleeps) as (process, terminal):
-        shown = read_terminal(terminal, b"peak memory")
+        shown = read_terminal(terminal, b", memory ")
         jobs = [j["job_id"] for j in ctl_json(daemon, "ps") if j["label"] == "progress"]
         assert len(jobs) == 4
         for job in jobs:
@@ -488,7 +488,7 @@ def test_progress_on_a_terminal_and_nowhere_else(daemon):
 def test_progress_of_a_job_that_computes(daemon):
     with on_terminal(daemon, "run", "--", "sh", "-c", "while :; do :; done",
                      streams=["stdin", "stdout", "stderr"]) as (process, terminal):
-        assert re.search(PROGRESS, read_terminal(terminal, b"peak memory"))
+        assert re.search(PROGRESS, read_terminal(terminal, b", memory "))
         os.write(terminal, b"\x03")
         said = read_terminal(terminal)
         assert process.wait(20) == 143 and re.search(rb"\r +\rsandboxctl: .*CANCELLED", said), said

@@ -488,3 +488,10 @@ def test_queue_and_drain(pb, make_daemon):
         c.expect(last, "started")
         c.ask(stop_all={})
         assert c.collect(last, "result").last.status == pb.CANCELLED
+
+
+def test_defaults_are_those_of_the_settings():
+    settings = dict(re.findall(r"^#(\w+)=(.*)$", (PROTO.parent / "policy/sandboxd.conf").read_text(), re.M))
+    said = re.findall(r"`(\w+)=` \(([^)]*)\)", (PROTO / "PROTOCOL.md").read_text())
+    assert len(said) > 10
+    assert {name: settings.get(name) for name, _ in said} == dict(said)

@@ -216,8 +216,8 @@ START_TEST(test_page)
                                "started       2023-11-14 22:12:05 UTC (75 s ago)\n"
                                "wall time     1 min 15 s\n"
                                "CPU time      1 min 0 s user, 1.5 s system\n"
-                               "peak memory   50M\n"
-                               "peak pids     3\n"
+                               "memory        50M\n"
+                               "pids          3\n"
                                "written       2K to stdout, 0 bytes to stderr\n"
                                "limits        --memory 256M\n"
                                "              moons 7\n");
@@ -258,7 +258,10 @@ START_TEST(test_json_of_a_running_job)
                 ck_assert_msg(json_object_get(object, names[i]), "%s", names[i]);
         ck_assert_str_eq(text_of(object, "state"), "running");
         ck_assert(json_is_null(json_object_get(object, "result")));
-        ck_assert_int_eq(json_integer_value(json_object_get(usage, "pids_peak")), 3);
+        ck_assert_int_eq(json_integer_value(json_object_get(usage, "pids")), 3);
+        ck_assert_int_eq(json_integer_value(json_object_get(usage, "memory_bytes")), 50 * MIB);
+        ck_assert_ptr_null(json_object_get(usage, "pids_peak"));
+        ck_assert_ptr_null(json_object_get(usage, "memory_peak_bytes"));
         ck_assert_int_eq(json_integer_value(
                                  json_object_get(json_object_get(object, "limits"), "moons")),
                 7);
@@ -326,7 +329,7 @@ START_TEST(test_progress_text)
                 "waiting for other jobs to end 1:01:01");
         /* The job's own time counts, not how long it was watched. */
         ck_assert_str_eq(progress_job_text(buf, sandbox_job_list_get(list, 1), 3 * USEC_PER_SEC),
-                "running 1:15: CPU 1 min 1 s, peak memory 50M");
+                "running 1:15: CPU 1 min 1 s, memory 50M");
 }
 END_TEST
 
