@@ -14,7 +14,6 @@ enum run_option {
         OPTION_PROFILE,
         OPTION_LABEL,
         OPTION_NO_STDIN,
-        OPTION_GET,
         OPTION_NO_PROGRESS,
         OPTION_SUMMARY,
         OPTION_LIMIT, /* + enum limit_id; last */
@@ -38,7 +37,7 @@ static const struct option long_options[] = {
         { "label", required_argument, NULL, OPTION_LABEL },
         { "no-stdin", no_argument, NULL, OPTION_NO_STDIN },
         { "detach", no_argument, NULL, 'd' },
-        { "get", required_argument, NULL, OPTION_GET },
+        { "get", required_argument, NULL, 'o' },
         { "no-progress", no_argument, NULL, OPTION_NO_PROGRESS },
         { "summary", no_argument, NULL, OPTION_SUMMARY },
         {},
@@ -191,7 +190,7 @@ static int take_option(struct run_options *o, struct ctl *ctl, int option, struc
         case 'd':
                 o->detach = true;
                 return 0;
-        case OPTION_GET:
+        case 'o':
                 return downloads_add(&o->downloads, optarg, e);
         case OPTION_PROFILE:
                 o->profile = optarg;
@@ -286,7 +285,8 @@ int run_options_parse(struct run_options *o, struct ctl *ctl, int argc, char **a
         *ret_field = NULL;
         /* The first word that is no option ends the options: what follows is the job's. Of several
          * mistakes the first is told, with --json also when that comes after it. */
-        while ((option = getopt_long(argc, argv, "+:hdl:c:t:m:e:w:f:", long_options, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "+:hdl:c:t:m:e:w:f:o:", long_options, NULL)) !=
+                -1) {
                 int q;
 
                 if (option == 'h')

@@ -34,7 +34,7 @@ const char run_help[] =
         "      --profile NAME        what the sandbox may do (default 'default')\n"
         "      --label TEXT          a text to know the job by\n"
         "Result:\n"
-        "      --get NAME[:DEST]     fetch a file, folder or pattern from /box; repeatable\n"
+        "  -o, --get NAME[:DEST]     fetch a file, folder or pattern from /box; repeatable\n"
         "      --no-progress         no line on a terminal that says how far it is\n"
         "      --summary             print status, value, times and memory on stderr\n"
         "      --json                print one JSON object in place of the output\n"

@@ -13,14 +13,13 @@
 const char wait_help[] =
         "Usage: sandboxctl wait [OPTIONS] ID\n"
         "Wait for the end of a job, and exit as 'sandboxctl run' would.\n"
-        "      --get NAME[:DEST]     fetch a file that was kept of it; repeatable\n"
+        "  -o, --get NAME[:DEST]     fetch a file that was kept of it; repeatable\n"
         "      --summary             print status, value, times and memory on stderr\n"
         "      --no-progress         no line on a terminal that says how far it is\n"
         "      --json                print one JSON object, with the output that was kept\n";
 
 enum wait_option {
-        OPTION_GET = CTL_OPTION_VERB,
-        OPTION_SUMMARY,
+        OPTION_SUMMARY = CTL_OPTION_VERB,
         OPTION_NO_PROGRESS,
 };
 
@@ -40,7 +39,7 @@ static int take_option(int option, const char *argument, void *userdata, struct 
         struct wait *w = userdata;
 
         switch (option) {
-        case OPTION_GET:
+        case 'o':
                 return downloads_add(&w->downloads, argument, e);
         case OPTION_SUMMARY:
                 w->summary = true;
@@ -156,14 +155,14 @@ int verb_wait(struct ctl *ctl, int argc, char **argv)
 {
         static const struct option options[] = {
                 CTL_LONG_OPTIONS,
-                { "get", required_argument, NULL, OPTION_GET },
+                { "get", required_argument, NULL, 'o' },
                 { "summary", no_argument, NULL, OPTION_SUMMARY },
                 { "no-progress", no_argument, NULL, OPTION_NO_PROGRESS },
                 {},
         };
         static const struct ctl_syntax syntax = {
                 .help = wait_help,
-                .short_options = ":h",
+                .short_options = ":ho:",
                 .long_options = options,
                 .take = take_option,
                 .least = 1,

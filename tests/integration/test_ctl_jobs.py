@@ -425,7 +425,7 @@ def test_a_place_that_cannot_be_is_told_before_the_job_runs(daemon, folder):
 
 def test_get_of_a_detached_job(daemon, folder):
     job = detach(daemon, "--get", "out", "--get", "tool", "--get", "link", "--", "sh", "-c", MAKE_FILES)
-    assert ctl_in(daemon, folder, "wait", "--get", "tool", job).returncode == 0
+    assert ctl_in(daemon, folder, "wait", "-o", "tool", job).returncode == 0
     assert files_in(folder) == ["tool"]
     r = ctl_in(daemon, folder, "get", job, "out/*.png:there")
     assert (r.returncode, r.stdout, r.stderr) == (0, b"there/out/a.png\n", b"")

@@ -241,13 +241,13 @@ START_TEST(test_misuse)
         ck_assert_ptr_nonnull(strstr(error.text, "takes no value"));
         /* Not of this version: refused, not ignored. */
         ck_assert_int_eq(parse("--interactive", "true", NULL), -EINVAL);
-        ck_assert_int_eq(parse("-o", "x", "true", NULL), -EINVAL);
+        ck_assert_int_eq(parse("-i", "true", NULL), -EINVAL);
 }
 END_TEST
 
 START_TEST(test_detach_and_get)
 {
-        ck_assert_int_eq(parse("-d", "--get", "a", "--get", "out/*.png", "--no-progress", "true",
+        ck_assert_int_eq(parse("-d", "--get", "a", "-o", "out/*.png", "--no-progress", "true",
                                  NULL),
                 0);
         ck_assert(options.detach && options.no_progress);
