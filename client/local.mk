@@ -14,6 +14,7 @@ client_lib_libsandbox_core_la_SOURCES = \
 	client/lib/failure.c client/lib/failure.h \
 	client/lib/fetch.c \
 	client/lib/flow.c \
+	client/lib/arrivals.c client/lib/arrivals.h \
 	client/lib/incoming.c client/lib/incoming.h \
 	client/lib/job.c client/lib/job.h \
 	client/lib/job-info.c \

@@ -12,6 +12,11 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+/* Since Linux 6.16. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 #define MEMFD_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 int io_write_full(int fd, const void *data, size_t size)
@@ -59,6 +64,13 @@ int io_set_nonblock(int fd)
         if (flags < 0)
                 return -errno;
         return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int io_refuse_fds(int fd)
+{
+        const int off = 0;
+
+        return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off)) < 0 ? -errno : 0;
 }
 
 int io_read_fd(int fd, size_t max, char **ret_text, size_t *ret_size)

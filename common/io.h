@@ -19,6 +19,9 @@ int io_write_full(int fd, const void *data, size_t size);
 /* Reads up to size bytes until end of file; returns the count. */
 ssize_t io_read_full(int fd, void *data, size_t size);
 int io_set_nonblock(int fd);
+/* Has the kernel refuse fds that are sent to a Unix socket, or to who connects to one that listens: the
+ * sender gets EPERM. -ENOPROTOOPT where the kernel cannot, before Linux 6.16. */
+int io_refuse_fds(int fd);
 
 /* Reads a whole file of at most max bytes beneath dir_fd (AT_FDCWD allowed); the text is
  * NUL-terminated and owned by the caller. -EFBIG when it is larger. */

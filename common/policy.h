@@ -9,7 +9,7 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 4
+#define POLICY_VERSION 5
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32
@@ -39,8 +39,6 @@ struct policy_server {
         uint64_t idle_exit_usec;           /* IdleExitSec=; 0: never, as without passed sockets */
         uint32_t job_uid_base;             /* [UserNamespaces] Base=, kernel ids of jobs: */
         uint32_t job_uid_size;             /* Size=, no client comes from among them */
-        uint8_t passed_pipes;              /* PassedPipes=, whether clients may pass pipes */
-        uint8_t pad[7];
 };
 
 struct policy_ids {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes between a job and our own stdin, stdout and stderr: over the connection, or by pipes that
- * the job was given. Runs in sandboxctl. Of each stream no more than the credit, or a pipe, waits to
+ * What goes between a job and our own stdin, stdout and stderr: over the connection, or by sockets of its
+ * own. Runs in sandboxctl. Of each stream no more than the credit, or a socket's, waits to
  * be written; until it is, no more of it comes, and the job is held back. What a cancelled job wrote is
  * dropped when its reader does not take it.
  */
@@ -269,30 +269,34 @@ void run_take_output(struct run *r, enum sandbox_stream stream, const void *data
                 consume(r, stream, size);
 }
 
-/* One stream as a pipe. Where none can be made it goes over the connection. */
-static bool pass_pipe(struct run *r, sandbox_spec *spec, enum sandbox_stream stream, int *far)
+void run_ask_sockets(struct run *r, sandbox_spec *spec)
 {
-        struct run_pipe *p = &r->pipes[stream];
-        int fd = (int) stream, q;
+        bool able = !r->ctl->json && sandbox_client_has_feature(r->client, "stream-sockets");
 
-        q = stream == SANDBOX_STDIN ? run_pipe_in(p, fd, far) : run_pipe_out(p, fd, far);
-        return q == 0 && sandbox_spec_set_stdio_fd(spec, stream, *far) == 0;
-}
-
-void run_pass_pipes(struct run *r, sandbox_spec *spec, int far[static 3])
-{
         for (enum sandbox_stream s = SANDBOX_STDIN; s <= SANDBOX_STDERR; s++) {
                 bool wanted = s != SANDBOX_STDIN || r->stdin_open;
 
                 run_pipe_init(&r->pipes[s]);
-                far[s] = -EBADF;
                 /* At a terminal there is a person, for whom the connection is fast enough. */
-                if (r->ctl->json || !sandbox_client_has_feature(r->client, "fds") || !wanted ||
-                        isatty((int) s))
+                r->sockets[s] = able && wanted && !isatty((int) s) &&
+                                sandbox_spec_set_stream_socket(spec, s, 1) == 0;
+        }
+        if (r->sockets[SANDBOX_STDIN]) {
+                r->stdin_open = false;
+                sandbox_spec_set_stdin_stream(spec, 0);
+        }
+}
+
+void run_take_sockets(struct run *r)
+{
+        for (enum sandbox_stream s = SANDBOX_STDIN; s <= SANDBOX_STDERR; s++) {
+                int fd = r->sockets[s] ? sandbox_job_take_fd(r->job, s) : -EBADF;
+
+                if (fd < 0)
                         continue;
-                if (pass_pipe(r, spec, s, &far[s]) && s == SANDBOX_STDIN) {
-                        r->stdin_open = false;
-                        sandbox_spec_set_stdin_stream(spec, 0);
-                }
+                if (s == SANDBOX_STDIN)
+                        run_pipe_in(&r->pipes[s], STDIN_FILENO, fd);
+                else
+                        run_pipe_out(&r->pipes[s], (int) s, fd);
         }
 }

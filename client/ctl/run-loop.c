@@ -42,6 +42,10 @@ static void on_started(sandbox_job *job, void *userdata)
 
         if (r->state == RUN_SENT)
                 run_set_state(r, RUN_STARTED);
+        run_take_sockets(r);
+        /* What was cancelled meanwhile reads nothing more. */
+        if (r->state != RUN_STARTED)
+                run_pipe_done(&r->pipes[SANDBOX_STDIN]);
 }
 
 static void on_output(sandbox_job *job, enum sandbox_stream stream, const void *data, size_t size,
@@ -111,7 +115,7 @@ static void prepare_end(struct run *r)
         signals_received = MAX(signals_received, 1);
 }
 
-/* Sends the job on its way, with the pipes that it is to have. */
+/* Sends the job on its way. */
 static int start(struct run *r, sandbox_spec *spec)
 {
         static const sandbox_job_handlers handlers = {
@@ -121,14 +125,10 @@ static int start(struct run *r, sandbox_spec *spec)
                 .on_file = on_file,
                 .on_end = on_end,
         };
-        int far[3], q;
 
         sandbox_spec_set_stdin_stream(spec, r->stdin_open);
-        run_pass_pipes(r, spec, far);
-        q = sandbox_job_start(r->client, spec, &handlers, r, SANDBOX_MANUAL_CREDIT, &r->job);
-        /* So that each side sees the end of the other. */
-        io_close_all(far, ELEMENTSOF(far));
-        return q;
+        run_ask_sockets(r, spec);
+        return sandbox_job_start(r->client, spec, &handlers, r, SANDBOX_MANUAL_CREDIT, &r->job);
 }
 
 int run_loop(struct run *r, sandbox_spec *spec)

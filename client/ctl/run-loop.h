@@ -41,7 +41,8 @@ struct run {
         bool without_memory;    /* that is why */
         struct run_stream out;
         struct run_stream err;
-        struct run_pipe pipes[3]; /* of stdin, stdout and stderr, where the job has one */
+        bool sockets[3];          /* whether stdin, stdout and stderr go over one of their own */
+        struct run_pipe pipes[3]; /* and those, once it has started */
         struct progress progress;
         sandbox_result *result;
         int exit_code; /* of a job that has no result */
@@ -64,9 +65,10 @@ bool run_output_pending(const struct run *r);
 /* Moves what can be moved at once, and waits for whatever can go on next. -ETIMEDOUT when what was
  * cancelled does not end. */
 int run_wait_and_move(struct run *r);
-/* Gives the job pipes of its own instead of streams on the connection, where that is faster: fills
- * far with the ends to be closed once the job has them. */
-void run_pass_pipes(struct run *r, sandbox_spec *spec, int far[static 3]);
+/* Asks for sockets of their own for the job's streams, where that is faster; and has them, once it has
+ * started. */
+void run_ask_sockets(struct run *r, sandbox_spec *spec);
+void run_take_sockets(struct run *r);
 
 /* Whether a line can be written to fd at once. */
 bool is_writable(int fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pipes between us and a job. Runs in sandboxctl. Our own end never blocks; stdin, stdout and stderr
+ * Between us and the sockets of a job. Runs in sandboxctl. The sockets never block; stdin, stdout and stderr
  * are shared with who knows whom and stay as they are, so they are asked before, and then no more is
  * written than is sure to fit.
  */
@@ -9,103 +9,65 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "client/ctl/memory.h"
-#include "common/io.h"
 
-/* As much as an ordinary user's pipe may hold. */
-#define PIPE_SIZE (1 * MIB)
+#define MOVE_MAX (1 * MIB)
 #define BUFFER_SIZE (64 * KIB)
 
-/* To what else splice(2) writes, a socket or a terminal, it may have to wait. */
+/* Of what else is written to, a pipe, a socket or a terminal, only so much is sure to fit. */
 static bool never_blocks(const struct stat *st)
 {
         return S_ISREG(st->st_mode) ||
                (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)); /* /dev/null */
 }
 
-/* Of pipes and files SPLICE_F_NONBLOCK is all that counts; of others also what they are set to. */
-static bool heeds_splice(const struct stat *st)
+void run_pipe_in(struct run_pipe *p, int fd, int socket)
 {
-        return S_ISFIFO(st->st_mode) || never_blocks(st);
-}
+        struct stat st = {};
 
-static int make_pipe(int fds[static 2])
-{
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        /* What the user's pipes may hold in all is limited: then it is a smaller one. */
-        (void) fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
-        return 0;
-}
-
-int run_pipe_in(struct run_pipe *p, int fd, int *ret_far)
-{
-        struct stat st;
-        int fds[2], r;
-
-        r = make_pipe(fds);
-        if (r < 0)
-                return r;
-        /* The job opens /dev/stdin anew under an id that is not ours. */
-        if (fchmod(fds[0], 0666) < 0 || fstat(fd, &st) < 0)
-                r = -errno;
-        else
-                r = io_set_nonblock(fds[1]);
-        if (r < 0) {
-                io_close_all(fds, ELEMENTSOF(fds));
-                return r;
-        }
+        (void) fstat(fd, &st);
         *p = (struct run_pipe) {
                 .in = fd,
-                .out = fds[1],
-                .ours = fds[1],
-                .splices = true,
-                .eager = heeds_splice(&st),
+                .out = socket,
+                .socket = socket,
+                .way = S_ISFIFO(st.st_mode)  ? RUN_PIPE_SPLICE
+                       : S_ISREG(st.st_mode) ? RUN_PIPE_SENDFILE
+                                             : RUN_PIPE_BUFFER,
                 .wait_fd = -EBADF,
         };
-        *ret_far = fds[0];
-        return 0;
+        p->eager = p->way != RUN_PIPE_BUFFER;
 }
 
-int run_pipe_out(struct run_pipe *p, int fd, int *ret_far)
+void run_pipe_out(struct run_pipe *p, int fd, int socket)
 {
-        struct stat st;
-        int fds[2], r;
+        struct stat st = {};
 
-        r = make_pipe(fds);
-        if (r < 0)
-                return r;
-        r = fstat(fd, &st) < 0 ? -errno : io_set_nonblock(fds[0]);
-        if (r < 0) {
-                io_close_all(fds, ELEMENTSOF(fds));
-                return r;
-        }
+        (void) fstat(fd, &st);
         *p = (struct run_pipe) {
-                .in = fds[0],
+                .in = socket,
                 .out = fd,
-                .ours = fds[0],
-                .splices = heeds_splice(&st),
-                .eager = heeds_splice(&st),
+                .socket = socket,
+                .way = S_ISFIFO(st.st_mode) ? RUN_PIPE_SPLICE : RUN_PIPE_BUFFER,
+                .eager = S_ISFIFO(st.st_mode),
                 .small = !never_blocks(&st),
                 .wait_fd = -EBADF,
         };
-        *ret_far = fds[1];
-        return 0;
 }
 
 void run_pipe_init(struct run_pipe *p)
 {
-        *p = (struct run_pipe) { .in = -EBADF, .out = -EBADF, .ours = -EBADF, .wait_fd = -EBADF };
+        *p = (struct run_pipe) { .in = -EBADF, .out = -EBADF, .socket = -EBADF, .wait_fd = -EBADF };
 }
 
 void run_pipe_done(struct run_pipe *p)
 {
         uint64_t moved = p->moved;
 
-        safe_close(p->ours);
+        safe_close(p->socket);
         free(p->buffer);
         run_pipe_init(p);
         p->moved = moved;
@@ -167,17 +129,25 @@ static ssize_t move_buffered(struct run_pipe *p)
         return n;
 }
 
+static ssize_t move_within_kernel(struct run_pipe *p)
+{
+        if (p->way == RUN_PIPE_SENDFILE)
+                return sendfile(p->out, p->in, NULL, MOVE_MAX);
+        return splice(p->in, NULL, p->out, NULL, MOVE_MAX, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
 static ssize_t move_some(struct run_pipe *p)
 {
         ssize_t n;
 
-        if (!p->splices)
+        if (p->way == RUN_PIPE_BUFFER)
                 return move_buffered(p);
-        n = splice(p->in, NULL, p->out, NULL, PIPE_SIZE, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        n = move_within_kernel(p);
         if (n >= 0 || errno != EINVAL)
                 return n < 0 ? -errno : n;
-        /* A file that is only appended to, a terminal: not within the kernel. */
-        p->splices = p->eager = false;
+        /* A file of a kind that it cannot be done with. */
+        p->way = RUN_PIPE_BUFFER;
+        p->eager = false;
         return is_ready(p) ? move_buffered(p) : -EAGAIN;
 }
 

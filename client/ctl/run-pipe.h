@@ -2,19 +2,25 @@
 #pragma once
 
 /*
- * Bytes between our own stdin, stdout and stderr and the pipes that a job was given, moved within the
+ * Bytes between our own stdin, stdout and stderr and the sockets of a job's streams, moved within the
  * kernel where it can be done. Never waits.
  */
 
 #include "common/macro.h"
 
+enum run_pipe_way {
+        RUN_PIPE_BUFFER,
+        RUN_PIPE_SPLICE,   /* our own is a pipe */
+        RUN_PIPE_SENDFILE, /* a regular file, from where it is read now */
+};
+
 struct run_pipe {
         int in; /* -EBADF: nothing is moved */
         int out;
-        int ours;     /* which of the two is our end of the pipe */
-        bool splices; /* else by a buffer */
-        bool eager;   /* splice(2) itself says when it would wait */
-        bool small;   /* out takes only so much without blocking */
+        int socket; /* which of the two is the job's */
+        enum run_pipe_way way;
+        bool eager; /* the way itself says when it would wait */
+        bool small; /* out takes only so much without blocking */
         char *buffer;
         size_t start; /* of what is in the buffer */
         size_t end;
@@ -25,12 +31,11 @@ struct run_pipe {
 
 /* None yet. */
 void run_pipe_init(struct run_pipe *p);
-/* Makes a pipe that brings the bytes of stdin to the job, whose end is *ret_far, close-on-exec. On
- * failure there is none. */
-int run_pipe_in(struct run_pipe *p, int fd, int *ret_far);
+/* Brings the bytes of stdin, fd, to the job: to its socket, which is taken over. */
+void run_pipe_in(struct run_pipe *p, int fd, int socket);
 /* The same for bytes of the job to stdout or stderr. */
-int run_pipe_out(struct run_pipe *p, int fd, int *ret_far);
-/* Closes our end; how much was moved stays known. */
+void run_pipe_out(struct run_pipe *p, int fd, int socket);
+/* Closes the socket; how much was moved stays known. */
 void run_pipe_done(struct run_pipe *p);
 bool run_pipe_open(const struct run_pipe *p);
 

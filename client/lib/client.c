@@ -154,7 +154,7 @@ static int send_hello(sandbox_client *c)
         request.id = c->hello_id = wire_next_id(c->wire);
         request.body_case = SANDBOXD__V1__REQUEST__BODY_HELLO;
         request.hello = &hello;
-        return wire_queue(c->wire, &request, NULL, 0);
+        return wire_queue(c->wire, &request);
 }
 
 /* One attempt to connect. 0 also when another one is to follow. */
@@ -302,13 +302,12 @@ int client_may_wait(sandbox_client *c)
                 "a callback may not wait: use what ends in _async or _start");
 }
 
-int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request,
-        const int *fds, size_t n_fds)
+int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request)
 {
         int r;
 
         request->id = x ? x->id : wire_next_id(c->wire);
-        r = wire_queue(c->wire, request, fds, n_fds);
+        r = wire_queue(c->wire, request);
         if (r == -EMSGSIZE)
                 return failure_set(&c->failure, r, SANDBOX_ERROR_OVER_LIMIT, NULL,
                         "the request is larger than the %zu bytes that sandboxd takes in one "

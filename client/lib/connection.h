@@ -93,10 +93,9 @@ int client_ready(sandbox_client *c);
 int client_may_wait(sandbox_client *c);
 /* Checks that the daemon can do what a feature stands for. -EOPNOTSUPP with the sentence. */
 int client_require(sandbox_client *c, const char *feature);
-/* Queues a request for an exchange, or with x NULL a fresh id; fds as wire_queue(). -EMSGSIZE and
+/* Queues a request for an exchange, or with x NULL a fresh id. -EMSGSIZE and
  * -ENOMEM with the sentence. */
-int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request,
-        const int *fds, size_t n_fds);
+int client_queue(sandbox_client *c, struct exchange *x, Sandboxd__V1__Request *request);
 /* Sends at once what the socket takes. What fails is found by the next sandbox_client_process(). */
 void client_flush(sandbox_client *c);
 /* Processes until *done is set: 0; else -ETIMEDOUT, or what the connection was lost with. A handler may

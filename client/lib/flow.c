@@ -116,7 +116,7 @@ static int tell_credit(struct exchange *x, enum sandbox_stream stream)
         body.bytes = f->owed;
         request.body_case = SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT;
         request.output_credit = &body;
-        r = client_queue(x->client, x, &request, NULL, 0);
+        r = client_queue(x->client, x, &request);
         if (r == 0)
                 f->owed = 0;
         return r;

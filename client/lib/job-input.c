@@ -153,7 +153,7 @@ static int feed_upload(sandbox_job *job, struct failure *f)
         body.data = (ProtobufCBinaryData) { .len = (size_t) n, .data = (uint8_t *) data };
         request.body_case = SANDBOXD__V1__REQUEST__BODY_FILE_DATA;
         request.file_data = &body;
-        r = client_queue(c, &job->x, &request, NULL, 0);
+        r = client_queue(c, &job->x, &request);
         if (r < 0)
                 return not_queued(job, r, f);
         if (job->keeps_file_credit)
@@ -178,7 +178,7 @@ static int queue_stdin(sandbox_job *job, const void *data, size_t size, bool eof
         body.eof = eof;
         request.body_case = SANDBOXD__V1__REQUEST__BODY_STDIN_DATA;
         request.stdin_data = &body;
-        r = client_queue(job->x.client, &job->x, &request, NULL, 0);
+        r = client_queue(job->x.client, &job->x, &request);
         if (r < 0)
                 return r;
         job->stdin_credit -= size;

@@ -3,10 +3,7 @@
  * From a spec to the Run message: small files go into it, of others only the size. Runs in the
  * client's process, and opens only what the caller named.
  */
-#include <fcntl.h>
-
 #include "client/lib/job.h"
-#include "common/io.h"
 
 /* Files of up to this size go into the Run message itself, as long as it stays below the second
  * number and what sandboxd takes; others are streamed. */
@@ -196,43 +193,24 @@ static int add_files(struct run_message *m, sandbox_job *job, const sandbox_spec
         return 0;
 }
 
-/* Duplicates what is passed, in the order of the wire; -EOPNOTSUPP and the like. */
-static int take_stdio(struct run_message *m, sandbox_job *job, const sandbox_spec *s,
-        int fds[static WIRE_FDS_MAX], size_t *n)
+/* Asks for the sockets; -EOPNOTSUPP. */
+static int set_sockets(struct run_message *m, sandbox_job *job, const sandbox_spec *s)
 {
-        struct failure *f = &job->x.client->failure;
-
-        *n = 0;
-        for (size_t i = 0; i < ELEMENTSOF(s->stdio); i++) {
-                if (s->stdio[i] < 0)
-                        continue;
-                if (client_require(job->x.client, "fds") < 0)
-                        return -EOPNOTSUPP;
-                fds[*n] = fcntl(s->stdio[i], F_DUPFD_CLOEXEC, 3);
-                if (fds[*n] < 0)
-                        return failure_set(f, -errno, SANDBOX_ERROR_LOCAL, "passed_fds",
-                                "fd %d cannot be passed: %s", s->stdio[i], strerrordesc_np(errno));
-                (*n)++;
-                m->run.passed_fds |= 1U << i;
+        for (size_t i = 0; i < JOB_SOCKETS; i++) {
+                job->sockets[i].wanted = s->sockets[i];
+                if (s->sockets[i])
+                        m->run.stream_sockets |= 1U << i;
         }
-        return 0;
+        return m->run.stream_sockets ? client_require(job->x.client, "stream-sockets") : 0;
 }
 
-static int queue_run(sandbox_job *job, struct run_message *m, const sandbox_spec *s)
+static int queue_run(sandbox_job *job, struct run_message *m)
 {
         Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        int fds[WIRE_FDS_MAX], r;
-        size_t n_fds;
 
-        r = take_stdio(m, job, s, fds, &n_fds);
-        if (r == 0) {
-                request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
-                request.run = &m->run;
-                r = client_queue(job->x.client, &job->x, &request, fds, n_fds);
-        }
-        if (r < 0)
-                io_close_all(fds, n_fds);
-        return r;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_RUN;
+        request.run = &m->run;
+        return client_queue(job->x.client, &job->x, &request);
 }
 
 int job_request(sandbox_job *job, const sandbox_spec *s)
@@ -247,8 +225,11 @@ int job_request(sandbox_job *job, const sandbox_spec *s)
                 r = client_require(c, "get");
         if (r < 0)
                 return r;
+        r = set_sockets(&m, job, s);
+        if (r < 0)
+                return r;
         if (set_values(&m, s, job) < 0)
                 return failure_memory(&c->failure);
         r = add_files(&m, job, s);
-        return r < 0 ? r : queue_run(job, &m, s);
+        return r < 0 ? r : queue_run(job, &m);
 }

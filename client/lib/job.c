@@ -28,7 +28,7 @@ static int queue_cancel(sandbox_job *job)
                 return 0;
         request.body_case = SANDBOXD__V1__REQUEST__BODY_CANCEL;
         request.cancel = &body;
-        r = client_queue(job->x.client, &job->x, &request, NULL, 0);
+        r = client_queue(job->x.client, &job->x, &request);
         if (r < 0)
                 return r;
         job->cancelled = true;
@@ -36,10 +36,17 @@ static int queue_cancel(sandbox_job *job)
         return 0;
 }
 
+static void close_sockets(sandbox_job *job)
+{
+        for (size_t i = 0; i < JOB_SOCKETS; i++)
+                job->sockets[i].fd = safe_close(job->sockets[i].fd);
+}
+
 /* It goes on without its caller until the daemon has ended it. */
 static void let_go(sandbox_job *job)
 {
         job->x.silent = true;
+        close_sockets(job);
         (void) queue_cancel(job);
         flow_release(&job->x);
 }
@@ -64,6 +71,7 @@ static void job_free(struct exchange *x)
         sandbox_job *job = job_of(x);
 
         job_free_input(job);
+        close_sockets(job);
         incoming_done(&job->incoming);
         sandbox_fetch_free(job->fetch);
         free(job->runtime);
@@ -90,14 +98,39 @@ static int take_queued(sandbox_job *job, const Sandboxd__V1__Response *response)
         return 0;
 }
 
+/* The sockets that come with Started. -EMFILE is the job's end, anything else the connection's. */
+static int take_sockets(sandbox_job *job)
+{
+        int fds[JOB_SOCKETS], r;
+        size_t n = 0;
+
+        for (size_t i = 0; i < JOB_SOCKETS; i++)
+                n += job->sockets[i].wanted;
+        if (n == 0)
+                return 0;
+        r = wire_take_fds(job->x.client->wire, fds, n);
+        if (r < 0)
+                return r;
+        for (size_t i = JOB_SOCKETS; i-- > 0;)
+                if (job->sockets[i].wanted)
+                        job->sockets[i].fd = fds[--n];
+        /* Nobody is there to take them. */
+        if (job->x.silent)
+                close_sockets(job);
+        return 0;
+}
+
 static int take_started(sandbox_job *job, const Sandboxd__V1__Response *response)
 {
         const Sandboxd__V1__Started *started = response->started;
-        int r;
+        int sockets, r;
 
         /* It starts once, when all its files are there. */
         if (job->started || job_has_uploads(job))
                 return -EPROTO;
+        sockets = take_sockets(job);
+        if (sockets < 0 && sockets != -EMFILE)
+                return sockets;
         if (take_id(job, started->job_id) < 0)
                 return -EBADMSG;
         job->runtime = strdup(started->runtime);
@@ -110,6 +143,13 @@ static int take_started(sandbox_job *job, const Sandboxd__V1__Response *response
         r = job_start_input(job);
         if (r < 0)
                 return r;
+        if (sockets == -EMFILE) {
+                (void) failure_set(&job->x.client->failure, sockets, SANDBOX_ERROR_LOCAL,
+                        "stream_sockets",
+                        "this process has as many files open as it may: close some, or raise its "
+                        "limit");
+                fail_here(job);
+        }
         if (job->handlers.on_started && !job->x.silent)
                 job->handlers.on_started(job, job->userdata);
         if (job->detached) {
@@ -298,6 +338,8 @@ int sandbox_job_start(sandbox_client *c, const sandbox_spec *s,
         job = calloc(1, sizeof(*job));
         if (!job)
                 return failure_memory(&c->failure);
+        for (size_t i = 0; i < JOB_SOCKETS; i++)
+                job->sockets[i].fd = -EBADF;
         set_handlers(job, handlers);
         job->userdata = userdata;
         job->detached = s->detach;
@@ -330,6 +372,23 @@ int sandbox_job_consume(sandbox_job *job, enum sandbox_stream stream, uint64_t b
                         "more would be consumed than came, or the job has no manual credit");
         client_flush(job->x.client);
         return r;
+}
+
+int sandbox_job_take_fd(sandbox_job *job, enum sandbox_stream stream)
+{
+        bool known = stream >= SANDBOX_STDIN && stream <= SANDBOX_STDERR;
+        int fd = known ? TAKE_FD(job->sockets[stream].fd) : -EBADF;
+
+        if (fd >= 0)
+                return fd;
+        if (known && job->sockets[stream].wanted && !job->started)
+                return failure_set(&job->x.client->failure, -EAGAIN, SANDBOX_ERROR_LOCAL,
+                        "stream_sockets",
+                        "the job has not started: take its sockets in on_started");
+        return failure_set(&job->x.client->failure, -ENOENT, SANDBOX_ERROR_INVALID_ARGUMENT,
+                "stream_sockets",
+                "the job has no socket for that stream, or it was taken: see "
+                "sandbox_spec_set_stream_socket()");
 }
 
 int sandbox_job_cancel(sandbox_job *job)

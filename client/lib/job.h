@@ -20,6 +20,12 @@ struct upload {
         int fd; /* while it is read */
 };
 
+/* Of a stream that goes over one. */
+struct job_socket {
+        bool wanted;
+        int fd; /* until it is taken */
+};
+
 struct sandbox_job {
         struct exchange x;
         TAILQ_ENTRY(sandbox_job) entries; /* of client->feeding */
@@ -49,6 +55,8 @@ struct sandbox_job {
         bool end_wanted;       /* by the caller, before it started */
         bool stdin_closed;     /* by the job */
         bool ready_wanted;     /* on_stdin_ready is to be called when there is room */
+
+        struct job_socket sockets[JOB_SOCKETS];
 
         struct incoming incoming;
         sandbox_fetch *fetch; /* where files go, if not to on_file */

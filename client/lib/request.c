@@ -96,7 +96,7 @@ static void queue_forget(sandbox_request *q)
                 return;
         message.body_case = SANDBOXD__V1__REQUEST__BODY_FORGET;
         message.forget = &body;
-        (void) client_queue(q->x.client, &q->x, &message, NULL, 0);
+        (void) client_queue(q->x.client, &q->x, &message);
 }
 
 /* A callback wants no more: error is what it returned. */
@@ -357,7 +357,7 @@ int request_begin(sandbox_client *c, enum request_kind kind, Sandboxd__V1__Reque
                 free(q);
                 return failure_memory(&c->failure);
         }
-        r = client_queue(c, &q->x, message, NULL, 0);
+        r = client_queue(c, &q->x, message);
         if (r < 0) {
                 exchange_end(&q->x);
                 return r;

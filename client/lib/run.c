@@ -150,6 +150,12 @@ int sandbox_run(sandbox_client *c, const sandbox_spec *s, uint64_t timeout_usec,
         _cleanup_(run_done) struct run run = {};
         int r;
 
+        for (size_t i = 0; i < JOB_SOCKETS; i++)
+                if (s->sockets[i])
+                        return failure_set(&c->failure, -EINVAL, SANDBOX_ERROR_INVALID_ARGUMENT,
+                                "stream_sockets",
+                                "a call that waits cannot hand over sockets meanwhile: see "
+                                "sandbox_job_start()");
         if (s->detach || s->stdin_stream)
                 return failure_set(&c->failure, -EINVAL, SANDBOX_ERROR_INVALID_ARGUMENT,
                         s->detach ? "detach" : "stdin",

@@ -267,13 +267,13 @@ enum sandbox_stream {
         SANDBOX_BOTH = -1 /* of sandbox_read_output(): stdout and stderr as they were read */
 };
 
-/* Passes an end of a pipe to the job: for SANDBOX_STDIN a read end that the job itself reads, for
- * SANDBOX_STDOUT and SANDBOX_STDERR a write end, to which the daemon moves the output within its
- * limits; on_output is not called for that stream. The number alone is kept: fd must be open until
- * sandbox_job_start() or sandbox_run() has it; close your own copy after that, so that the other end
- * sees the end. -EBADF takes it back. Needs the daemon's feature "fds", else starting is
- * -EOPNOTSUPP. -EINVAL for another stream. */
-SANDBOX_API int sandbox_spec_set_stdio_fd(sandbox_spec *s, enum sandbox_stream stream, int fd);
+/* Has a stream go over a socket of its own instead of the connection: faster for many bytes, and flow
+ * control is the socket's. The daemon makes it; once the job has started, sandbox_job_take_fd() hands over
+ * its end. on_output is not called for such a stream, and sandbox_job_send_stdin() is not for it. Not for a
+ * detached job, nor the blocking sandbox_run(), which is -EINVAL. on: 0 takes it back. Needs the daemon's
+ * feature "stream-sockets", else starting is -EOPNOTSUPP. -EINVAL for another stream than stdin, stdout and
+ * stderr. */
+SANDBOX_API int sandbox_spec_set_stream_socket(sandbox_spec *s, enum sandbox_stream stream, int on);
 
 /* How many bytes of each stream may be under way and not consumed: SANDBOX_CREDIT_DEFAULT unless set.
  * Of a job whose output is not consumed the daemon reads no more, without holding up the other jobs
@@ -363,6 +363,15 @@ SANDBOX_API int sandbox_job_close_stdin(sandbox_job *job);
 /* With SANDBOX_MANUAL_CREDIT: that many bytes of that stream (or SANDBOX_FILES) are done with, and as
  * many may come again. -EINVAL for more than came. */
 SANDBOX_API int sandbox_job_consume(sandbox_job *job, enum sandbox_stream stream, uint64_t bytes);
+/* Hands over the socket of a stream that the spec has one for: in on_started or later, until on_end
+ * returns. An AF_UNIX stream socket, close-on-exec and non-blocking (F_SETFL changes that for the caller
+ * alone), and the caller's to close. stdin: what is written there the job reads; closing it, or
+ * shutdown(2) for writing, is the job's end of file, and EPIPE or ECONNRESET says that the job has closed
+ * its own; SIGPIPE is the caller's to avoid, by MSG_NOSIGNAL. stdout and stderr: read to the end of file;
+ * who closes before has the job get SIGPIPE. The result does not come before all output is in the socket,
+ * so read it, or cancel the job. Sockets that nobody takes are closed after on_end. Returns the fd,
+ * -EAGAIN before the job has started, or -ENOENT where there is none (any more). */
+SANDBOX_API int sandbox_job_take_fd(sandbox_job *job, enum sandbox_stream stream);
 /* Asks for its end; on_end comes with the result CANCELLED, or what ended it just before. */
 SANDBOX_API int sandbox_job_cancel(sandbox_job *job);
 /* The same, and no callback is called any more: job may not be used again. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to run. Runs in the client's process; keeps copies of all that it is given, but for the
- * numbers of passed fds.
+ * What to run. Runs in the client's process; keeps copies of all that it is given.
  */
 #include "client/lib/spec.h"
 
@@ -16,8 +15,6 @@ int sandbox_spec_new(sandbox_spec **ret)
         if (!s)
                 return -ENOMEM;
         s->fetch_fd = -EBADF;
-        for (size_t i = 0; i < ELEMENTSOF(s->stdio); i++)
-                s->stdio[i] = -EBADF;
         s->credit = SANDBOX_CREDIT_DEFAULT;
         failure_init(&s->failure);
         *ret = s;
@@ -232,12 +229,12 @@ void sandbox_spec_set_stdin_stream(sandbox_spec *s, int on)
         s->stdin_stream = on != 0;
 }
 
-int sandbox_spec_set_stdio_fd(sandbox_spec *s, enum sandbox_stream stream, int fd)
+int sandbox_spec_set_stream_socket(sandbox_spec *s, enum sandbox_stream stream, int on)
 {
         if (stream < SANDBOX_STDIN || stream > SANDBOX_STDERR)
                 return failure_set(&s->failure, -EINVAL, SANDBOX_ERROR_INVALID_ARGUMENT,
-                        "passed_fds", "only stdin, stdout and stderr can be passed");
-        s->stdio[stream] = fd < 0 ? -EBADF : fd;
+                        "stream_sockets", "only stdin, stdout and stderr can go over a socket");
+        s->sockets[stream] = on != 0;
         return 0;
 }
 

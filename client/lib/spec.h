@@ -48,6 +48,9 @@ struct spec_limit {
         uint64_t value;
 };
 
+/* stdin, stdout and stderr. */
+#define JOB_SOCKETS 3
+
 struct sandbox_spec {
         char *runtime;
         struct blob *code;
@@ -69,7 +72,7 @@ struct sandbox_spec {
         bool detach;
         bool stdin_stream;
         struct blob *stdin_data;
-        int stdio[3]; /* borrowed; -EBADF: none */
+        bool sockets[JOB_SOCKETS]; /* streams that go over one of their own */
         uint64_t credit;
         struct failure failure;
 };

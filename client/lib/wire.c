@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bytes of a connection to sandboxd. Runs in the client's process, with the client's rights;
- * prints nothing, touches no signal and no fd but its socket and those it was given to send. What
+ * prints nothing, touches no signal and no fd but its socket and those that come by it. What
  * the daemon sends is decoded on a budget, as the daemon does with what clients send.
  */
 #include "client/lib/wire.h"
@@ -9,9 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/io.h"
+#include "client/lib/arrivals.h"
 #include "proto/budget.h"
-#include "proto/frame.h"
 
 /* What decoding one response may use: its bytes, and as much again for pointers and padding. */
 #define RESPONSE_BUDGET (4 * FRAME_MAX_DEFAULT)
@@ -21,13 +20,6 @@
 #define PIECE_OVERHEAD 64
 /* Larger pieces would save nothing. */
 #define PIECE_MAX (64 * KIB)
-
-/* Fds that go with the byte at a place in the stream. */
-struct passed {
-        uint64_t at;
-        int fds[WIRE_FDS_MAX];
-        size_t n_fds;
-};
 
 struct wire {
         int fd;
@@ -41,9 +33,7 @@ struct wire {
         size_t out_start;
         size_t out_end;
         size_t out_room;
-        uint64_t sent; /* bytes, in all */
-        struct passed *passed;
-        size_t n_passed;
+        struct arrivals arrivals; /* fds that came with what is in the reader */
 };
 
 static int connect_socket(const char *path)
@@ -92,25 +82,14 @@ void wire_response_free(Sandboxd__V1__Response *response)
                 sandboxd__v1__response__free_unpacked(response, &b.allocator);
 }
 
-static void drop_passed(struct wire *w, size_t n)
-{
-        if (n == 0)
-                return;
-        for (size_t i = 0; i < n; i++)
-                io_close_all(w->passed[i].fds, w->passed[i].n_fds);
-        w->n_passed -= n;
-        memmove(w->passed, w->passed + n, w->n_passed * sizeof(*w->passed));
-}
-
 struct wire *wire_free(struct wire *w)
 {
         if (!w)
                 return NULL;
         wire_response_free(w->response);
-        drop_passed(w, w->n_passed);
+        arrivals_done(&w->arrivals);
         frame_reader_done(&w->reader);
         safe_close(w->fd);
-        free(w->passed);
         free(w->out);
         free(w);
         return NULL;
@@ -171,76 +150,30 @@ static int reserve_out(struct wire *w, size_t size)
         return 0;
 }
 
-static int reserve_passed(struct wire *w)
-{
-        struct passed *grown = reallocarray(w->passed, w->n_passed + 1, sizeof(*grown));
-
-        if (!grown)
-                return -ENOMEM;
-        w->passed = grown;
-        return 0;
-}
-
-int wire_queue(struct wire *w, const Sandboxd__V1__Request *request, const int *fds, size_t n_fds)
+int wire_queue(struct wire *w, const Sandboxd__V1__Request *request)
 {
         size_t size = sandboxd__v1__request__get_packed_size(request);
         int r;
 
-        ASSERT(request->id != 0 && n_fds <= WIRE_FDS_MAX);
+        ASSERT(request->id != 0);
         if (size > w->max_request)
                 return -EMSGSIZE;
         r = reserve_out(w, FRAME_HEADER_SIZE + size);
-        if (r == 0 && n_fds > 0)
-                r = reserve_passed(w);
         if (r < 0)
                 return r;
-        if (n_fds > 0) {
-                struct passed *p = &w->passed[w->n_passed++];
-
-                *p = (struct passed) { .at = w->sent + wire_queued(w), .n_fds = n_fds };
-                memcpy(p->fds, fds, n_fds * sizeof(int));
-        }
         frame_header(w->out + w->out_end, size);
         (void) sandboxd__v1__request__pack(request, w->out + w->out_end + FRAME_HEADER_SIZE);
         w->out_end += FRAME_HEADER_SIZE + size;
         return 0;
 }
 
-/* The daemon takes fds by the frame that they come with: one send carries those of its first byte,
- * and ends before the next byte that has some. */
 static ssize_t send_some(struct wire *w)
 {
-        union {
-                struct cmsghdr align;
-                char space[CMSG_SPACE(WIRE_FDS_MAX * sizeof(int))];
-        } control = {};
-        bool with_fds = w->n_passed > 0 && w->passed[0].at == w->sent;
-        size_t next = with_fds ? 1 : 0;
-        struct iovec iov = { .iov_base = w->out + w->out_start, .iov_len = wire_queued(w) };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-        ssize_t n;
+        ssize_t n = send(w->fd, w->out + w->out_start, wire_queued(w), MSG_NOSIGNAL | MSG_DONTWAIT);
 
-        if (next < w->n_passed)
-                iov.iov_len = (size_t) (w->passed[next].at - w->sent);
-        if (with_fds) {
-                size_t size = w->passed[0].n_fds * sizeof(int);
-                struct cmsghdr *c;
-
-                message.msg_control = control.space;
-                message.msg_controllen = CMSG_SPACE(size);
-                c = CMSG_FIRSTHDR(&message);
-                c->cmsg_level = SOL_SOCKET;
-                c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(size);
-                memcpy(CMSG_DATA(c), w->passed[0].fds, size);
-        }
-        n = sendmsg(w->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
                 return -errno;
-        if (with_fds)
-                drop_passed(w, 1);
         w->out_start += (size_t) n;
-        w->sent += (uint64_t) n;
         return n;
 }
 
@@ -256,9 +189,7 @@ int wire_flush(struct wire *w)
                 if (n != -EPIPE && n != -ECONNRESET)
                         return (int) n;
                 w->sending_failed = true;
-                w->sent += wire_queued(w);
                 w->out_start = w->out_end = 0;
-                drop_passed(w, w->n_passed);
         }
         return 0;
 }
@@ -286,7 +217,10 @@ int wire_receive(struct wire *w, const Sandboxd__V1__Response **ret)
                         return r;
                 if (r > 0)
                         break;
-                n = frame_reader_fill(&w->reader, w->fd);
+                r = arrivals_check(&w->arrivals, frame_reader_partial(&w->reader));
+                if (r < 0)
+                        return r;
+                n = arrivals_receive(&w->arrivals, &w->reader, w->fd);
                 if (n == -EAGAIN)
                         return w->sending_failed ? -ECONNRESET : 0;
                 if (n <= 0)
@@ -296,6 +230,11 @@ int wire_receive(struct wire *w, const Sandboxd__V1__Response **ret)
         if (r > 0)
                 *ret = w->response;
         return r;
+}
+
+int wire_take_fds(struct wire *w, int *ret, size_t n)
+{
+        return arrivals_take(&w->arrivals, ret, n);
 }
 
 struct received wire_take(struct wire *w)

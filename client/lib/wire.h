@@ -2,15 +2,12 @@
 #pragma once
 
 /*
- * The bytes of a connection to sandboxd: requests out, with fds where they have some, responses in.
+ * The bytes of a connection to sandboxd: requests out, responses in, with fds where they have some.
  * Nothing here waits, and nothing knows which request a response is for.
  */
 
 #include "common/macro.h"
 #include "proto/sandboxd.pb-c.h"
-
-/* The most fds that one request passes. */
-#define WIRE_FDS_MAX 3
 
 struct wire;
 
@@ -38,9 +35,8 @@ size_t wire_max_piece(const struct wire *w);
 /* An id that no request on this connection has had. */
 uint64_t wire_next_id(struct wire *w);
 
-/* Queues a request. Its fds, sent with its first byte, are taken over on success. -EMSGSIZE when it
- * is larger than wire_max_request(). */
-int wire_queue(struct wire *w, const Sandboxd__V1__Request *request, const int *fds, size_t n_fds);
+/* Queues a request. -EMSGSIZE when it is larger than wire_max_request(). */
+int wire_queue(struct wire *w, const Sandboxd__V1__Request *request);
 /* Bytes queued and not yet sent. */
 size_t wire_queued(const struct wire *w);
 /* Sends what the socket takes. 0, also when the daemon no longer reads: what it said before it
@@ -48,9 +44,12 @@ size_t wire_queued(const struct wire *w);
 int wire_flush(struct wire *w);
 
 /* The next response: 1 with *ret set (valid until the next receive), 0 when none is there yet,
- * -ECONNRESET when the daemon has closed, -EBADMSG or -EMSGSIZE when it talks nonsense, -ENOBUFS
+ * -ECONNRESET when the daemon has closed, -EBADMSG (also for fds too many) or -EMSGSIZE when it talks nonsense, -ENOBUFS
  * when a response needs more memory than the budget for one. */
 int wire_receive(struct wire *w, const Sandboxd__V1__Response **ret);
+/* Hands over the n fds of the response that was received last: -EBADMSG when it came with another number,
+ * -EMFILE when this process could not have them. Each response that has fds must be asked for them. */
+int wire_take_fds(struct wire *w, int *ret, size_t n);
 /* Hands over the response that was received last. */
 struct received wire_take(struct wire *w);
 void wire_response_free(Sandboxd__V1__Response *response);

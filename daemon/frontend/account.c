@@ -71,17 +71,6 @@ void account_release(struct account_book *book, uid_t uid, enum account_kind kin
         free(account);
 }
 
-void account_forget(struct account_book *book, enum account_kind kind)
-{
-        struct account *a, *next;
-
-        for (a = book->accounts; a; a = next) {
-                /* The release may free it. */
-                next = a->next;
-                account_release(book, a->uid, kind, a->held[kind]);
-        }
-}
-
 bool account_book_is_empty(const struct account_book *book)
 {
         for (size_t i = 0; i < _ACCOUNT_KINDS; i++)

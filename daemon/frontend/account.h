@@ -19,8 +19,7 @@ enum account_kind {
         ACCOUNT_RESULTS,  /* jobs that have ended, and whose results are kept */
         ACCOUNT_KEPT,     /* bytes of output, files and return values */
         ACCOUNT_WATCHES,  /* requests that wait for something of a job */
-        ACCOUNT_PIPES,    /* ends of pipes that were passed to us */
-        ACCOUNT_HELD,     /* other fds that were, and stay open: see passed.h */
+        ACCOUNT_SOCKETS,  /* ends of stream sockets that clients were not sent yet */
         _ACCOUNT_KINDS,
 };
 
@@ -39,6 +38,4 @@ int account_charge(struct account_book *book, uid_t uid, enum account_kind kind,
         uint64_t max_user, uint64_t max_total);
 uint64_t account_held(struct account_book *book, uid_t uid, enum account_kind kind);
 void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount);
-/* Releases all that is held of a kind. */
-void account_forget(struct account_book *book, enum account_kind kind);
 bool account_book_is_empty(const struct account_book *book);

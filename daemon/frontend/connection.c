@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "common/log.h"
 #include "common/parse.h"
@@ -92,29 +93,52 @@ static int queue_response(struct connection *c, const Sandboxd__V1__Response *re
         struct error text;
         int r;
 
-        r = reply_pack(&c->out, max, response);
+        r = reply_pack(&c->out.bytes, max, response);
         if (r != -EMSGSIZE)
                 return r;
         (void) error_set(&text, r,
                 "the response is over MaxFrameSize= (%zu bytes): raise it in sandboxd.conf", max);
-        return reply_pack_error(&c->out, response->id, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+        return reply_pack_error(&c->out.bytes, response->id, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                 text.text);
+}
+
+static void drop_fds(struct connection *c, int *fds, size_t n_fds)
+{
+        for (size_t i = 0; i < n_fds; i++) {
+                if (fds[i] >= 0)
+                        account_release(&c->frontend->accounts, c->uid, ACCOUNT_SOCKETS, 1);
+                fds[i] = safe_close(fds[i]);
+        }
+}
+
+void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, int *fds,
+        size_t n_fds)
+{
+        size_t before = out_queue_size(&c->out);
+        int r = 0;
+
+        if (c->state == CONNECTION_CLOSING)
+                return drop_fds(c, fds, n_fds);
+        r = queue_response(c, response);
+        if (r >= 0 && n_fds > 0)
+                r = out_queue_attach(&c->out, response->id, out_queue_size(&c->out) - before, fds,
+                        n_fds);
+        /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
+         * event closes it: one of them may be what is speaking. */
+        if (r < 0) {
+                drop_fds(c, fds, n_fds);
+                out_queue_done(&c->out);
+                set_state(c, CONNECTION_CLOSING);
+        }
+        if (out_queue_size(&c->out) > QUEUE_HIGH)
+                set_congested(c, true);
+        if (!c->blocked)
+                (void) sd_event_source_set_enabled(c->flush, SD_EVENT_ONESHOT);
 }
 
 void connection_send(struct connection *c, const Sandboxd__V1__Response *response)
 {
-        if (c->state == CONNECTION_CLOSING)
-                return;
-        /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
-         * event closes it: one of them may be what is speaking. */
-        if (queue_response(c, response) < 0) {
-                queue_done(&c->out);
-                set_state(c, CONNECTION_CLOSING);
-        }
-        if (queue_size(&c->out) > QUEUE_HIGH)
-                set_congested(c, true);
-        if (!c->blocked)
-                (void) sd_event_source_set_enabled(c->flush, SD_EVENT_ONESHOT);
+        connection_send_fds(c, response, NULL, 0);
 }
 
 void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
@@ -199,7 +223,6 @@ static void account_buffered(struct connection *c)
                 return;
         /* Nothing of it will be handled. */
         frame_reader_done(&c->reader);
-        passed_done(&c->passed);
         account_release(accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         c->buffered = 0;
 }
@@ -228,7 +251,6 @@ static void handle_frame(struct connection *c)
                 r = frame_reader_next(&c->reader, &body, &size);
                 if (r > 0)
                         request_handle(c, body, size);
-                passed_drop_taken(&c->passed);
         }
         if (r == -EMSGSIZE)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
@@ -237,11 +259,6 @@ static void handle_frame(struct connection *c)
         else if (r < 0)
                 connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_FRAME,
                         "the frame is empty: put one Request into each frame");
-        else if (passed_is_waiting(&c->passed) && !frame_reader_partial(&c->reader))
-                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
-                        "file descriptors came that no Run takes: name them in passed_fds, and "
-                        "send "
-                        "them with its first byte");
         c->next = sd_event_source_disable_unref(c->next);
         if (r > 0)
                 schedule_next(c);
@@ -256,17 +273,38 @@ static int on_next(sd_event_source *source, void *userdata)
         return 0;
 }
 
+/* The sockets of a job cannot be sent. */
+static void lose_sockets(struct connection *c, uint64_t request)
+{
+        struct job *job = connection_find_job(c, request);
+
+        log_warning("sockets for a job of uid %u cannot be sent: too many wait to be received",
+                (unsigned) c->uid);
+        if (job)
+                job_lose_sockets(job);
+}
+
+static ssize_t send_frames(struct connection *c)
+{
+        uint64_t request;
+        ssize_t n;
+
+        while ((n = out_queue_send(&c->out, c->fd, &request)) == -ETOOMANYREFS)
+                lose_sockets(c, request);
+        return n;
+}
+
 /* Sends what the socket takes; that may have been the last of it. */
 static void send_queued(struct connection *c)
 {
-        ssize_t n = queue_write(&c->out, c->fd);
+        ssize_t n = send_frames(c);
 
-        c->blocked = queue_size(&c->out) > 0;
+        c->blocked = out_queue_size(&c->out) > 0;
         if ((n < 0 && n != -EAGAIN) || (!c->blocked && c->state == CONNECTION_CLOSING)) {
                 connection_free(c);
                 return;
         }
-        if (c->congested && queue_size(&c->out) < QUEUE_LOW) {
+        if (c->congested && out_queue_size(&c->out) < QUEUE_LOW) {
                 set_congested(c, false);
                 handle_frame(c);
         } else
@@ -280,39 +318,27 @@ static int on_flush(sd_event_source *source, void *userdata)
         return 0;
 }
 
-/* What a user's pipes can be for, all jobs and connections together. */
-static uint64_t max_pipes(const struct policy_server *server)
-{
-        return _PASSED_STREAMS *
-                       ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user) +
-               PASSED_WAITING_MAX * (uint64_t) server->max_connections_per_user;
-}
-
-/* Fds came that cannot be kept. */
-static void refuse_passed(struct connection *c, int error)
-{
-        if (error == -E2BIG)
-                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
-                        "more file descriptors came than two Runs can take: send those of a Run "
-                        "with its first byte");
-        else if (error == -EMFILE)
-                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
-                        "sandboxd has as many files open as it may: try again later");
-        else
-                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
-                        "you have passed too many file descriptors that are no pipes: sandboxd "
-                        "takes "
-                        "none of yours until it is started again");
-}
-
-/* Without PassedPipes= the kernel drops fds that come along. */
+/* Takes bytes alone. Fds are refused by the kernel where it can (see io_refuse_fds()); where it cannot it
+ * drops them, and -EBADMSG says so. */
 static ssize_t receive(struct connection *c)
 {
-        const struct policy_server *server = &c->frontend->policy->server;
+        struct iovec iov = {};
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+        ssize_t n;
+        int r;
 
-        if (!server->passed_pipes)
-                return frame_reader_fill(&c->reader, c->fd);
-        return passed_receive(&c->passed, &c->reader, c->fd, max_pipes(server));
+        r = frame_reader_reserve(&c->reader, &iov.iov_base, &iov.iov_len);
+        if (r < 0)
+                return r;
+        do
+                n = recvmsg(c->fd, &msg, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        if (msg.msg_flags & MSG_CTRUNC)
+                return -EBADMSG;
+        frame_reader_advance(&c->reader, (size_t) n);
+        return n;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -333,8 +359,9 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
         n = receive(c);
         if (n == -EAGAIN)
                 return 0;
-        if (n == -E2BIG || n == -EMFILE || n == -EDQUOT)
-                refuse_passed(c, (int) n);
+        if (n == -EBADMSG)
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST,
+                        "file descriptors came: send none, sandboxd takes none of a client");
         else if (n <= 0) {
                 connection_free(c);
                 return 0;
@@ -404,7 +431,7 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
         LIST_INIT(&c->watches);
         c->max_frame_bytes = f->policy->server.max_frame_bytes;
         frame_reader_init(&c->reader, c->max_frame_bytes);
-        passed_init(&c->passed, &f->accounts, uid);
+        out_queue_init(&c->out, &f->accounts, uid);
         r = add_sources(c);
         if (r < 0) {
                 drop_sources(c);
@@ -425,8 +452,7 @@ void connection_free(struct connection *c)
         drop_sources(c);
         LIST_REMOVE(c, entries);
         frame_reader_done(&c->reader);
-        passed_done(&c->passed);
-        queue_done(&c->out);
+        out_queue_done(&c->out);
         account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
         (void) safe_close(c->fd);

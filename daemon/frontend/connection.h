@@ -9,8 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/frontend/frontend.h"
-#include "daemon/frontend/passed.h"
-#include "daemon/frontend/queue.h"
+#include "daemon/frontend/out-queue.h"
 #include "proto/frame.h"
 #include "proto/sandboxd.pb-c.h"
 
@@ -41,9 +40,8 @@ struct connection {
         enum connection_state state;
         uint32_t max_frame_bytes; /* as HelloReply says, whatever a reload has changed since */
         struct frame_reader reader;
-        struct passed passed; /* fds that came with what is in it */
-        uint64_t buffered;    /* bytes in it that its user is charged */
-        struct queue out;
+        uint64_t buffered; /* bytes in it that its user is charged */
+        struct out_queue out;
         bool congested; /* out is over its high-water mark and not yet below the low one */
         bool blocked;   /* the socket takes no more for now */
         sd_event_source *io;
@@ -62,6 +60,9 @@ void connection_set_ready(struct connection *c);
 
 /* Queues a response. One that there is no memory for closes the connection. */
 void connection_send(struct connection *c, const Sandboxd__V1__Response *response);
+/* The same, with fds that are charged as ACCOUNT_SOCKETS and are taken over. */
+void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, int *fds,
+        size_t n_fds);
 /* Says why, takes no further request, ends its jobs, and closes once the client has read it. */
 void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
         const char *format, ...) _printf_(4, 5);

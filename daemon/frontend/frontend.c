@@ -26,7 +26,7 @@ static bool everything_is_sent(const struct frontend *f)
         struct connection *c;
 
         LIST_FOREACH (c, &f->connections, entries)
-                if (queue_size(&c->out) > 0)
+                if (out_queue_size(&c->out) > 0)
                         return false;
         return TAILQ_EMPTY(&f->watch_turns);
 }
@@ -114,13 +114,14 @@ void frontend_on_monitor_lost(struct frontend *f)
 static void say_goodbye(struct frontend *f)
 {
         struct connection *c;
+        uint64_t request;
 
         LIST_FOREACH (c, &f->connections, entries) {
                 reply_error(c, 0,
                         f->monitor_lost ? SANDBOXD__V1__ERROR_CODE__INTERNAL
                                         : SANDBOXD__V1__ERROR_CODE__DRAINING,
                         "", "sandboxd is stopping: connect again when it is back");
-                (void) queue_write(&c->out, c->fd);
+                (void) out_queue_send(&c->out, c->fd, &request);
         }
 }
 
@@ -212,7 +213,6 @@ void frontend_free(struct frontend *f)
         f->last_flush = sd_event_source_disable_unref(f->last_flush);
         f->event = sd_event_unref(f->event);
         policies_done(&f->policies);
-        account_forget(&f->accounts, ACCOUNT_HELD);
         ASSERT(account_book_is_empty(&f->accounts));
         free(f);
 }

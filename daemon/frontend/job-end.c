@@ -79,6 +79,13 @@ static void fail_detached(struct job *j, const char *text)
         finish_with_result(j);
 }
 
+/* It has ended, and is there for its files alone. */
+static void cancel_fetch(struct job *j)
+{
+        if (j->fetch.pending)
+                (void) channel_kill(&j->frontend->channel, j->id, JOB_STATUS_CANCELLED);
+}
+
 /* One that never was, as far as its client knows: the monitor, which has it, ends what there is. */
 static void withdraw(struct job *j)
 {
@@ -110,6 +117,18 @@ void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, co
                 finish(j);
 }
 
+void job_lose_sockets(struct job *j)
+{
+        reply_error(j->connection, j->request, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
+                "too many sockets wait for clients to receive them: try again later, or leave "
+                "stream_sockets out");
+        watches_on_dropped(j->result, SANDBOXD__V1__ERROR_CODE__NO_SUCH_JOB, RESULTS_NO_SUCH_JOB);
+        if (j->state == JOB_DRAINING)
+                cancel_fetch(j);
+        withdraw(j);
+        job_try_finish(j);
+}
+
 void job_kill(struct job *j, enum job_status cause)
 {
         int r;
@@ -127,13 +146,6 @@ static void cancel_unstarted(struct job *j)
 {
         j->result->ended.status = JOB_STATUS_CANCELLED;
         finish_with_result(j);
-}
-
-/* It has ended, and is there for its files alone. */
-static void cancel_fetch(struct job *j)
-{
-        if (j->fetch.pending)
-                (void) channel_kill(&j->frontend->channel, j->id, JOB_STATUS_CANCELLED);
 }
 
 void job_cancel(struct job *j)
@@ -262,7 +274,7 @@ void job_try_finish(struct job *j)
         if (j->fetch.pending)
                 return;
         for (size_t i = 0; i < _JOB_STREAMS; i++)
-                if (!output_ended(&j->streams[i].output))
+                if (!job_stream_ended(&j->streams[i]))
                         return;
         settle_status(j);
         if (j->rejected)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pipes of a job: their making, and stdin. Runs in the frontend.
+ * The pipes and sockets of a job: their making, and stdin. Runs in the frontend.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,13 +14,20 @@ struct pipes {
         int job[_CHANNEL_FD_COUNT];
         int own_output[_JOB_STREAMS];
         int own_input;
+        int own_sockets[_STREAM_SOCKETS];
 };
 
 static void pipes_done(struct pipes *p)
 {
         io_close_all(p->job, ELEMENTSOF(p->job));
         io_close_all(p->own_output, ELEMENTSOF(p->own_output));
+        io_close_all(p->own_sockets, ELEMENTSOF(p->own_sockets));
         p->own_input = safe_close(p->own_input);
+}
+
+static bool has_socket(const struct job *j, enum stream_socket stream)
+{
+        return j->stream_sockets & 1U << stream;
 }
 
 /* Opens a pipe of which we keep one end, non-blocking. */
@@ -58,13 +65,56 @@ static int open_pipes(struct pipes *p, struct job *j)
                 if (r < 0)
                         return r;
         }
-        if (j->passed_stdin >= 0) {
-                /* The monitor's, and its to close. */
-                account_release(&j->frontend->accounts, j->uid, ACCOUNT_PIPES, 1);
-                p->job[CHANNEL_FD_STDIN] = TAKE_FD(j->passed_stdin);
-        } else if (j->wants_stdin)
+        if (j->wants_stdin || has_socket(j, STREAM_SOCKET_STDIN))
                 r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
         return r;
+}
+
+/* What a user's sockets can be for that he has not received: all the jobs that he can have asked for. */
+static uint64_t max_sockets(const struct policy_server *server)
+{
+        return _STREAM_SOCKETS *
+               ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user);
+}
+
+static int open_sockets(struct pipes *p, struct job *j)
+{
+        struct frontend *f = j->frontend;
+        int r;
+
+        for (enum stream_socket s = 0; s < _STREAM_SOCKETS; s++) {
+                if (!has_socket(j, s))
+                        continue;
+                r = account_charge(&f->accounts, j->uid, ACCOUNT_SOCKETS, 1,
+                        max_sockets(&f->policy->server), ACCOUNT_UNLIMITED);
+                if (r < 0)
+                        return r;
+                r = stream_socket_open(s, &p->own_sockets[s], &j->client_sockets[s]);
+                if (r < 0) {
+                        account_release(&f->accounts, j->uid, ACCOUNT_SOCKETS, 1);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+size_t job_take_client_sockets(struct job *j, int ret[static _STREAM_SOCKETS])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < _STREAM_SOCKETS; i++)
+                if (j->client_sockets[i] >= 0)
+                        ret[n++] = TAKE_FD(j->client_sockets[i]);
+        return n;
+}
+
+static void close_client_sockets(struct job *j)
+{
+        int fds[_STREAM_SOCKETS];
+        size_t n = job_take_client_sockets(j, fds);
+
+        io_close_all(fds, n);
+        account_release(&j->frontend->accounts, j->uid, ACCOUNT_SOCKETS, n);
 }
 
 /* Out of the event loop first, then closed. */
@@ -117,17 +167,25 @@ int job_push_stdin(struct job *j, const void *data, size_t size, bool eof)
         return r;
 }
 
-/* Hands our ends of the pipes to the job's streams. */
+/* Hands our ends of the pipes and sockets to the job's streams. */
 static int attach(struct job *j, struct pipes *p)
 {
+        static const enum stream_socket sockets[_JOB_STREAMS] = {
+                [JOB_STDOUT] = STREAM_SOCKET_STDOUT,
+                [JOB_STDERR] = STREAM_SOCKET_STDERR,
+        };
         sd_event *event = j->frontend->event;
         int r;
 
         for (size_t i = 0; i < _JOB_STREAMS; i++) {
-                r = job_open_stream(j, (enum job_stream_id) i, TAKE_FD(p->own_output[i]));
+                r = job_open_stream(j, (enum job_stream_id) i, TAKE_FD(p->own_output[i]),
+                        TAKE_FD(p->own_sockets[sockets[i]]));
                 if (r < 0)
                         return r;
         }
+        if (has_socket(j, STREAM_SOCKET_STDIN))
+                return relay_begin(&j->stdin_relay, event,
+                        TAKE_FD(p->own_sockets[STREAM_SOCKET_STDIN]), TAKE_FD(p->own_input));
         if (!j->wants_stdin)
                 return 0;
         input_init(&j->input, TAKE_FD(p->own_input));
@@ -140,19 +198,24 @@ int job_start(struct job *j)
                 .job = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
                 .own_output = { -EBADF, -EBADF },
                 .own_input = -EBADF,
+                .own_sockets = { [0 ... _STREAM_SOCKETS - 1] = -EBADF },
         };
         struct channel_start start = {
                 .header.job = j->id,
                 .generation = j->policy->generation,
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
                 .flags = (j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0) |
-                         (j->wants_stdin || j->passed_stdin >= 0 ? CHANNEL_START_STDIN : 0),
+                         (j->wants_stdin || has_socket(j, STREAM_SOCKET_STDIN) ? CHANNEL_START_STDIN
+                                                                               : 0),
                 .owner = j->uid,
                 .limits = j->result->limits,
         };
         int r;
 
         r = open_pipes(&p, j);
+        if (r < 0)
+                return r;
+        r = open_sockets(&p, j);
         if (r < 0)
                 return r;
         r = attach(j, &p);
@@ -175,5 +238,6 @@ void job_close_streams(struct job *j)
         job_close_output(j);
         close_input(j);
         job_close_files(j);
-        j->passed_stdin = passed_close(&j->frontend->accounts, j->uid, j->passed_stdin);
+        relay_done(&j->stdin_relay);
+        close_client_sockets(j);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What jobs write: from their pipes to the client, as Output within its credit or into the pipe that it
- * passed. Runs in the frontend. A stream that may not go on is not read, so that the job waits for it,
+ * What jobs write: from their pipes to the client, as Output within its credit or into the socket that it
+ * has for it. Runs in the frontend. A stream that may not go on is not read, so that the job waits for it,
  * and nobody else.
+ *
+ * Into a socket bytes are copied, not spliced: a job can make a page of each byte, and the socket would
+ * hold megabytes of them in place of the kilobytes that it counts, also when the job is gone.
  */
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
@@ -11,12 +14,28 @@
 #define DRAIN_MAX (2 * MIB)
 
 /* Out of the event loop first, then closed. */
-static void close_stream(struct job_stream *s)
+static void close_pipe(struct job_stream *s)
 {
         s->source = sd_event_source_disable_unref(s->source);
-        s->sink_source = sd_event_source_disable_unref(s->sink_source);
         output_done(&s->output);
-        s->sink = passed_close(&s->job->frontend->accounts, s->job->uid, s->sink);
+}
+
+static void close_stream(struct job_stream *s)
+{
+        close_pipe(s);
+        s->socket_source = sd_event_source_disable_unref(s->socket_source);
+        s->socket = safe_close(s->socket);
+        queue_done(&s->unsent);
+}
+
+bool job_stream_ended(const struct job_stream *s)
+{
+        return output_ended(&s->output) && s->socket < 0;
+}
+
+static bool is_full(const struct job_stream *s)
+{
+        return queue_size(&s->unsent) > 0;
 }
 
 /* Whether what the job writes has somewhere to go. What is dropped always has. */
@@ -24,8 +43,8 @@ static bool may_go_on(const struct job_stream *s)
 {
         const struct connection *c = s->job->connection;
 
-        if (s->sink >= 0)
-                return !s->sink_full || output_room(&s->output) == 0;
+        if (s->socket >= 0)
+                return !is_full(s) || output_room(&s->output) == 0;
         if (c && connection_is_congested(c))
                 return false;
         return !credit_is_spent(&s->credit) || output_room(&s->output) == 0;
@@ -36,7 +55,7 @@ static bool may_listen(const struct job_stream *s)
 {
         const struct connection *c = s->job->connection;
 
-        return may_go_on(s) || (s->sink < 0 && !s->unread && !(c && connection_is_congested(c)));
+        return may_go_on(s) || (s->socket < 0 && !s->unread && !(c && connection_is_congested(c)));
 }
 
 static void update_source(struct job_stream *s)
@@ -44,8 +63,48 @@ static void update_source(struct job_stream *s)
         if (s->source)
                 (void) sd_event_source_set_enabled(s->source,
                         may_listen(s) ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (s->sink_source)
-                (void) sd_event_source_set_io_events(s->sink_source, s->sink_full ? EPOLLOUT : 0);
+        if (s->socket_source)
+                (void) sd_event_source_set_io_events(s->socket_source, is_full(s) ? EPOLLOUT : 0);
+}
+
+/* Nothing more is read. What was may still have to be sent. */
+static void end_pipe(struct job_stream *s)
+{
+        close_pipe(s);
+        if (is_full(s))
+                update_source(s);
+        else
+                close_stream(s);
+}
+
+/* Sends what waits. Returns 0, or an errno when nobody receives it any more. */
+static int flush_socket(struct job_stream *s)
+{
+        ssize_t n = queue_write(&s->unsent, s->socket);
+
+        return n < 0 && n != -EAGAIN ? (int) n : 0;
+}
+
+/* The output into the socket; what that has no room for waits. Returns as output_read(), or an errno when
+ * nobody receives it any more. */
+static ssize_t send_output(struct job_stream *s)
+{
+        uint8_t *buffer = s->job->frontend->buffer;
+        size_t kept = 0, sent = 0;
+        ssize_t n, m;
+
+        n = output_read(&s->output, buffer, FRONTEND_BUFFER_SIZE, &kept);
+        if (kept == 0)
+                return n;
+        m = write(s->socket, buffer, kept);
+        if (m < 0 && errno != EAGAIN && errno != EINTR)
+                return -errno;
+        if (m > 0)
+                sent = (size_t) m;
+        /* Out of memory, it is as if it were over the limit. */
+        if (queue_push(&s->unsent, buffer + sent, kept - sent) < 0)
+                output_give_up(&s->output, kept - sent);
+        return n;
 }
 
 /* The output as messages. What is read is kept up to the limit: no more of it than there is credit for. */
@@ -70,21 +129,20 @@ static ssize_t read_output(struct job_stream *s)
         return n;
 }
 
-/* Reads or moves once. Returns the count, 0 at the end, or -EAGAIN. */
+/* Reads once. Returns the count, 0 at the end, or -EAGAIN. */
 static ssize_t forward_output(struct job_stream *s)
 {
         struct job *j = s->job;
         ssize_t n;
 
         s->unread = false;
-        if (s->sink >= 0 && output_room(&s->output) > 0) {
-                n = output_move(&s->output, s->sink);
-                /* Or there is nothing to move: that looks the same, and on_sink() will tell. */
-                s->sink_full = n == -EAGAIN;
-        } else
-                n = read_output(s);
-        if (n == 0) {
+        n = s->socket >= 0 ? send_output(s) : read_output(s);
+        if (n < 0 && n != -EAGAIN) {
                 close_stream(s);
+                return 0;
+        }
+        if (n == 0) {
+                end_pipe(s);
                 return 0;
         }
         update_source(s);
@@ -105,36 +163,33 @@ static int on_output(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-/* The client's pipe has room again, or nobody reads it any more: then the job's has no reader, either. */
-static int on_sink(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+/* The socket has room again, or nobody receives any more: then the job's pipe has no reader, either. */
+static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct job_stream *s = userdata;
         struct job *j = s->job;
 
-        if (revents & EPOLLERR)
+        if (revents & (EPOLLERR | EPOLLHUP) || flush_socket(s) < 0 ||
+                (!is_full(s) && output_ended(&s->output)))
                 close_stream(s);
-        else if (forward_output(s) == -EAGAIN) {
-                /* With room there, it was nothing. */
-                s->sink_full = false;
+        else
                 update_source(s);
-                if (j->gone)
-                        close_stream(s);
-        }
         job_try_finish(j);
         return 0;
 }
 
-int job_open_stream(struct job *j, enum job_stream_id stream, int fd)
+int job_open_stream(struct job *j, enum job_stream_id stream, int fd, int socket)
 {
         struct job_stream *s = &j->streams[stream];
         sd_event *event = j->frontend->event;
         int r;
 
+        s->socket = socket;
         output_init(&s->output, fd, j->result->limits.value[LIMIT_OUTPUT], j->strict_output);
         r = sd_event_add_io(event, &s->source, s->output.fd, EPOLLIN, on_output, s);
-        /* That nobody reads the client's pipe any more is reported whatever is asked for. */
-        if (r >= 0 && s->sink >= 0)
-                r = sd_event_add_io(event, &s->sink_source, s->sink, 0, on_sink, s);
+        /* That the client has closed its end is reported whatever is asked for. */
+        if (r >= 0 && socket >= 0)
+                r = sd_event_add_io(event, &s->socket_source, socket, 0, on_socket, s);
         update_source(s);
         return r;
 }
@@ -145,37 +200,42 @@ void job_close_output(struct job *j)
                 close_stream(&j->streams[i]);
 }
 
-/* Whether it may go on now. A client that has cancelled the job is not waited for, and none is while the
- * daemon stops. */
-static bool make_way(struct job_stream *s)
+/* A client that has cancelled the job is not waited for, and none is while the daemon stops. */
+static void give_up(struct job_stream *s)
 {
-        if (!may_go_on(s) && (s->job->cancelled || s->job->frontend->stopping))
+        if (!s->job->cancelled && !s->job->frontend->stopping)
+                return;
+        if (is_full(s))
+                output_give_up(&s->output, queue_size(&s->unsent));
+        else if (!may_go_on(s))
                 output_keep_no_more(&s->output);
-        return may_go_on(s);
+        queue_done(&s->unsent);
 }
 
 /* What is left, of which there is no more to come but from who was handed the pipe. */
 static void drain_stream(struct job_stream *s)
 {
+        ssize_t n = 1;
+
+        give_up(s);
+        if (output_ended(&s->output)) {
+                end_pipe(s);
+                return;
+        }
         if (s->drain_end == 0)
                 s->drain_end = s->output.written + DRAIN_MAX;
-        while (s->output.written < s->drain_end && make_way(s)) {
-                ssize_t n = forward_output(s);
-
-                if (n == 0)
-                        return;
-                /* Nothing there, or no room for it. */
-                if (n < 0 && may_go_on(s))
-                        break;
+        while (n > 0 && s->output.written < s->drain_end && may_go_on(s)) {
+                n = forward_output(s);
+                give_up(s);
         }
-        if (may_go_on(s) || s->output.written >= s->drain_end)
-                close_stream(s);
+        if (n < 0 || (n > 0 && s->output.written >= s->drain_end))
+                end_pipe(s);
 }
 
 void job_drain_output(struct job *j)
 {
         for (size_t i = 0; i < _JOB_STREAMS; i++)
-                if (!output_ended(&j->streams[i].output))
+                if (!job_stream_ended(&j->streams[i]))
                         drain_stream(&j->streams[i]);
 }
 

@@ -23,9 +23,14 @@ void job_send_queued(struct job *j)
 
 void job_send_started(struct job *j)
 {
-        if (j->connection)
-                reply_started(j->connection, j->request, j->result,
-                        j->wants_stdin ? j->input.credit : 0);
+        int fds[_STREAM_SOCKETS];
+        size_t n;
+
+        if (!j->connection)
+                return;
+        n = job_take_client_sockets(j, fds);
+        reply_started(j->connection, j->request, j->result, j->wants_stdin ? j->input.credit : 0,
+                fds, n);
 }
 
 void job_format_message(const struct job *j, struct error *text)

@@ -84,15 +84,9 @@ void job_leave_connection(struct job *j)
         job_update_output(j);
 }
 
-/* What it reads and writes that is the client's: pipes that it passed, or by its credit. */
-static void take_streams(struct job *j, struct passed *passed, const Sandboxd__V1__Run *run)
+static void take_streams(struct job *j, const Sandboxd__V1__Run *run)
 {
-        int fds[_PASSED_STREAMS];
-
-        passed_hand_over(passed, fds);
-        j->passed_stdin = fds[PASSED_STDIN];
-        j->streams[JOB_STDOUT].sink = fds[PASSED_STDOUT];
-        j->streams[JOB_STDERR].sink = fds[PASSED_STDERR];
+        j->stream_sockets = run->stream_sockets;
         /* Of one that is detached nothing is sent. */
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 credit_init(&j->streams[i].credit, run->detach ? 0 : run->output_credit);
@@ -124,7 +118,8 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 .state = JOB_RECEIVING,
                 .input.fd = -EBADF,
                 .return_fd = -EBADF,
-                .passed_stdin = -EBADF,
+                .client_sockets = { [0 ... _STREAM_SOCKETS - 1] = -EBADF },
+                .stdin_relay = { .from = -EBADF, .to = -EBADF },
                 .place = place,
                 .upload_charge = upload_charge(plan, run),
                 .feed.fd = -EBADF,
@@ -136,7 +131,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                         .job = j,
                         .name = names[i],
                         .output.fd = -EBADF,
-                        .sink = -EBADF,
+                        .socket = -EBADF,
                 };
         r = results_begin(c->frontend, j, c->uid, run->label.data, run->label.len, &j->result);
         if (r < 0)
@@ -155,7 +150,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 return r;
         }
         take_plan(j, plan, run);
-        take_streams(j, &c->passed, run);
+        take_streams(j, run);
         LIST_INSERT_HEAD(&c->frontend->jobs, j, entries);
         *ret = TAKE_PTR(j);
         return 0;
@@ -240,6 +235,11 @@ void job_launch(struct job *j)
         end_deadlines(j);
         job_set_state(j, JOB_STARTING);
         r = job_start(j);
+        if (r == -EDQUOT) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
+                        "too many sockets wait for you to receive them: read your connections");
+                return;
+        }
         if (r < 0) {
                 log_warning("job %016" PRIx64 " could not be started: %s", j->id, strerror(-r));
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",

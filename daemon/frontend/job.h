@@ -19,10 +19,12 @@
 #include "daemon/frontend/job-state.h"
 #include "daemon/frontend/output.h"
 #include "daemon/frontend/plan.h"
+#include "daemon/frontend/relay.h"
+#include "daemon/frontend/stream-socket.h"
 #include "daemon/frontend/upload.h"
 
 /* One output pipe, its place in the event loop and its name on the wire. What it brings goes to the client
- * by credit, or into the pipe that it has passed. */
+ * by credit, or into the socket that it has for it. */
 struct job_stream {
         struct job *job;
         Sandboxd__V1__Output__Stream name;
@@ -30,9 +32,10 @@ struct job_stream {
         sd_event_source *source;
         struct credit credit;
         bool unread; /* there is more, and no credit for it */
-        int sink;    /* the client's pipe; -EBADF without */
-        sd_event_source *sink_source;
-        bool sink_full;
+        int socket;  /* our end; -EBADF without */
+        sd_event_source *socket_source;
+        struct queue
+                unsent; /* what it had no room for: one read at most, and no other comes before */
         uint64_t drain_end; /* what is written at most, once the job is gone; 0 before */
 };
 
@@ -79,7 +82,9 @@ struct job {
         struct fetch fetch;
         sd_event_source *fetch_source;
         struct credit fetch_credit;
-        int passed_stdin; /* the client's pipe, until the job is started; -EBADF without */
+        uint32_t stream_sockets;             /* as in the Run */
+        int client_sockets[_STREAM_SOCKETS]; /* the client's ends, charged, until Started; -EBADF */
+        struct relay stdin_relay;
 
         bool rejected;          /* its client was told that there is no such job */
         bool killed;            /* the monitor was asked to end it */
@@ -175,10 +180,16 @@ void job_close_files(struct job *j);
 
 /* Makes the pipes and asks the monitor for the sandbox. */
 int job_start(struct job *j);
+/* The client's ends of its sockets, in their order: hands those over that there are. */
+size_t job_take_client_sockets(struct job *j, int ret[static _STREAM_SOCKETS]);
+/* They cannot be sent: to its client it is as if it had never been. May free it. */
+void job_lose_sockets(struct job *j);
 /* Closes its ends of the pipes; output that is still in them is lost. */
 void job_close_streams(struct job *j);
-/* Takes our end of the pipe of an output over. */
-int job_open_stream(struct job *j, enum job_stream_id stream, int fd);
+/* Takes our ends over of the pipe of an output, and of its socket, or -EBADF. */
+int job_open_stream(struct job *j, enum job_stream_id stream, int fd, int socket);
+/* Whether nothing more can come of it, and all that did is sent. */
+bool job_stream_ended(const struct job_stream *s);
 void job_close_output(struct job *j);
 /* Has its streams go on, or not, as things now are. */
 void job_update_output(struct job *j);

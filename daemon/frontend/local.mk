@@ -25,8 +25,8 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/job-state.c daemon/frontend/job-state.h \
 	daemon/frontend/kept-files.c daemon/frontend/kept-files.h \
 	daemon/frontend/listener.c daemon/frontend/listener.h \
+	daemon/frontend/out-queue.c daemon/frontend/out-queue.h \
 	daemon/frontend/output.c daemon/frontend/output.h \
-	daemon/frontend/passed.c daemon/frontend/passed.h \
 	daemon/frontend/plan.c daemon/frontend/plan.h \
 	daemon/frontend/plan-limits.c \
 	daemon/frontend/plan-parts.c \
@@ -37,6 +37,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/reply.c daemon/frontend/reply.h \
 	daemon/frontend/reply-files.c daemon/frontend/reply-files.h \
 	daemon/frontend/reply-job.c daemon/frontend/reply-job.h \
+	daemon/frontend/relay.c daemon/frontend/relay.h \
 	daemon/frontend/request.c daemon/frontend/request.h \
 	daemon/frontend/request-jobs.c daemon/frontend/request-jobs.h \
 	daemon/frontend/result.c daemon/frontend/result.h \
@@ -45,6 +46,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/return-value.c daemon/frontend/return-value.h \
 	daemon/frontend/startup.c daemon/frontend/startup.h \
 	daemon/frontend/store.c daemon/frontend/store.h \
+	daemon/frontend/stream-socket.c daemon/frontend/stream-socket.h \
 	daemon/frontend/strv.c daemon/frontend/strv.h \
 	daemon/frontend/table.c daemon/frontend/table.h \
 	daemon/frontend/text.c daemon/frontend/text.h \

@@ -4,12 +4,7 @@
  */
 #include "daemon/frontend/output.h"
 
-#include <fcntl.h>
-
 #include "common/limit.h"
-
-/* Moved at one time at most, so that the others get their turn. */
-#define MOVE_MAX (1 * MIB)
 
 void output_init(struct output *o, int fd, uint64_t limit, bool strict)
 {
@@ -44,20 +39,9 @@ ssize_t output_read(struct output *o, void *buffer, size_t size, size_t *ret_kep
         return n;
 }
 
-ssize_t output_move(struct output *o, int to)
+void output_give_up(struct output *o, size_t size)
 {
-        size_t size = (size_t) MIN(output_room(o), (uint64_t) MOVE_MAX);
-        ssize_t n;
-
-        ASSERT(!output_ended(o) && size > 0);
-        do
-                n = splice(o->fd, NULL, to, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-        while (n < 0 && errno == EINTR);
-        if (n < 0 && errno == EAGAIN)
-                return -EAGAIN;
-        if (n <= 0)
-                return 0;
-        o->written += (uint64_t) n;
-        o->kept += (uint64_t) n;
-        return n;
+        ASSERT(size <= o->kept);
+        o->kept -= size;
+        output_keep_no_more(o);
 }

@@ -25,10 +25,8 @@ void output_done(struct output *o);
  */
 ssize_t output_read(struct output *o, void *buffer, size_t size, size_t *ret_kept);
 
-/* As output_read(), with what is to be kept moved into the pipe to instead; for an output that is not
- * truncated. Returns the count, 0 at the end or when nobody reads there any more, or -EAGAIN when there
- * is nothing to move or no room for it. */
-ssize_t output_move(struct output *o, int to);
+/* Bytes that were to be kept, and were not: they count as beyond the limit, as do all that come. */
+void output_give_up(struct output *o, size_t size);
 
 /* Nobody takes any more: what still comes is beyond the limit. */
 static inline void output_keep_no_more(struct output *o)

@@ -5,6 +5,8 @@
  */
 #include "daemon/frontend/plan.h"
 
+#include <inttypes.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -260,6 +262,24 @@ static int finish(struct plan *p, struct plan_error *e)
         return 0;
 }
 
+/* Bits of Run.stream_sockets. */
+#define STREAM_SOCKETS_STDIN 1U
+#define STREAM_SOCKETS_ALL 7U
+
+static int check_sockets(const Sandboxd__V1__Run *run, struct plan_error *e)
+{
+        if (run->stream_sockets & ~STREAM_SOCKETS_ALL)
+                return plan_refuse(e, INVALID, "stream_sockets",
+                        "stream_sockets is %" PRIu32 ": add up 1 for stdin, 2 for stdout and 4 for "
+                        "stderr",
+                        run->stream_sockets);
+        if (run->stdin && run->stream_sockets & STREAM_SOCKETS_STDIN)
+                return plan_refuse(e, INVALID, "stream_sockets",
+                        "stdin goes over a socket and in StdinData at once: leave one of stdin and "
+                        "stream_sockets out");
+        return 0;
+}
+
 /* Who is not there cannot feed it, nor read what it writes. */
 static int check_detached(const Sandboxd__V1__Run *run, struct plan_error *e)
 {
@@ -267,13 +287,10 @@ static int check_detached(const Sandboxd__V1__Run *run, struct plan_error *e)
                 return plan_refuse(e, INVALID, "stdin",
                         "stdin cannot go to a job that is detached: send it as a file, or leave "
                         "detach out");
-        if (run->stdin && run->passed_fds & 1U)
-                return plan_refuse(e, INVALID, "stdin",
-                        "stdin is sent and passed at once: leave one of stdin and passed_fds out");
-        if (run->detach && run->passed_fds)
-                return plan_refuse(e, INVALID, "passed_fds",
-                        "passed_fds cannot go with detach: leave one of the two out");
-        return 0;
+        if (run->detach && run->stream_sockets)
+                return plan_refuse(e, INVALID, "stream_sockets",
+                        "stream_sockets cannot go with detach: leave one of the two out");
+        return check_sockets(run, e);
 }
 
 static int build(struct plan *p, const struct policy *policy,

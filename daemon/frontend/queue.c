@@ -56,6 +56,17 @@ int queue_push(struct queue *q, const void *data, size_t size)
         return 0;
 }
 
+void queue_skip(struct queue *q, size_t size)
+{
+        ASSERT(size <= queue_size(q));
+        q->start += size;
+        if (q->start < q->end)
+                return;
+        q->start = q->end = 0;
+        if (q->room > KEEP_MAX)
+                queue_done(q);
+}
+
 ssize_t queue_write(struct queue *q, int fd)
 {
         size_t done = 0;
@@ -69,13 +80,8 @@ ssize_t queue_write(struct queue *q, int fd)
                         break;
                 if (n < 0)
                         return -errno;
-                q->start += (size_t) n;
+                queue_skip(q, (size_t) n);
                 done += (size_t) n;
-        }
-        if (queue_size(q) == 0) {
-                q->start = q->end = 0;
-                if (q->room > KEEP_MAX)
-                        queue_done(q);
         }
         return (ssize_t) done;
 }

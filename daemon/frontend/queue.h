@@ -27,5 +27,8 @@ static inline size_t queue_size(const struct queue *q)
 uint8_t *queue_extend(struct queue *q, size_t size);
 int queue_push(struct queue *q, const void *data, size_t size);
 
+/* Drops that many bytes from the front. */
+void queue_skip(struct queue *q, size_t size);
+
 /* Writes as much as fd takes. Returns how much; -EAGAIN when it took nothing, or another errno. */
 ssize_t queue_write(struct queue *q, int fd);

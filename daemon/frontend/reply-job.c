@@ -15,7 +15,8 @@
 /* What a Result needs beside the return value, with room to spare. */
 #define RESULT_ROOM (8 * KIB)
 
-void reply_started(struct connection *c, uint64_t id, const struct result *r, uint64_t stdin_credit)
+void reply_started(struct connection *c, uint64_t id, const struct result *r, uint64_t stdin_credit,
+        int *fds, size_t n_fds)
 {
         Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
         Sandboxd__V1__Started started = SANDBOXD__V1__STARTED__INIT;
@@ -28,7 +29,7 @@ void reply_started(struct connection *c, uint64_t id, const struct result *r, ui
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_STARTED;
         response.started = &started;
-        connection_send(c, &response);
+        connection_send_fds(c, &response, fds, n_fds);
 }
 
 /* A Result and what it points to. */

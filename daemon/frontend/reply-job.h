@@ -9,8 +9,9 @@
 #include "daemon/frontend/connection.h"
 #include "daemon/frontend/result.h"
 
-void reply_started(struct connection *c, uint64_t id, const struct result *r,
-        uint64_t stdin_credit);
+/* Takes fds over, which are charged, to be sent with it. */
+void reply_started(struct connection *c, uint64_t id, const struct result *r, uint64_t stdin_credit,
+        int *fds, size_t n_fds);
 void reply_queued(struct connection *c, uint64_t id, const struct result *r, size_t position);
 /* A return value that does not fit the client's frames is left out, and the message says so. */
 void reply_result(struct connection *c, uint64_t id, const struct result *r);

@@ -15,7 +15,7 @@
 #define OUTPUT_OVERHEAD 64
 
 static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "credit",
-        "jobs", "detach", "queue", "drain", "get", "fds" };
+        "jobs", "detach", "queue", "drain", "get", "stream-sockets" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
@@ -103,8 +103,7 @@ void reply_hello(struct connection *c, uint64_t id)
 
         hello.protocol = REPLY_PROTOCOL;
         hello.version = (char *) PACKAGE_VERSION;
-        /* The last, where they may be passed. */
-        hello.n_features = ELEMENTSOF(features) - !c->frontend->policy->server.passed_pipes;
+        hello.n_features = ELEMENTSOF(features);
         hello.features = (char **) features;
         hello.max_frame_bytes = c->max_frame_bytes;
         hello.file_credit = FEED_CREDIT;

@@ -62,44 +62,13 @@ static bool is_open(struct connection *c, uint64_t request)
         return false;
 }
 
-/* Whether the pipes that the Run names came with it. They are taken whatever becomes of it. */
-static bool take_passed(struct connection *c, const Sandboxd__V1__Request *request)
-{
-        const Sandboxd__V1__Run *run = request->run;
-        struct error text;
-        const char *name;
-
-        if (run->passed_fds != 0 && !c->frontend->policy->server.passed_pipes) {
-                reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__UNAVAILABLE, "passed_fds",
-                        "this sandboxd takes no pipes of clients: leave passed_fds out, or have "
-                        "PassedPipes= set in sandboxd.conf");
-                return false;
-        }
-        if (passed_take(&c->passed, run->passed_fds) < 0) {
-                fail_request(c, request->id,
-                        "passed_fds is %" PRIu32 ", and %zu file descriptors came: send one for "
-                        "each of its bits with the first byte of the Run",
-                        run->passed_fds, c->passed.n_waiting);
-                return false;
-        }
-        if (passed_check(&c->passed, run->passed_fds, &name) < 0) {
-                (void) error_set(&text, -EINVAL,
-                        "%s is not the %s end of a pipe: pass one, and move its bytes yourself",
-                        name, streq(name, "stdin") ? "read" : "write");
-                reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, name,
-                        text.text);
-                return false;
-        }
-        return true;
-}
-
 static void handle_run(struct connection *c, const Sandboxd__V1__Request *request)
 {
         enum account_kind place;
         struct plan_error error;
         struct plan plan;
 
-        if (!request_id_is_free(c, request) || !take_passed(c, request) || !is_open(c, request->id))
+        if (!request_id_is_free(c, request) || !is_open(c, request->id))
                 return;
         /* A user who has all the jobs he may is not worth the work of a plan. */
         if (admission_take_job(c, request->id, &place) < 0)

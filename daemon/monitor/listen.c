@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/io.h"
+
 #define BACKLOG 1024
 
 /* Refused is what the kernel says when nobody listens. A full backlog, another type, no right to
@@ -49,9 +51,20 @@ static int make_way(const struct sockaddr_un *address, struct error *ret_error)
         return 0;
 }
 
+/* Clients pass none; one that does could have the frontend wait for the last close of it. The sockets of
+ * connections inherit this. On older kernels they are dropped as they come: sandboxctl doctor says what
+ * that means. */
+static int refuse_fds(int fd)
+{
+        int r = io_refuse_fds(fd);
+
+        return r == -ENOPROTOOPT ? 0 : r;
+}
+
 static int bind_and_listen(struct listen_socket *s, const struct sockaddr_un *address)
 {
         struct stat st;
+        int r;
 
         s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (s->fd < 0 || bind(s->fd, (const struct sockaddr *) address, sizeof(*address)) < 0 ||
@@ -59,6 +72,9 @@ static int bind_and_listen(struct listen_socket *s, const struct sockaddr_un *ad
                 return -errno;
         s->device = st.st_dev;
         s->inode = st.st_ino;
+        r = refuse_fds(s->fd);
+        if (r < 0)
+                return r;
         /* Safe because who may do what is decided by the peer's uid, not by who can connect. */
         return chmod(s->path, 0666) < 0 || listen(s->fd, BACKLOG) < 0 ? -errno : 0;
 }
@@ -146,6 +162,7 @@ static bool is_plain_name(const char *name)
 static int take_socket(struct listen_table *t, int fd, const char *name, struct error *ret_error)
 {
         struct listen_socket s = { .fd = fd };
+        int r;
 
         if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0)
                 return error_set(ret_error, -EBADF,
@@ -158,6 +175,11 @@ static int take_socket(struct listen_table *t, int fd, const char *name, struct 
                         "fd %d was passed with FileDescriptorName=%.64s, which is too long for a "
                         "profile: name one, or leave it out",
                         fd, name);
+        r = refuse_fds(fd);
+        if (r < 0)
+                return error_set(ret_error, r,
+                        "fd %d, which was passed as '%.64s', cannot refuse fds: %s", fd, name,
+                        strerror(-r));
         show_address(fd, s.path, sizeof(s.path));
         t->sockets[t->n++] = s;
         return 0;

@@ -59,7 +59,6 @@ static inline void fixture_policy(struct policy *p)
                         .max_kept_per_user = 2 * MIB,
                         .result_retention_usec = 60 * USEC_PER_SEC,
                         .frame_timeout_usec = 1 * USEC_PER_SEC,
-                        .passed_pipes = true,
                 },
                 .driver = "cgroupfs (test)",
                 .missing = "cpu, pids",

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Frames that wait for a client to take them, some with fds. The kernel hands fds over with the bytes
+ * that they are sent with, so those of a frame go with its first byte: no send begins before that byte
+ * and passes over it. An fd is charged to the client's uid by who queues it, and released here once it is
+ * sent or dropped.
+ */
+
+#include "daemon/frontend/account.h"
+#include "daemon/frontend/queue.h"
+
+/* The most fds that go with one frame. */
+#define OUT_FDS_MAX 3
+
+/* Those of one frame. */
+struct out_fds {
+        uint64_t at;  /* its first byte, counted as in out_queue.sent */
+        size_t frame; /* its size */
+        uint64_t request;
+        int fds[OUT_FDS_MAX];
+        size_t n_fds;
+};
+
+struct out_queue {
+        struct queue bytes; /* frames alone are pushed here */
+        uint64_t sent;      /* bytes, in all */
+        struct out_fds *fds;
+        size_t n_fds; /* frames that have some */
+        size_t room;
+        struct account_book *accounts;
+        uid_t uid;
+};
+
+void out_queue_init(struct out_queue *q, struct account_book *accounts, uid_t uid);
+void out_queue_done(struct out_queue *q);
+
+static inline size_t out_queue_size(const struct out_queue *q)
+{
+        return queue_size(&q->bytes);
+}
+
+/* Takes fds over, to go with the frame of that size that was pushed last, a response to request. Each is
+ * charged as ACCOUNT_SOCKETS. -ENOMEM. */
+int out_queue_attach(struct out_queue *q, uint64_t request, size_t frame, int *fds, size_t n_fds);
+
+/* Sends as much as the socket takes. Returns how much; -EAGAIN when it took nothing, or another errno.
+ * -ETOOMANYREFS: the kernel does not take the fds of the response to *ret_request, which was dropped with
+ * them; the others are still to be sent. */
+ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_request);
