@@ -15,6 +15,8 @@
 #define STALL_TIMEOUT_SEC 1
 /* Moves of one pipe before the others have their turn. */
 #define MOVES_MAX 16
+/* Turns of all the pipes before the connection has its own. */
+#define TURNS_MAX 16
 
 /* Whether a line can be written to fd at once. */
 bool is_writable(int fd)
@@ -215,8 +217,10 @@ static void wake_pipe(struct run_pipe *p, const struct pollfd *fd)
                 p->wait_fd = -EBADF;
 }
 
-static int wait_some(struct run *r)
+/* Only looks, with moved: there may be more to move. */
+static int wait_some(struct run *r, bool moved)
 {
+        static const struct timespec at_once = {};
         bool out = run_stream_pending(&r->out) > 0, err = run_stream_pending(&r->err) > 0;
         bool forward = r->stdin_open && sandbox_job_get_stdin_room(r->job) > 0;
         short events = (short) (r->job ? sandbox_client_get_events(r->client) : 0);
@@ -232,10 +236,11 @@ static int wait_some(struct run *r)
         struct timespec left;
         int q;
 
-        q = ppoll(fds, ELEMENTSOF(fds), longest_wait(r, &left), &r->signals);
+        q = ppoll(fds, ELEMENTSOF(fds), moved ? &at_once : longest_wait(r, &left), &r->signals);
         if (q < 0)
                 return errno == EINTR ? 0 : -errno;
-        if (q == 0 && (r->interrupted || r->state == RUN_CANCELLED)) {
+        r->client_due = fds[0].revents || (q == 0 && !moved);
+        if (q == 0 && !moved && (r->interrupted || r->state == RUN_CANCELLED)) {
                 close_stalled(r, SANDBOX_STDOUT);
                 close_stalled(r, SANDBOX_STDERR);
         }
@@ -254,7 +259,12 @@ int run_wait_and_move(struct run *r)
 {
         if (r->state == RUN_CANCELLED && io_now_usec() >= r->leave_at_usec)
                 return -ETIMEDOUT;
-        return move_pipes(r) ? 0 : wait_some(r);
+        if (!move_pipes(r)) {
+                r->moves = 0;
+                return wait_some(r, false);
+        }
+        /* Not for every piece. */
+        return ++r->moves % TURNS_MAX == 0 ? wait_some(r, true) : 0;
 }
 
 void run_take_output(struct run *r, enum sandbox_stream stream, const void *data, size_t size)

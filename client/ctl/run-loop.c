@@ -89,8 +89,9 @@ static int run_step(struct run *r)
                 r->interrupted = true;
                 run_cancel(r);
         }
-        if (r->job)
+        if (r->job && r->client_due)
                 q = sandbox_client_process(r->client);
+        r->client_due = q > 0;
         if (q > 0 && r->job)
                 return 0;
         /* What has ended is told of by on_end. */
@@ -146,6 +147,7 @@ int run_loop(struct run *r, sandbox_spec *spec)
                 (void) ctl_failed(r->ctl, sandbox_client_get_error(r->client));
                 return -ECANCELED;
         }
+        r->client_due = true;
         while (q >= 0 && r->state != RUN_FINISHED)
                 q = run_step(r);
         prepare_end(r);

@@ -45,8 +45,10 @@ struct run {
         struct run_pipe pipes[3]; /* and those, once it has started */
         struct progress progress;
         sandbox_result *result;
-        int exit_code; /* of a job that has no result */
-        char *piece;   /* input on its way */
+        bool client_due; /* the client may have something to process */
+        unsigned moves;  /* in a row, without a look at anything else */
+        int exit_code;   /* of a job that has no result */
+        char *piece;     /* input on its way */
 };
 
 /* Runs the job to its end, and until its output is written: r->result or r->exit_code is set. What has

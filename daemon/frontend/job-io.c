@@ -9,6 +9,12 @@
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 
+/* A stream with a socket is one for many bytes, and gets a larger pipe, so that we and the job take fewer
+ * turns: as long as there are few jobs. All our pipes together may have a limited size, beyond which the
+ * kernel makes each new one tiny (/proc/sys/fs/pipe-user-pages-soft). */
+#define LARGE_PIPE_SIZE (256 * KIB)
+#define LARGE_PIPE_JOBS_MAX 32
+
 /* The ends of the three pipes; the job's ends in the order of the channel. */
 struct pipes {
         int job[_CHANNEL_FD_COUNT];
@@ -52,6 +58,14 @@ static int open_pipe(int *ret_read, int *ret_write, bool keep_read)
         return 0;
 }
 
+static void enlarge_pipe(const struct job *j, enum stream_socket stream, int fd)
+{
+        /* Where it may not be it is as large as any. */
+        if (has_socket(j, stream) &&
+                j->frontend->accounts.total[ACCOUNT_JOBS] <= LARGE_PIPE_JOBS_MAX)
+                (void) fcntl(fd, F_SETPIPE_SZ, LARGE_PIPE_SIZE);
+}
+
 static int open_pipes(struct pipes *p, struct job *j)
 {
         static const enum channel_start_fd ends[_JOB_STREAMS] = {
@@ -65,8 +79,13 @@ static int open_pipes(struct pipes *p, struct job *j)
                 if (r < 0)
                         return r;
         }
-        if (j->wants_stdin || has_socket(j, STREAM_SOCKET_STDIN))
-                r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
+        /* What goes to stderr is little. */
+        enlarge_pipe(j, STREAM_SOCKET_STDOUT, p->own_output[JOB_STDOUT]);
+        if (!j->wants_stdin && !has_socket(j, STREAM_SOCKET_STDIN))
+                return 0;
+        r = open_pipe(&p->job[CHANNEL_FD_STDIN], &p->own_input, false);
+        if (r >= 0)
+                enlarge_pipe(j, STREAM_SOCKET_STDIN, p->own_input);
         return r;
 }
 
