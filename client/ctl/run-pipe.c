@@ -16,7 +16,7 @@
 #include "client/ctl/memory.h"
 
 #define MOVE_MAX (1 * MIB)
-#define PIPE_SIZE (256 * KIB)
+#define PIPE_SIZE ((int) (256 * KIB))
 #define BUFFER_SIZE (64 * KIB)
 
 /* Of what else is written to, a pipe, a socket or a terminal, only so much is sure to fit. */
