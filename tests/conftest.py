@@ -13,7 +13,6 @@ import pytest
 
 from lib import host
 from lib.daemon import SOURCE, Daemon
-from lib.stdio import PASSED_PIPES
 
 HELPERS = Path(__file__).resolve().parent / "attacks" / "helpers"
 
@@ -61,17 +60,6 @@ def daemon(build):
     """The daemon that most tests share. It must end clean."""
     with contextlib.ExitStack() as cleanup:
         d = Daemon(build)
-        cleanup.callback(dispose, d)
-        d.start()
-        warm_up(d)
-        yield d
-
-
-@pytest.fixture(scope="session")
-def passing_daemon(build):
-    """One that takes pipes of clients."""
-    with contextlib.ExitStack() as cleanup:
-        d = Daemon(build, settings={"Server": PASSED_PIPES})
         cleanup.callback(dispose, d)
         d.start()
         warm_up(d)

@@ -75,6 +75,25 @@ static void check_kernel(const struct host *h, struct findings *f)
                 findings_add(f, FINDING_OK, "kernel", "", "", "%s", h->release);
 }
 
+/* SO_PASSRIGHTS, which a socket refuses fds with. */
+static void check_fds(const struct host *h, struct findings *f)
+{
+        unsigned major = 0, minor = 0;
+
+        (void) sscanf(h->release, "%u.%u", &major, &minor);
+        if (major > 6 || (major == 6 && minor >= 16))
+                findings_add(f, FINDING_OK, "client fds", "", "",
+                        "the kernel refuses those that clients send");
+        else
+                findings_add(f, FINDING_WARNING, "client fds",
+                        "a client that means harm can send a file whose last close waits, and hold "
+                        "up sandboxd with it",
+                        "run Linux 6.16 or newer, or let only trusted users connect: AllowGroups= "
+                        "in "
+                        "sandboxd.conf",
+                        "the kernel cannot refuse those that clients send");
+}
+
 static void check_namespaces(const struct host *h, struct findings *f)
 {
         static const char *const names[] = { "user", "pid", "mnt", "net", "ipc", "uts", "cgroup" };
@@ -264,6 +283,7 @@ void host_check(const struct host *h, struct findings *f)
 {
         static void (*const checks[])(const struct host *h, struct findings *f) = {
                 check_kernel,
+                check_fds,
                 host_check_cgroups,
                 check_namespaces,
                 check_filesystems,

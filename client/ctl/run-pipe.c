@@ -170,6 +170,9 @@ int run_pipe_move(struct run_pipe *p)
 
         if (!p->eager && !is_ready(p))
                 return 0;
+        /* splice(2) fails for want of a reader also when there is nothing to read. */
+        if (p->eager && p->in == p->socket && !poll_now(p, p->in, POLLIN))
+                return 0;
         n = move_some(p);
         if (n > 0) {
                 p->moved += (uint64_t) n;

@@ -1,41 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attack corpus F: fds of clients, as the stdin, stdout and stderr of jobs and elsewhere."""
+"""Attack corpus F: fds that clients send to the daemon, and the sockets that it makes for them."""
 
-import fcntl
+import array
 import os
 import select
 import socket
+import struct
 import tempfile
-import termios
 
 import pytest
 
 from lib import fuse, host, wire
 from lib.daemon import NOBODY
-from lib.stdio import PASSED_PIPES, STDERR, STDIN, STDOUT, Pipes, is_at_end, is_full, read_all
+from lib.stdio import ALL, STDIN, STDOUT, Sockets, is_at_end, is_stuck, read_all
 
-# What one user can have stay open, see daemon/frontend/passed.h.
-HELD_MAX = 32
-
-
-@pytest.fixture(scope="session")
-def daemon(passing_daemon):
-    return passing_daemon
+SO_PASSRIGHTS = 83
 
 
-def refused(daemon, fd, bit, name, uid=NOBODY):
-    """It is refused by name, and the connection goes on."""
-    with daemon.session(uid) as c:
-        c.send_fds(wire.frame(wire.run(2, argv=[b"true"], passed_fds=bit)), [fd])
-        error = c.finish(2)[0]["error"]
-        assert (error["code"], error["field"]) == ("INVALID_ARGUMENT", name), error
-        assert c.run(3, argv=[b"echo", b"x"])[1] == b"x\n"
+def kernel_refuses_fds():
+    a, b = socket.socketpair()
+    with a, b:
+        try:
+            a.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
+        except OSError:
+            return False
+    return True
 
 
-@pytest.mark.parametrize("count", [1, 3, 6, 7, 253])
-@pytest.mark.parametrize("when", ["hello", "run", "late"])
+def send_fds(sock, raw, fds):
+    """Whether the kernel let them through."""
+    try:
+        sock.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+    except PermissionError:
+        return False
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return True
+
+
+def pipe_is_at_end(fd):
+    os.set_blocking(fd, False)
+    try:
+        return os.read(fd, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+def lingering_socket():
+    """A connection whose last close waits for the other side, which does not read."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    ours.setblocking(False)
+    try:
+        while ours.send(bytes(1 << 16)):
+            pass
+    except BlockingIOError:
+        pass
+    return ours, theirs
+
+
+@pytest.mark.parametrize("count", [1, 3, 253])
+@pytest.mark.parametrize("when", ["hello", "run", "half a frame", "late"])
 def test_49_wrong_messages(daemon, count, when):
-    """With a Hello, with a Run that does not want them, with bytes of its upload: misuse, all are closed."""
+    """Fds are never taken: the kernel refuses them, or drops them and it is misuse."""
     read_end, write_end = os.pipe()
     before = host.fd_count(daemon.frontend)
     with daemon.connect(NOBODY) as c:
@@ -43,175 +72,143 @@ def test_49_wrong_messages(daemon, count, when):
             c.hello()
         if when == "late":
             c.send(wire.run(2, argv=[b"true"], files=[wire.file_message("f", b"", size=1000)]))
-        body = {"hello": wire.hello(), "run": wire.run(2, argv=[b"true"]),
-                "late": wire.file_data(2, 0, b"x")}[when]
-        c.send_fds(wire.frame(body), [write_end] * count)
+        raw = wire.frame({"hello": wire.hello(), "late": wire.file_data(2, 0, b"x")}.get(
+            when, wire.run(2, argv=[b"true"])))
+        if when == "half a frame":
+            c.send_raw(raw[:7])
+            raw = raw[7:]
+        went = send_fds(c.sock, raw, [write_end] * count)
+        assert went != kernel_refuses_fds()
         os.close(write_end)
-        while True:
-            try:
-                r = c.receive()
-            except wire.Closed:
-                break
-            assert "error" not in r or r["error"]["code"] == "BAD_REQUEST", r
-        assert host.wait_until(lambda: is_at_end(read_end), 5)
+        if went:
+            while "error" not in (r := c.receive()):
+                pass
+            assert r["error"]["code"] == "BAD_REQUEST", r
+            c.expect_closed()
+        assert host.wait_until(lambda: pipe_is_at_end(read_end), 5)
     os.close(read_end)
     assert host.wait_until(lambda: host.fd_count(daemon.frontend) == before, 5)
 
 
-def test_49_nobody_reads_them(daemon):
-    """Many messages with fds in the socket of a client that leaves at once."""
-    read_end, write_end = os.pipe()
-    for _ in range(50):
-        with daemon.connect(NOBODY) as c:
-            try:
-                for _ in range(20):
-                    c.send_fds(wire.frame(wire.hello()), [write_end] * 6)
-            except (BrokenPipeError, ConnectionResetError):
-                pass
-    os.close(write_end)
-    assert host.wait_until(lambda: is_at_end(read_end), 5)
-    os.close(read_end)
-
-
 def kinds():
-    """What a client can pass that is no pipe, or not the right end of one."""
+    """What a client can have that is no pipe."""
     folder = tempfile.mkdtemp()
-    listener = socket.create_server(("127.0.0.1", 0))
-    connected = socket.create_connection(listener.getsockname())
-    read_end, write_end = os.pipe()
     poll = select.epoll()
-    unlinked = os.open(folder, os.O_TMPFILE | os.O_RDWR)
-    out = {
-        "directory": os.open("/", os.O_RDONLY),
-        "path": os.open("/etc/passwd", os.O_PATH),
-        "path of a pipe": os.open(f"/proc/self/fd/{write_end}", os.O_PATH),
-        "file": unlinked,
-        "device": os.open("/dev/null", os.O_RDWR),
-        "epoll": os.dup(poll.fileno()),
-        "pidfd": os.pidfd_open(os.getpid()),
-        "namespace": os.open("/proc/self/ns/net", os.O_RDONLY),
-        "memfd": os.memfd_create("x"),
-        "eventfd": os.eventfd(0),
-        "socket": connected.detach(),
-        "wrong end": read_end,
-        "both ends": os.open(f"/proc/self/fd/{write_end}", os.O_RDWR),
-    }
+    out = [os.open("/", os.O_RDONLY), os.open("/etc/passwd", os.O_PATH), os.dup(poll.fileno()),
+           os.open(folder, os.O_TMPFILE | os.O_RDWR), os.open("/dev/null", os.O_RDWR),
+           os.pidfd_open(os.getpid()), os.open("/proc/self/ns/net", os.O_RDONLY), os.memfd_create("x"),
+           os.eventfd(0), *os.pipe(), *os.openpty()]
     os.rmdir(folder)
     return out
 
 
-def test_50_other_files(make_daemon):
-    d = make_daemon(settings={"Server": PASSED_PIPES})
-    for fd in kinds().values():
-        refused(d, fd, STDOUT, "stdout")
-
-
-def test_50_wrong_mode(daemon):
-    read_end, write_end = os.pipe()
-    refused(daemon, write_end, STDIN, "stdin")
-    refused(daemon, read_end, STDERR, "stderr")
-    os.close(read_end)
-    os.close(write_end)
-
-
-def test_50_until_no_more(make_daemon):
-    """What must stay open is bounded, and costs its user alone."""
-    d = make_daemon(settings={"Server": PASSED_PIPES})
-    before = host.fd_count(d.frontend)
-    fd = os.open("/dev/null", os.O_WRONLY)
-    for _ in range(HELD_MAX):
-        refused(d, fd, STDOUT, "stdout")
-    for _ in range(20):
-        with d.session(NOBODY) as c:
-            c.send_fds(wire.frame(wire.run(2, argv=[b"true"], passed_fds=STDOUT)), [fd])
-            c.expect_error_and_close("BUSY")
-    assert host.wait_until(lambda: host.fd_count(d.frontend) <= before + HELD_MAX, 5)
-    assert d.run("--", "echo", "x", uid=NOBODY).stdout == "x\n"
-    with d.session() as c, Pipes() as p:
-        p.run(c, 2, argv=[b"echo", b"x"])
-        assert c.finish(2)[0]["result"]["stdout_bytes"] == 2
-    os.close(fd)
-
-
-def test_51_fifo_without_a_peer(daemon, tmp_path):
-    """Nobody will ever write to the one or read the other: the job waits, and can be ended."""
-    names = [tmp_path / n for n in ("in", "out")]
-    for name in names:
-        os.mkfifo(name, 0o666)
-    keep = [os.open(n, os.O_RDWR) for n in names]
-    job_in = os.open(names[0], os.O_RDONLY)
-    job_out = os.open(names[1], os.O_WRONLY)
-    with daemon.session(NOBODY) as c:
-        body = wire.run(2, argv=[b"sh", b"-c", b"head -c 200000 /dev/zero; cat"],
-                        passed_fds=STDIN | STDOUT)
-        c.send_fds(wire.frame(body), [job_in, job_out])
-        c.expect("started")
-        assert host.wait_until(lambda: is_full(job_out), 5)
-        assert c.run(3, argv=[b"echo", b"x"])[1] == b"x\n"
-        assert daemon.run("--", "echo", "x").stdout == "x\n"
-        c.send(wire.cancel(2))
-        assert c.finish(2)[0]["result"]["status"] == "CANCELLED"
-    for fd in (*keep, job_in, job_out):
+def test_50_of_any_kind(daemon):
+    fds = kinds()
+    before = host.fd_count(daemon.frontend)
+    for fd in fds:
+        with daemon.session(NOBODY) as c:
+            send_fds(c.sock, wire.frame(wire.list_profiles(2)), [fd])
+    for fd in fds:
         os.close(fd)
+    assert daemon.run("--", "echo", "x").stdout == "x\n"
+    assert host.wait_until(lambda: host.fd_count(daemon.frontend) == before, 5)
 
 
-def test_51_stopped_terminal(make_daemon):
-    d = make_daemon(settings={"Server": PASSED_PIPES})
-    master, slave = os.openpty()
-    os.set_blocking(slave, False)
-    try:
-        while os.write(slave, b"x" * 4096):
-            pass
-    except BlockingIOError:
-        pass
-    termios.tcflow(slave, termios.TCOOFF)
-    for bit, name in ((STDOUT, "stdout"), (STDIN, "stdin")):
-        refused(d, slave, bit, name)
-    os.close(slave)
-    assert d.run("--", "echo", "x").stdout == "x\n"
-    os.close(master)
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_50_on_a_stream_socket(daemon, stream):
+    """They do not come in by the sockets that the daemon made, either; an output takes no bytes at all."""
+    read_end, write_end = os.pipe()
+    with daemon.session(NOBODY) as c, Sockets() as s:
+        s.run(c, 2, STDIN | STDOUT, argv=[b"cat"])
+        went = send_fds(getattr(s, stream), b"x", [write_end])
+        os.close(write_end)
+        if stream == "stdout":
+            with pytest.raises(BrokenPipeError):
+                s.stdout.send(b"x")
+        else:
+            assert went != kernel_refuses_fds()
+        assert host.wait_until(lambda: pipe_is_at_end(read_end), 5)
+        s.stdin.sendall(b"through")
+        s.close("stdin")
+        assert read_all(s.stdout) == (b"x" if went and stream == "stdin" else b"") + b"through"
+        c.finish(2)
+    os.close(read_end)
+
+
+@pytest.mark.skipif(not kernel_refuses_fds(), reason="this kernel does not know SO_PASSRIGHTS")
+@pytest.mark.parametrize("where", ["connection", "stdin", "stdout"])
+def test_51_lingering_socket(daemon, where):
+    """Whose last close would wait a minute: the daemon must not be who makes it."""
+    ours, theirs = lingering_socket()
+    with daemon.session(NOBODY) as c, Sockets() as s:
+        s.run(c, 2, STDIN | STDOUT, argv=[b"cat"])
+        send_fds(c.sock if where == "connection" else getattr(s, where), b"\0", [ours.fileno()])
+        theirs_fd = theirs.detach()
+        # Not by its own close, but by none that is left in a queue.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        os.close(theirs_fd)
+    assert daemon.run("--", "echo", "x", timeout=20).stdout == "x\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="this kernel has no FUSE")
-@pytest.mark.parametrize("where", ["stdout", "uninvited", "too many"])
-def test_51_sleeping_file(make_daemon, tmp_path, where):
+def test_51_sleeping_file(daemon, tmp_path):
     """A file whose server never answers the daemon, not even its close."""
-    d = make_daemon(settings={"Server": PASSED_PIPES})
     with fuse.SleepingFiles(tmp_path) as files:
         fd = os.open(tmp_path / "x", os.O_RDWR)
-        files.ignore(d.monitor, d.frontend)
-        if where == "stdout":
-            refused(d, fd, STDOUT, "stdout")
-        else:
-            with d.session(NOBODY) as c:
-                c.send_fds(wire.frame(wire.list_profiles(2)), [fd] * (1 if where == "uninvited" else 253))
-                while "error" not in c.receive():
-                    pass
-        assert d.run("--", "echo", "x").stdout == "x\n"
-        assert d.run("--", "echo", "x", uid=NOBODY).stdout == "x\n"
+        files.ignore(daemon.monitor, daemon.frontend)
+        with daemon.session(NOBODY) as c, Sockets() as s:
+            s.run(c, 2, STDIN, argv=[b"cat"])
+            send_fds(s.stdin, b"x", [fd])
+            send_fds(c.sock, wire.frame(wire.list_profiles(2)), [fd] * 253)
+        assert daemon.run("--", "echo", "x").stdout == "x\n"
         assert files.waiting() == [], "the daemon asks the file"
         os.close(fd)
 
 
-def test_52_vanishing_with_a_full_pipe(daemon):
-    with daemon.session(NOBODY) as c, Pipes() as p:
-        p.run(c, 2, argv=[b"yes"], limits={"output_bytes": 1 << 20})
-        c.expect("started")
-        # Another end of the same pipe says when it is full.
-        peek = os.open(f"/proc/self/fd/{p.stdout}", os.O_WRONLY)
-        assert host.wait_until(lambda: is_full(peek), 5)
-        os.close(peek)
+def test_49_never_received(make_daemon):
+    """Sockets that their client does not receive are bounded, and cost it alone."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": 4, "MaxQueuedPerUser": 4}})
+    before = host.fd_count(d.frontend)
+    with d.session(NOBODY) as c:
+        for i in range(2, 302):
+            c.send(wire.run(i, argv=[b"true"], stream_sockets=ALL))
+        assert d.run("--", "echo", "x").stdout == "x\n"
+        assert host.fd_count(d.frontend) < before + 100
+        with d.session() as other, Sockets() as s:
+            s.run(other, 2, STDOUT, argv=[b"echo", b"y"])
+            assert read_all(s.stdout) == b"y\n"
+            other.finish(2)
+    assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
+
+
+def test_52_vanishing_with_a_full_socket(daemon):
+    before = host.fd_count(daemon.frontend)
+    with daemon.session(NOBODY) as c, Sockets() as s:
+        s.run(c, 2, STDOUT, argv=[b"yes"], limits={"output_bytes": 16 << 20})
+        assert host.wait_until(lambda: is_stuck(s.stdout), 5)
         c.close()
-        assert host.wait_until(lambda: is_at_end(p.stdout), 5)
+        assert host.wait_until(lambda: is_at_end(s.stdout), 5)
+    assert host.wait_until(lambda: host.fd_count(daemon.frontend) == before, 5)
 
 
-def test_flags_stay_the_clients(daemon):
-    """O_NONBLOCK belongs to the open file that is shared: the daemon never sets it, though it moves bytes."""
-    with daemon.session(NOBODY) as c, Pipes() as p:
-        shared = os.dup(p.job_out)
-        p.run(c, 2, argv=[b"head", b"-c", b"100000", b"/dev/zero"])
-        assert host.wait_until(lambda: is_full(shared), 5)
-        assert not fcntl.fcntl(shared, fcntl.F_GETFL) & os.O_NONBLOCK
-        os.close(shared)
-        assert len(read_all(p.stdout)) == 100000
-        assert c.finish(2)[0]["result"]["status"] == "OK"
+def test_52_vanishing_before_started(make_daemon):
+    """The sockets are on their way, or not yet made."""
+    d = make_daemon()
+    before = host.fd_count(d.frontend)
+    for _ in range(30):
+        with d.session(NOBODY) as c:
+            c.send(wire.run(2, argv=[b"cat"], stream_sockets=ALL))
+    assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
+
+
+def test_35_pages_of_the_job(daemon):
+    """A job that makes a page of each byte: the socket holds bytes, and none of its pages."""
+    code = (b"import fcntl, os\n"
+            b"fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_DIRECT)\n"
+            b"for _ in range(3000): os.write(1, b'x')\n")
+    with daemon.session(NOBODY) as c, Sockets() as s:
+        s.run(c, 2, STDOUT, runtime="python", code=code)
+        r = c.finish(2)[0]["result"]
+        assert (r["status"], r["stdout_bytes"]) == ("OK", 3000), r
+        assert read_all(s.stdout) == b"x" * 3000

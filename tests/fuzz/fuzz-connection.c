@@ -66,8 +66,8 @@ static void begin(struct world *w)
         ASSERT(frontend_new(pair[1], NULL, &policies, &w->frontend) == 0);
         for (size_t i = 0; i < WORLD_CLIENTS; i++)
                 w->clients[i].fd = -EBADF;
-        for (size_t i = 0; i < WORLD_PIPES; i++)
-                w->pipes[i] = -EBADF;
+        for (size_t i = 0; i < WORLD_SOCKETS; i++)
+                w->sockets[i] = -EBADF;
 }
 
 static void check(struct world *w)
@@ -76,7 +76,7 @@ static void check(struct world *w)
         struct connection *c;
 
         LIST_FOREACH (c, &w->frontend->connections, entries) {
-                ASSERT(queue_size(&c->out) <= OUT_MAX);
+                ASSERT(out_queue_size(&c->out) <= OUT_MAX);
                 ASSERT(frame_reader_size(&c->reader) <= 2 * WORLD_FRAME_MAX);
         }
         ASSERT(b->total[ACCOUNT_JOBS] <= 5 && b->total[ACCOUNT_QUEUED] <= 6);
@@ -114,16 +114,16 @@ static void pass_time(struct world *w)
 static void read_pipe(struct world *w)
 {
         static uint8_t bytes[16 * KIB];
-        size_t i = input_below(&w->in, WORLD_PIPES), what = input_below(&w->in, 3);
+        size_t i = input_below(&w->in, WORLD_SOCKETS), what = input_below(&w->in, 3);
 
-        if (w->pipes[i] < 0)
+        if (w->sockets[i] < 0)
                 return;
         if (what == 0)
-                w->pipes[i] = safe_close(w->pipes[i]);
+                w->sockets[i] = safe_close(w->sockets[i]);
         else if (what == 1)
-                (void) !read(w->pipes[i], bytes, sizeof(bytes));
+                (void) !read(w->sockets[i], bytes, sizeof(bytes));
         else
-                (void) !write(w->pipes[i], bytes, sizeof(bytes));
+                (void) send(w->sockets[i], bytes, sizeof(bytes), MSG_NOSIGNAL);
 }
 
 static void operate(struct world *w)
@@ -175,8 +175,8 @@ static void end(struct world *w)
         frontend_free(w->frontend);
         for (size_t i = 0; i < WORLD_CLIENTS; i++)
                 client_close(&w->clients[i]);
-        for (size_t i = 0; i < WORLD_PIPES; i++)
-                (void) safe_close(w->pipes[i]);
+        for (size_t i = 0; i < WORLD_SOCKETS; i++)
+                (void) safe_close(w->sockets[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -35,7 +35,7 @@ tests_fuzz_replay_names_LDADD = $(FUZZ_LIBS)
 tests_fuzz_replay_status_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-status.c tests/fuzz/host.c
 tests_fuzz_replay_status_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_replay_status_LDADD = $(FUZZ_MONITOR_LIBS)
-tests_fuzz_replay_fds_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-fds.c tests/fuzz/host.c
+tests_fuzz_replay_fds_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-fds.c tests/fuzz/host.c client/lib/arrivals.c
 tests_fuzz_replay_fds_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_replay_fds_LDADD = $(FUZZ_LIBS)
 tests_fuzz_replay_connection_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz-connection.c tests/fuzz/host.c tests/fuzz/world-client.c tests/fuzz/world-monitor.c
@@ -77,7 +77,7 @@ tests_fuzz_fuzz_status_SOURCES = tests/fuzz/fuzz-status.c tests/fuzz/host.c
 tests_fuzz_fuzz_status_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_status_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_status_LDADD = $(FUZZ_MONITOR_LIBS)
-tests_fuzz_fuzz_fds_SOURCES = tests/fuzz/fuzz-fds.c tests/fuzz/host.c
+tests_fuzz_fuzz_fds_SOURCES = tests/fuzz/fuzz-fds.c tests/fuzz/host.c client/lib/arrivals.c
 tests_fuzz_fuzz_fds_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_fds_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_fds_LDADD = $(FUZZ_LIBS)

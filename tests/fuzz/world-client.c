@@ -4,6 +4,7 @@
  * against what they have asked for.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
@@ -178,7 +179,7 @@ static void fill_run(struct input *in, struct run *run)
         if (flags & 32)
                 run->m.output_credit = input_number(in);
         if (flags & 64)
-                run->m.passed_fds = (uint32_t) input_below(in, 10);
+                run->m.stream_sockets = (uint32_t) input_below(in, 10);
         if (!(flags & 128))
                 return;
         run->m.runtime = take_text(in);
@@ -197,18 +198,7 @@ static void fill_run(struct input *in, struct run *run)
         run->m.n_limits = input_below(in, 2);
 }
 
-/* A pipe of which one end is passed, mostly the right one; ours stays in the world. */
-static int open_passed(struct world *w, bool writes)
-{
-        size_t i = w->n_pipes++ % WORLD_PIPES;
-        int ends[2];
-
-        ASSERT(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-        (void) safe_close(w->pipes[i]);
-        w->pipes[i] = ends[!writes];
-        return ends[writes];
-}
-
+/* Mostly without fds, as it should be. */
 static void send_run(struct world *w, struct world_client *c, Sandboxd__V1__Request *request)
 {
         struct run run;
@@ -216,14 +206,14 @@ static void send_run(struct world *w, struct world_client *c, Sandboxd__V1__Requ
         int fds[4];
 
         fill_run(&w->in, &run);
-        for (uint32_t bit = 0; bit < 4; bit++)
-                if (run.m.passed_fds & 1U << bit) {
-                        bool wrong = input_below(&w->in, 8) == 7;
-
-                        fds[n_fds++] = open_passed(w, (bit > 0) != wrong);
-                }
-        if (run.m.passed_fds && input_below(&w->in, 8) == 7 && n_fds < ELEMENTSOF(fds))
-                fds[n_fds++] = open_passed(w, true);
+        if (run.m.stream_sockets && input_below(&w->in, 8) == 7) {
+                n_fds = 1 + input_below(&w->in, ELEMENTSOF(fds));
+                c->wild = true;
+        }
+        for (size_t i = 0; i < n_fds; i++) {
+                fds[i] = eventfd(0, EFD_CLOEXEC);
+                ASSERT(fds[i] >= 0);
+        }
         if (run.m.detach)
                 c->requests[request->id].vague = true;
         request->run = &run.m;
@@ -485,16 +475,48 @@ static void hear(struct world *w, struct world_client *c, const uint8_t *body, s
         sandboxd__v1__response__free_unpacked(r, NULL);
 }
 
+/* Receives once; sockets that come stay in the world, to be used as a client does. */
+static ssize_t receive(struct world *w, struct world_client *c)
+{
+        union {
+                struct cmsghdr header;
+                uint8_t room[CMSG_SPACE(4 * sizeof(int))];
+        } control = {};
+        struct iovec iov = {};
+        struct msghdr msg = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        struct cmsghdr *h;
+        int fds[4];
+        ssize_t n;
+
+        ASSERT(frame_reader_reserve(&c->reader, &iov.iov_base, &iov.iov_len) == 0);
+        n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+        h = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+        for (size_t i = 0; h && i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                size_t place = w->n_sockets++ % WORLD_SOCKETS;
+
+                memcpy(fds, CMSG_DATA(h), h->cmsg_len - CMSG_LEN(0));
+                (void) safe_close(w->sockets[place]);
+                w->sockets[place] = fds[i];
+        }
+        if (n > 0)
+                frame_reader_advance(&c->reader, (size_t) n);
+        return n;
+}
+
 void client_step(struct world *w, struct world_client *c)
 {
         const uint8_t *body;
         size_t size;
-        ssize_t n;
 
         if (c->fd < 0)
                 return;
         (void) queue_write(&c->out, c->fd);
-        while (c->reads && (n = frame_reader_fill(&c->reader, c->fd)) > 0)
+        while (c->reads && receive(w, c) > 0)
                 while (frame_reader_next(&c->reader, &body, &size) > 0)
                         hear(w, c, body, size);
 }

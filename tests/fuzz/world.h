@@ -17,7 +17,7 @@
 #define WORLD_SANDBOXES 16
 #define WORLD_IDS 8 /* of requests: 0, which is none, to 7 */
 #define WORLD_JOBS 8
-#define WORLD_PIPES 8
+#define WORLD_SOCKETS 8
 #define WORLD_POLICIES 2
 #define WORLD_FRAME_MAX (64 * KIB)
 
@@ -56,8 +56,8 @@ struct world {
         struct world_sandbox sandboxes[WORLD_SANDBOXES];
         char jobs[WORLD_JOBS][RESULT_ID_TEXT_MAX]; /* ids that clients were told of */
         size_t n_jobs;
-        int pipes[WORLD_PIPES]; /* our ends of pipes that were passed */
-        size_t n_pipes;
+        int sockets[WORLD_SOCKETS]; /* that jobs have, and their clients received */
+        size_t n_sockets;
 };
 
 /* The frontend works until it waits for somebody, and hears what the others say meanwhile. */

@@ -10,7 +10,6 @@ import pytest
 
 from lib import host, wire
 from lib.activation import ActivatedDaemon, Supervisor
-from lib.stdio import Pipes
 
 ALICE, BOB = 65533, 65534
 
@@ -109,11 +108,10 @@ def test_value_of_a_detached_job(daemon):
         assert "return_value" not in [j for j in jobs(c, 4) if j["job_id"] == job][0]["result"]
 
 
-@pytest.mark.parametrize("fields,name", [({"stdin": True}, "stdin"), ({"passed_fds": 2}, "passed_fds")])
-def test_detached_with_what_needs_a_client(passing_daemon, fields, name):
-    with passing_daemon.session() as c, Pipes() as p:
-        fds = [p.job_out] if "passed_fds" in fields else []
-        c.send_fds(wire.frame(wire.run(2, argv=[b"true"], detach=True, **fields)), fds)
+@pytest.mark.parametrize("fields,name", [({"stdin": True}, "stdin"), ({"stream_sockets": 2}, "stream_sockets")])
+def test_detached_with_what_needs_a_client(daemon, fields, name):
+    with daemon.session() as c:
+        c.send(wire.run(2, argv=[b"true"], detach=True, **fields))
         error = c.finish(2)[0]["error"]
         assert (error["code"], error["field"]) == ("INVALID_ARGUMENT", name)
         assert name in error["message"]

@@ -2,9 +2,7 @@
 """A client that was written from proto/PROTOCOL.md and sandboxd.proto alone, with the protobuf of Debian and
 nothing of ours: what it needs to know and the document does not say is a fault of the document."""
 
-import array
 import importlib.util
-import os
 import re
 import socket
 import struct
@@ -17,11 +15,6 @@ import pytest
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 TIMEOUT = 30
 CREDIT = 1 << 16
-
-
-@pytest.fixture(scope="session")
-def daemon(passing_daemon):
-    return passing_daemon
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +47,7 @@ class Client:
         self.socket.settimeout(TIMEOUT)
         self.socket.connect(str(path))
         self.received = []
+        self.fds = []
         self.last_id = 0
         self.hello = None
         if hello:
@@ -65,24 +59,20 @@ class Client:
     def __exit__(self, *_):
         self.socket.close()
 
-    def send(self, request_id=None, fds=(), **body):
+    def send(self, request_id=None, **body):
         """Sends a Request with one body; returns its id."""
         if request_id is None:
             self.last_id += 1
             request_id = self.last_id
         message = self.pb.Request(id=request_id, **body).SerializeToString()
-        frame = struct.pack(">I", len(message)) + message
-        sent = 0
-        if fds:
-            rights = array.array("i", fds)
-            sent = self.socket.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        self.socket.sendall(frame[sent:])
+        self.socket.sendall(struct.pack(">I", len(message)) + message)
         return request_id
 
     def read_exactly(self, size):
         data = b""
         while len(data) < size:
-            got = self.socket.recv(size - len(data))
+            got, fds, _, _ = socket.recv_fds(self.socket, size - len(data), 3)
+            self.fds += fds
             if not got:
                 raise EOFError
             data += got
@@ -122,8 +112,8 @@ class Client:
         with pytest.raises(EOFError):
             self.read_response()
 
-    def run(self, fds=(), **fields):
-        return self.send(run=self.pb.Run(**fields), fds=fds)
+    def run(self, **fields):
+        return self.send(run=self.pb.Run(**fields))
 
     def collect(self, request_id, last, credit=False):
         """All that comes up to the last response, by its kind; credit is given back as it is used."""
@@ -401,28 +391,19 @@ def test_forget(client, pb):
     assert client.ask(get_host={}).host and not client.received
 
 
-def test_passed_pipes(client, pb):
-    (job_in, our_in), (our_out, job_out) = os.pipe(), os.pipe()
-    job = client.run(argv=sh("cat; echo err >&2"), passed_fds=3, fds=[job_in, job_out])
-    os.close(job_in)
-    os.close(job_out)
+def test_stream_sockets(client, pb):
+    job = client.run(argv=sh("cat; echo err >&2"), stream_sockets=3)
     client.expect(job, "started")
-    os.write(our_in, b"through\n")
-    os.close(our_in)
-    with os.fdopen(our_out, "rb") as stdout:
-        assert stdout.read() == b"through\n"
+    our_in, our_out = [socket.socket(fileno=fd) for fd in client.fds]
+    our_in.settimeout(20)
+    our_out.settimeout(20)
+    with our_in, our_out:
+        our_in.sendall(b"through\n")
+        our_in.shutdown(socket.SHUT_WR)
+        with our_out.makefile("rb") as stdout:
+            assert stdout.read() == b"through\n"
     out = client.collect(job, "result")
     assert (out.stdout, out.stderr, out.last.stdout_bytes) == (b"", b"err\n", 8)
-
-
-def test_passed_socket(client, pb):
-    """Only pipes are taken."""
-    ours, passed = socket.socketpair()
-    with ours, passed:
-        job = client.run(argv=[b"cat"], passed_fds=1, fds=[passed.fileno()])
-        with pytest.raises(Refused) as refused:
-            client.expect(job, "started")
-    assert (refused.value.code, refused.value.field) == (pb.INVALID_ARGUMENT, "stdin")
 
 
 @pytest.mark.parametrize("fields, code, field", [
@@ -434,6 +415,9 @@ def test_passed_socket(client, pb):
     ({"runtime": b"cobol"}, "UNKNOWN_RUNTIME", "runtime"),
     ({"argv": [b"true"], "profile": b"none"}, "UNKNOWN_PROFILE", "profile"),
     ({"argv": [b"true"], "detach": True, "stdin": True}, "INVALID_ARGUMENT", "stdin"),
+    ({"argv": [b"true"], "detach": True, "stream_sockets": 2}, "INVALID_ARGUMENT", "stream_sockets"),
+    ({"argv": [b"true"], "stdin": True, "stream_sockets": 1}, "INVALID_ARGUMENT", "stream_sockets"),
+    ({"argv": [b"true"], "stream_sockets": 8}, "INVALID_ARGUMENT", "stream_sockets"),
 ])
 def test_refusals(client, pb, fields, code, field):
     with pytest.raises(Refused) as refused:

@@ -1,69 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pipes of a client that it passes to its jobs."""
+"""Sockets of a job's streams, as a client has them."""
 
-import os
 import select
+import socket
 import time
 
 from . import wire
 
 STDIN, STDOUT, STDERR = 1, 2, 4
-PASSED_PIPES = {"PassedPipes": "yes"}  # of [Server]: they are not taken by default
+ALL = STDIN | STDOUT | STDERR
 
 
-class Pipes:
-    """The client's ends; those of the job are closed once they are sent."""
+class Sockets:
+    """The client's ends: of stdin, stdout and stderr, where the Run asked for one."""
 
     def __init__(self):
-        self.job_in, self.stdin = os.pipe()
-        self.stdout, self.job_out = os.pipe()
-        self.stderr, self.job_err = os.pipe()
+        self.stdin = self.stdout = self.stderr = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.close("job_in", "stdin", "stdout", "job_out", "stderr", "job_err")
+        self.close("stdin", "stdout", "stderr")
 
     def close(self, *names):
         for name in names:
-            fd = getattr(self, name)
-            if fd >= 0:
-                os.close(fd)
-            setattr(self, name, -1)
+            if getattr(self, name):
+                getattr(self, name).close()
+            setattr(self, name, None)
 
-    def run(self, connection, request_id, **fields):
-        """Sends the Run with all three."""
-        body = wire.run(request_id, passed_fds=STDIN | STDOUT | STDERR, **fields)
-        connection.send_fds(wire.frame(body), [self.job_in, self.job_out, self.job_err])
-        self.close("job_in", "job_out", "job_err")
+    def ask(self, connection, request_id, streams=ALL, **fields):
+        """Sends the Run; take() must follow."""
+        self.streams = streams
+        connection.send(wire.run(request_id, stream_sockets=streams, **fields))
+
+    def take(self, connection):
+        """Receives Started, and with it the sockets. Returns the job's id."""
+        while "started" not in (response := connection.receive()):
+            assert "queued" in response, response
+        names = [n for bit, n in ((STDIN, "stdin"), (STDOUT, "stdout"), (STDERR, "stderr"))
+                 if self.streams & bit]
+        for name in names:
+            s = socket.socket(fileno=connection.fds.pop(0))
+            s.settimeout(20)
+            setattr(self, name, s)
+        return response["started"]["job_id"]
+
+    def run(self, connection, request_id, streams=ALL, **fields):
+        self.ask(connection, request_id, streams, **fields)
+        return self.take(connection)
 
 
-def read_all(fd, timeout=20):
+def read_all(sock, timeout=20):
     """To the end of file."""
-    out = b""
+    out = []
     deadline = time.monotonic() + timeout
     while True:
-        ready, _, _ = select.select([fd], [], [], max(0, deadline - time.monotonic()))
-        assert ready, f"no end after {len(out)} bytes"
-        got = os.read(fd, 1 << 16)
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        got = sock.recv(1 << 16)
         if not got:
-            return out
-        out += got
+            return b"".join(out)
+        out.append(got)
 
 
-def is_at_end(fd):
-    """Whether nobody holds the other end; what is in the pipe is read."""
-    os.set_blocking(fd, False)
+def is_at_end(sock):
+    """Whether the other end is closed; what is in the socket is read."""
+    sock.setblocking(False)
     try:
-        while os.read(fd, 1 << 16):
+        while sock.recv(1 << 16):
             pass
         return True
     except BlockingIOError:
         return False
+    except ConnectionResetError:
+        return True
+    finally:
+        sock.settimeout(20)
 
 
-def is_full(fd):
-    """Whether nothing more fits into the pipe."""
-    _, ready, _ = select.select([], [fd], [], 0)
+def is_full(sock):
+    """Whether the socket takes no more."""
+    _, ready, _ = select.select([], [sock], [], 0)
     return not ready
+
+
+def is_stuck(sock):
+    """Whether bytes are there to read, and no more come."""
+    sock.setblocking(False)
+    try:
+        return len(sock.recv(1 << 20, socket.MSG_PEEK)) > 100_000
+    except BlockingIOError:
+        return False
+    finally:
+        sock.settimeout(20)

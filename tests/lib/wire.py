@@ -78,7 +78,7 @@ def file_message(name, content=b"", mode=0, size=None):
 
 def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files=(), profile="",
                 limits=None, strict_output=False, stdin=False, label=b"", detach=False, output_credit=0,
-                get=(), passed_fds=0, extra=b""):
+                get=(), stream_sockets=0, extra=b""):
     out = text(1, runtime) + text(2, code)
     out += b"".join(data(3, a) for a in argv)
     out += b"".join(data(4, e) for e in env)
@@ -89,7 +89,7 @@ def run_message(runtime="command", code=b"", argv=(), env=(), workdir=b"", files
         out += data(8, text(1, key) + number(2, value))
     out += number(9, strict_output) + number(10, stdin) + text(11, label) + number(12, detach)
     out += number(13, output_credit) + b"".join(data(14, g) for g in get)
-    out += number(15, passed_fds)
+    out += number(15, stream_sockets)
     return out + extra
 
 
@@ -297,6 +297,7 @@ class Connection:
         self.sock.settimeout(timeout)
         self.timeout = timeout
         self.buf = bytearray()
+        self.fds = []  # that came, and nobody has taken
         # SO_PEERCRED is taken from the effective ids at the time of connect().
         if uid:
             os.setegid(uid)
@@ -319,6 +320,8 @@ class Connection:
 
     def close(self):
         self.sock.close()
+        while self.fds:
+            os.close(self.fds.pop())
 
     def send_raw(self, raw):
         self.sock.sendall(raw)
@@ -327,7 +330,8 @@ class Connection:
         self.sock.sendall(b"".join(frame(b) for b in bodies))
 
     def send_fds(self, raw, fds):
-        """Sends raw with fds as SCM_RIGHTS; returns the count of bytes that were taken."""
+        """Sends raw with fds as SCM_RIGHTS; returns the count of bytes that were taken. PermissionError where
+        the kernel refuses them for the daemon, from Linux 6.16 on."""
         return self.sock.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                           array.array("i", fds))])
 
@@ -337,7 +341,7 @@ class Connection:
             raise TimeoutError("the daemon did not answer in time")
         self.sock.settimeout(left)
         try:
-            got = self.sock.recv(1 << 16)
+            got, fds, _, _ = socket.recv_fds(self.sock, 1 << 16, 16)
         except socket.timeout:
             raise TimeoutError("the daemon did not answer in time") from None
         except ConnectionResetError:
@@ -345,6 +349,7 @@ class Connection:
         if not got:
             raise Closed()
         self.buf += got
+        self.fds += fds
 
     def receive(self, timeout=None):
         """The next Response. Raises Closed at the end of the connection."""

@@ -25,10 +25,8 @@ static char fake_dir[64], fake_path[96];
 static int listen_fd = -EBADF, daemon_fd = -EBADF;
 static struct frame_reader heard_reader;
 static Sandboxd__V1__Request *heard; /* by hear() */
-static int heard_fds[8];             /* that came with it */
-static size_t n_heard_fds;
-static int coming_fds[8]; /* that came before their frame was whole */
-static size_t n_coming_fds;
+static int said_fds[8];              /* that go with the first byte that is said next */
+static size_t n_said_fds;
 static sandbox_client *client;
 
 static inline void fake_listen(void)
@@ -53,16 +51,12 @@ static inline void drop_heard(void)
         if (heard)
                 sandboxd__v1__request__free_unpacked(heard, NULL);
         heard = NULL;
-        io_close_all(heard_fds, n_heard_fds);
-        n_heard_fds = 0;
 }
 
 static inline void fake_done(void)
 {
         client = sandbox_client_free(client);
         drop_heard();
-        io_close_all(coming_fds, n_coming_fds);
-        n_coming_fds = 0;
         frame_reader_done(&heard_reader);
         daemon_fd = safe_close(daemon_fd);
         listen_fd = safe_close(listen_fd);
@@ -72,7 +66,13 @@ static inline void fake_done(void)
 
 static inline void say_bytes(const void *data, size_t size)
 {
-        ck_assert_int_eq(io_write_full(daemon_fd, data, size), 0);
+        if (n_said_fds == 0) {
+                ck_assert_int_eq(io_write_full(daemon_fd, data, size), 0);
+                return;
+        }
+        ck_assert_int_eq(io_send_message(daemon_fd, data, size, said_fds, n_said_fds), 0);
+        io_close_all(said_fds, n_said_fds);
+        n_said_fds = 0;
 }
 
 static inline void say(uint64_t id, Sandboxd__V1__Response *response)
@@ -92,7 +92,7 @@ static inline void say(uint64_t id, Sandboxd__V1__Response *response)
 
 static inline void say_hello(uint32_t protocol, uint32_t max_frame, uint64_t file_credit)
 {
-        static char *features[] = { (char *) "run", (char *) "lists", (char *) "fds",
+        static char *features[] = { (char *) "run", (char *) "lists", (char *) "stream-sockets",
                 (char *) "jobs", (char *) "detach", (char *) "drain", (char *) "get",
                 (char *) "credit" };
         Sandboxd__V1__HelloReply reply = SANDBOXD__V1__HELLO_REPLY__INIT;
@@ -210,29 +210,11 @@ static inline void say_done(uint64_t id)
         say(id, &response);
 }
 
-/* Reads what the client sent, with fds. */
 static inline ssize_t fill_heard(void)
 {
-        union {
-                struct cmsghdr align;
-                char space[CMSG_SPACE(8 * sizeof(int))];
-        } control;
         uint8_t buf[65536];
-        struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = control.space,
-                .msg_controllen = sizeof(control.space),
-        };
-        ssize_t n = recvmsg(daemon_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
+        ssize_t n = recv(daemon_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
-        if (c) {
-                ck_assert_uint_eq(n_coming_fds, 0);
-                n_coming_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                memcpy(coming_fds, CMSG_DATA(c), n_coming_fds * sizeof(int));
-        }
         if (n > 0)
                 ck_assert_int_eq(frame_reader_push(&heard_reader, buf, (size_t) n), 0);
         return n;
@@ -250,11 +232,6 @@ static inline bool hear(void)
                         return false;
         heard = sandboxd__v1__request__unpack(NULL, size, body);
         ck_assert_ptr_nonnull(heard);
-        if (heard->body_case == SANDBOXD__V1__REQUEST__BODY_RUN && heard->run->passed_fds) {
-                memcpy(heard_fds, coming_fds, sizeof(heard_fds));
-                n_heard_fds = n_coming_fds;
-                n_coming_fds = 0;
-        }
         return true;
 }
 

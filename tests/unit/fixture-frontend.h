@@ -46,6 +46,8 @@ struct client {
         int fd;
         struct frame_reader reader;
         Sandboxd__V1__Response *last;
+        int fds[8]; /* that came with the bytes received last */
+        size_t n_fds;
 };
 
 /* What the monitor was asked to start. */
@@ -190,6 +192,36 @@ static inline void client_send(struct client *c, const Sandboxd__V1__Request *re
         ck_assert_int_eq(io_write_full(c->fd, frame, FRAME_HEADER_SIZE + size), 0);
 }
 
+static inline ssize_t client_fill(struct client *c)
+{
+        union {
+                struct cmsghdr header;
+                uint8_t room[CMSG_SPACE(sizeof(c->fds))];
+        } control = {};
+        struct iovec iov = {};
+        struct msghdr msg = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        struct cmsghdr *h;
+        ssize_t n;
+
+        ck_assert_int_eq(frame_reader_reserve(&c->reader, &iov.iov_base, &iov.iov_len), 0);
+        n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+        if (n < 0)
+                return -errno;
+        h = CMSG_FIRSTHDR(&msg);
+        if (h) {
+                ck_assert_uint_eq(c->n_fds, 0);
+                c->n_fds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                memcpy(c->fds, CMSG_DATA(h), c->n_fds * sizeof(int));
+        }
+        frame_reader_advance(&c->reader, (size_t) n);
+        return n;
+}
+
 /* The next response, NULL at the end of the connection. Freed by the next call. */
 static inline Sandboxd__V1__Response *client_receive(struct client *c)
 {
@@ -199,7 +231,7 @@ static inline Sandboxd__V1__Response *client_receive(struct client *c)
 
         client_forget(c);
         while ((r = frame_reader_next(&c->reader, &body, &size)) == 0) {
-                ssize_t n = frame_reader_fill(&c->reader, c->fd);
+                ssize_t n = client_fill(c);
 
                 if (n == 0 || n == -ECONNRESET)
                         return NULL;

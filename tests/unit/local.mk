@@ -44,6 +44,8 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-frontend-fds \
 	tests/unit/test-frontend-watch \
+	tests/unit/test-frontend-sockets \
+	tests/unit/test-out-queue \
 	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
@@ -127,6 +129,10 @@ tests_unit_test_frontend_fds_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_fds_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_out_queue_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_sockets_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_sockets_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)

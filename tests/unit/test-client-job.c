@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/unit/fixture-daemon.h"
@@ -159,7 +160,7 @@ START_TEST(test_request)
         ck_assert_str_eq(run->limits[1]->key, "new_limit");
         ck_assert(run->strict_output && !run->stdin && !run->detach);
         ck_assert_uint_eq(run->output_credit, SANDBOX_CREDIT_DEFAULT);
-        ck_assert_uint_eq(run->passed_fds, 0);
+        ck_assert_uint_eq(run->stream_sockets, 0);
 }
 END_TEST
 
@@ -169,7 +170,7 @@ START_TEST(test_spec_errors)
         ck_assert_str_eq(sandbox_spec_get_error(spec)->field, "env");
         ck_assert_int_eq(sandbox_spec_set_limit(spec, (enum sandbox_limit) 99, 1), -EINVAL);
         ck_assert_int_eq(sandbox_spec_set_credit(spec, 0), -EINVAL);
-        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_FILES, 0), -EINVAL);
+        ck_assert_int_eq(sandbox_spec_set_stream_socket(spec, SANDBOX_FILES, 1), -EINVAL);
         ck_assert_int_eq(sandbox_spec_set_fetch_dir(spec, "/nonexistent"), -ENOENT);
         /* Files that nobody would take. */
         ck_assert_int_eq(sandbox_spec_add_get(spec, "x"), 0);
@@ -800,55 +801,198 @@ START_TEST(test_hung_up_without_credit)
 }
 END_TEST
 
-START_TEST(test_passed_fds)
+/* Sockets that come with what the daemon says next; its own ends are in far. */
+static void add_sockets(int *far, size_t n)
 {
-        int in[2], out[2];
+        for (size_t i = 0; i < n; i++) {
+                int ends[2];
 
-        ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
-        ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
-        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDOUT, out[1]), 0);
-        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDIN, in[0]), 0);
+                ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                         ends),
+                        0);
+                far[i] = ends[0];
+                said_fds[n_said_fds++] = ends[1];
+        }
+}
+
+/* Whether the other end is closed. */
+static bool is_hung_up(int fd)
+{
+        struct pollfd p = { .fd = fd };
+
+        return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+static void want_sockets(unsigned streams)
+{
+        for (int s = SANDBOX_STDIN; s <= SANDBOX_STDERR; s++)
+                ck_assert_int_eq(sandbox_spec_set_stream_socket(spec, (enum sandbox_stream) s,
+                                         (int) (streams >> s & 1)),
+                        0);
+}
+
+START_TEST(test_sockets)
+{
+        int far[2], in, err;
+
+        want_sockets(5);
         start(0);
-        ck_assert_uint_eq(heard->run->passed_fds, 3);
-        ck_assert_uint_eq(n_heard_fds, 2);
-        (void) close(in[0]);
-        (void) close(out[1]);
-        /* In the order of the streams, and no copy is left with the client. */
-        ck_assert_int_eq(write(heard_fds[1], "x", 1), 1);
-        ck_assert_int_eq(write(in[1], "y", 1), 1);
-        drop_heard();
-        ck_assert_int_eq(read(out[0], story, 2), 1);
-        ck_assert_int_eq(read(out[0], story, 2), 0);
-        (void) close(in[1]);
-        (void) close(out[0]);
+        ck_assert_uint_eq(heard->run->stream_sockets, 5);
+        ck_assert_int_eq(sandbox_job_take_fd(job, SANDBOX_STDIN), -EAGAIN);
+        ck_assert_int_eq(sandbox_job_take_fd(job, SANDBOX_STDOUT), -ENOENT);
+        ck_assert_int_eq(sandbox_job_take_fd(job, SANDBOX_FILES), -ENOENT);
+        add_sockets(far, 2);
+        say_started(2, 0);
+        settle();
+        in = sandbox_job_take_fd(job, SANDBOX_STDIN);
+        err = sandbox_job_take_fd(job, SANDBOX_STDERR);
+        ck_assert(in >= 0 && err >= 0);
+        ck_assert_int_eq(sandbox_job_take_fd(job, SANDBOX_STDERR), -ENOENT);
+        ck_assert(fcntl(in, F_GETFD) & FD_CLOEXEC);
+        ck_assert_int_eq(write(in, "a", 1), 1);
+        ck_assert_int_eq(write(far[1], "bc", 2), 2);
+        ck_assert_int_eq(read(far[0], story, 8), 1);
+        ck_assert_int_eq(read(err, story, 8), 2);
+        story[0] = '\0';
+        say_result(2, SANDBOXD__V1__STATUS__OK, 0);
+        settle();
+        ck_assert_str_eq(story, "end:OK ");
+        /* They are ours. */
+        ck_assert(!is_hung_up(far[0]));
+        (void) close(in);
+        (void) close(err);
+        ck_assert(is_hung_up(far[0]) && is_hung_up(far[1]));
+        io_close_all(far, 2);
+        ck_assert_int_eq(sandbox_run(client, spec, 1, &kept), -EINVAL);
+}
+END_TEST
+
+/* Each job has its own, also when all that is said comes at once, and one waits for none. */
+START_TEST(test_sockets_of_many)
+{
+        sandbox_job *jobs[4];
+        int far[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
+
+        for (unsigned i = 0; i < 4; i++) {
+                want_sockets(i % 2 ? 2 : 0);
+                ck_assert_int_eq(sandbox_job_start(client, spec, NULL, NULL, 0, &jobs[i]), 0);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+                if (i % 2)
+                        add_sockets(&far[i], 1);
+                say_started(FIRST_ID + i, 0);
+                say_output(FIRST_ID + i, ERR, "x", 1);
+        }
+        settle();
+        for (unsigned i = 0; i < 4; i++) {
+                int fd = sandbox_job_take_fd(jobs[i], SANDBOX_STDOUT);
+
+                ck_assert(i % 2 ? fd >= 0 : fd == -ENOENT);
+                if (fd < 0)
+                        continue;
+                ck_assert_int_eq(write(far[i], "0123", i), (ssize_t) i);
+                ck_assert_int_eq(read(fd, story, 8), (ssize_t) i);
+                (void) close(fd);
+                (void) close(far[i]);
+        }
         story[0] = '\0';
 }
 END_TEST
 
-/* Fds come with the frame that they belong to, wherever it is in what is sent. */
-START_TEST(test_passed_fds_in_between)
-{
-        char *code = calloc(1, 300000);
-        int out[2];
+static const struct {
+        unsigned wanted;
+        size_t come;
+        bool for_other; /* they come with what has none */
+} wrong_sockets[] = {
+        { 7, 0, false },
+        { 7, 2, false },
+        { 3, 3, false },
+        { 0, 1, false },
+        { 1, 4, false },
+        { 1, 8, false },
+        { 1, 1, true },
+};
 
-        ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
-        ck_assert_int_eq(sandbox_spec_set_code(spec, code, 300000), 0);
-        for (int i = 0; i < 4; i++) {
-                ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDERR,
-                                         i % 2 ? out[1] : -EBADF),
-                        0);
-                ck_assert_int_eq(sandbox_job_start(client, spec, NULL, NULL, 0, NULL), 0);
-        }
-        for (int i = 0; i < 4; i++) {
-                while (!hear())
-                        settle();
-                ck_assert_uint_eq(heard->id, FIRST_ID + (unsigned) i);
-                ck_assert_uint_eq(heard->run->passed_fds, i % 2 ? 4 : 0);
-                ck_assert_uint_eq(n_heard_fds, i % 2);
-        }
-        (void) close(out[0]);
-        (void) close(out[1]);
-        free(code);
+/* What a daemon does not do: all are closed, and the connection is lost. */
+START_TEST(test_sockets_wrong)
+{
+        size_t come = wrong_sockets[_i].come;
+        int far[8];
+
+        want_sockets(wrong_sockets[_i].wanted);
+        start(0);
+        add_sockets(far, come);
+        if (wrong_sockets[_i].for_other)
+                say_host(99, 1);
+        say_started(2, 0);
+        while (sandbox_client_process(client) > 0)
+                ;
+        ck_assert_int_lt(sandbox_client_process(client), 0);
+        ck_assert_ptr_nonnull(strstr(story, "error:"));
+        for (size_t i = 0; i < come; i++)
+                ck_assert(is_hung_up(far[i]));
+        io_close_all(far, come);
+}
+END_TEST
+
+/* Nobody takes them: the caller does not, or has abandoned the job. */
+START_TEST(test_sockets_not_taken)
+{
+        int far[6];
+
+        want_sockets(7);
+        start(0);
+        add_sockets(far, 3);
+        say_started(2, 0);
+        settle();
+        ck_assert(!is_hung_up(far[0]));
+        say_result(2, SANDBOXD__V1__STATUS__OK, 0);
+        settle();
+        for (size_t i = 0; i < 3; i++)
+                ck_assert(is_hung_up(far[i]));
+        ck_assert_int_eq(sandbox_job_start(client, spec, &handlers, story, 0, &job), 0);
+        sandbox_job_abandon(job);
+        add_sockets(far + 3, 3);
+        say_started(3, 0);
+        settle();
+        for (size_t i = 3; i < 6; i++)
+                ck_assert(is_hung_up(far[i]));
+        io_close_all(far, 6);
+}
+END_TEST
+
+static rlim_t lowest_free(void)
+{
+        int fd = dup(0);
+
+        ck_assert_int_ge(fd, 0);
+        (void) close(fd);
+        return (rlim_t) fd;
+}
+
+/* This process can have no more files open: the job is over, and the connection is not. */
+START_TEST(test_sockets_no_room)
+{
+        struct rlimit old, few;
+        int far[3];
+
+        want_sockets(7);
+        start(0);
+        add_sockets(far, 3);
+        say_started(2, 0);
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+        few = old;
+        few.rlim_cur = lowest_free() + 1; /* room for one */
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+        while (sandbox_client_process(client) > 0)
+                ;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+        settle();
+        ck_assert_str_eq(story, "error:LOCAL:-24:stream_sockets ");
+        for (size_t i = 0; i < 3; i++)
+                ck_assert(is_hung_up(far[i]));
+        HEAR(CANCEL);
+        io_close_all(far, 3);
 }
 END_TEST
 
@@ -1055,9 +1199,9 @@ START_TEST(test_features)
         ck_assert_int_eq(sandbox_drain(client), -EOPNOTSUPP);
         ck_assert_int_eq(sandbox_fetch_to_dir(client, "x", NULL, AT_FDCWD, NULL), -EOPNOTSUPP);
         ck_assert_int_eq(sandbox_run_detached(client, spec, TIMEOUT_USEC, id), -EOPNOTSUPP);
-        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDOUT, 1), 0);
+        ck_assert_int_eq(sandbox_spec_set_stream_socket(spec, SANDBOX_STDOUT, 1), 0);
         ck_assert_int_eq(sandbox_job_start(client, spec, &handlers, NULL, 0, NULL), -EOPNOTSUPP);
-        ck_assert_int_eq(sandbox_spec_set_stdio_fd(spec, SANDBOX_STDOUT, -EBADF), 0);
+        ck_assert_int_eq(sandbox_spec_set_stream_socket(spec, SANDBOX_STDOUT, 0), 0);
         ck_assert_int_eq(sandbox_spec_add_get(spec, "x"), 0);
         ck_assert_int_eq(sandbox_job_start(client, spec, &handlers, NULL, 0, NULL), -EOPNOTSUPP);
         ck_assert(!hear());
@@ -1126,8 +1270,11 @@ int main(void)
         tcase_add_test(t, test_started_too_early);
         tcase_add_test(t, test_credit);
         tcase_add_test(t, test_manual_credit);
-        tcase_add_test(t, test_passed_fds);
-        tcase_add_test(t, test_passed_fds_in_between);
+        tcase_add_test(t, test_sockets);
+        tcase_add_test(t, test_sockets_of_many);
+        tcase_add_loop_test(t, test_sockets_wrong, 0, (int) ELEMENTSOF(wrong_sockets));
+        tcase_add_test(t, test_sockets_not_taken);
+        tcase_add_test(t, test_sockets_no_room);
         tcase_add_test(t, test_fetched_files);
         tcase_add_test(t, test_fetched_nonsense);
         tcase_add_test(t, test_fetched_without_end);
