@@ -202,13 +202,13 @@ def test_52_vanishing_before_started(make_daemon):
     assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
 
 
-def test_35_pages_of_the_job(daemon):
-    """A job that makes a page of each byte: the socket holds bytes, and none of its pages."""
+def test_35_a_page_for_each_byte(daemon):
+    """A job whose pipe is in packet mode: what counts in the socket is more than bytes, and none is lost."""
     code = (b"import fcntl, os\n"
             b"fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_DIRECT)\n"
             b"for _ in range(3000): os.write(1, b'x')\n")
     with daemon.session(NOBODY) as c, Sockets() as s:
         s.run(c, 2, STDOUT, runtime="python", code=code)
+        assert read_all(s.stdout) == b"x" * 3000
         r = c.finish(2)[0]["result"]
         assert (r["status"], r["stdout_bytes"]) == ("OK", 3000), r
-        assert read_all(s.stdout) == b"x" * 3000

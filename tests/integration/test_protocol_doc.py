@@ -208,7 +208,7 @@ def test_example(pb, daemon):
 def test_hello_and_lists(client):
     text = (PROTO / "PROTOCOL.md").read_text()
     table = text[text.index("| feature |"):text.index("2. Any number")]
-    assert set(client.hello.features) == set(re.findall(r"`([a-z]+)`", re.sub(r"\|[^|]*\|$", "|", table, flags=re.M)))
+    assert set(client.hello.features) == set(re.findall(r"`([a-z-]+)`", re.sub(r"\|[^|]*\|$", "|", table, flags=re.M)))
     runtimes = client.ask(list_runtimes={}).runtimes.runtimes
     assert "command" in [r.name for r in runtimes]
     profiles = client.ask(list_profiles={}).profiles.profiles
