@@ -19,7 +19,7 @@ from lib import host
 
 
 # More than a pipe holds, less than the limit for output.
-CHATTER = ["sh", "-c", "head -c 500000 /dev/zero; exec sleep 600"]
+CHATTER = ["--output-limit", "32M", "--", "sh", "-c", "head -c 16000000 /dev/zero; exec sleep 600"]
 
 
 def fill_of(pipe):
