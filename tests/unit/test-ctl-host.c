@@ -57,7 +57,7 @@ static void setup(void)
                         namespaces[i]);
                 put(path, "1000\n");
         }
-        put("proc/sys/kernel/osrelease", "6.1.0-38-amd64\n");
+        put("proc/sys/kernel/osrelease", "6.16.0-38-amd64\n");
         put("proc/self/mounts", V2_MOUNT);
         put("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
         put("proc/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t1\t1\n");
@@ -146,6 +146,22 @@ START_TEST(test_kernels)
 }
 END_TEST
 
+START_TEST(test_client_fds)
+{
+        static const struct {
+                const char *release;
+                enum finding_state state;
+        } rows[] = { { "5.14.0-1", FINDING_WARNING }, { "6.15.9", FINDING_WARNING },
+                { "6.16", FINDING_OK }, { "7.0", FINDING_OK } };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                put("proc/sys/kernel/osrelease", rows[i].release);
+                check_host("");
+                expect("client fds", "", rows[i].state);
+        }
+}
+END_TEST
+
 START_TEST(test_hybrid)
 {
         put("proc/self/mounts", "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
@@ -211,7 +227,7 @@ START_TEST(test_overlay)
         put("proc/filesystems", "nodev\tproc\nnodev\ttmpfs\n");
         check_host("");
         expect("file system", "overlay", FINDING_MISSING);
-        put("lib/modules/6.1.0-38-amd64/modules.dep", "kernel/fs/overlayfs/overlay.ko.xz:\n");
+        put("lib/modules/6.16.0-38-amd64/modules.dep", "kernel/fs/overlayfs/overlay.ko.xz:\n");
         check_host("");
         expect("file system", "overlay, a module", FINDING_OK);
 }
@@ -258,6 +274,7 @@ int main(void)
         tcase_add_test(t, test_all_well);
         tcase_add_test(t, test_empty_host);
         tcase_add_test(t, test_kernels);
+        tcase_add_test(t, test_client_fds);
         tcase_add_test(t, test_hybrid);
         tcase_add_test(t, test_v1_alone);
         tcase_add_test(t, test_disabled_controller);
