@@ -110,7 +110,7 @@ static void receive(void)
         const uint8_t *body;
         size_t size;
         ssize_t n;
-        int r;
+        int r = 0;
 
         while (!world.failed && (r = frame_reader_next(&world.reader, &body, &size)) > 0)
                 if (body[0] > 0)
