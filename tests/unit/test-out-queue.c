@@ -163,14 +163,17 @@ END_TEST
 /* Too many are on their way already: the frame goes with them, and the rest is sent. */
 START_TEST(test_refused)
 {
-        const struct rlimit few = { 3, 3 };
+        struct rlimit old, few;
+        uid_t uid = getuid();
         uint8_t buffer[64];
         size_t n_fds;
         int end, other[2];
 
         /* root is not held to it. */
-        if (getuid() == 0)
-                ck_assert_int_eq(setuid(65534), 0);
+        if (uid == 0)
+                ck_assert_int_eq(seteuid(65534), 0);
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+        few = (struct rlimit) { 3, old.rlim_max };
         /* These are on their way, too. */
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other), 0);
         push(4, 1);
@@ -188,6 +191,8 @@ START_TEST(test_refused)
         ck_assert_uint_eq(buffer[3] * 10U + buffer[4], 13);
         (void) close(end);
         io_close_all(other, 2);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+        ck_assert_int_eq(seteuid(uid), 0);
 }
 END_TEST
 
