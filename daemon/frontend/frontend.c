@@ -175,6 +175,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         *policies = (struct policies) {};
         f->policy = f->policies.current->policy;
         f->plan_grace_usec = CHANNEL_PLAN_GRACE_USEC;
+        f->overdue_usec = FRONTEND_OVERDUE_USEC;
         f->monitor_pid = getppid();
         f->channel.fd = -EBADF;
         TAILQ_INIT(&f->channel.pending);

@@ -23,6 +23,9 @@
 /* In usec, and no more: with room to move a timer, sd-event opens a file in /proc to choose by. */
 #define FRONTEND_TIMER_ACCURACY 1
 
+/* How long a client has for the last output and files of a job of which nothing else is left. */
+#define FRONTEND_OVERDUE_USEC (10 * 60 * USEC_PER_SEC)
+
 struct connection;
 struct job;
 
@@ -35,6 +38,7 @@ struct frontend {
         struct policies policies;
         const struct policy *policy; /* the current one of them, which the next reload unmaps */
         uint64_t plan_grace_usec;    /* CHANNEL_PLAN_GRACE_USEC */
+        uint64_t overdue_usec;       /* FRONTEND_OVERDUE_USEC */
         pid_t monitor_pid;
         struct channel channel;
         struct listener listeners[POLICY_LISTENERS_MAX];

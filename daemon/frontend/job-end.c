@@ -255,27 +255,51 @@ static void settle_status(struct job *j)
         ended->signal = 0;
 }
 
-void job_try_finish(struct job *j)
+static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct job *j = userdata;
+
+        j->overdue = true;
+        job_try_finish(j);
+        return 0;
+}
+
+/* It waits for its client and for nothing else: not for ever. */
+static void limit_wait(struct job *j)
+{
+        if (!j->gone || j->overdue_source)
+                return;
+        /* Should there be no memory for it, the next event of the job tries again. */
+        (void) sd_event_add_time_relative(j->frontend->event, &j->overdue_source, CLOCK_MONOTONIC,
+                j->frontend->overdue_usec, FRONTEND_TIMER_ACCURACY, on_overdue, j);
+}
+
+/* Takes what is left, and says whether that was all of it and the result may be told. */
+static bool may_finish(struct job *j)
 {
         struct connection *c = j->connection;
 
-        if (j->state != JOB_DRAINING)
-                return;
-        /* The result can be large: it waits until its client has read what came before. */
-        if (c && connection_is_congested(c) && !j->frontend->stopping) {
-                /* Who asks elsewhere does not. */
-                watches_on_used(j->result, NULL);
-                return;
-        }
         if (j->gone)
                 job_drain_output(j);
-        if (j->gone && j->frontend->stopping)
+        if (j->gone && job_is_hurried(j))
                 job_lose_files(j);
         if (j->fetch.pending)
-                return;
+                return false;
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 if (!job_stream_ended(&j->streams[i]))
-                        return;
+                        return false;
+        /* The result can be large: it waits until its client has read what came before. */
+        return !(c && connection_is_congested(c)) || job_is_hurried(j);
+}
+
+void job_try_finish(struct job *j)
+{
+        if (j->state != JOB_DRAINING)
+                return;
+        if (!may_finish(j)) {
+                limit_wait(j);
+                return;
+        }
         settle_status(j);
         if (j->rejected)
                 finish(j);

@@ -150,10 +150,8 @@ static void hand_on_loss(struct job *j, const char *name)
         hand_on(j, &e);
 }
 
-void job_lose_files(struct job *j)
+static void lose_files(struct job *j)
 {
-        if (!j->fetch.pending)
-                return;
         if (transfer_reader_in_file(&j->fetch.reader))
                 hand_on_loss(j, j->fetch.reader.name);
         for (size_t i = 0; i < j->get.n; i++)
@@ -200,7 +198,7 @@ static bool step_fetch(struct job *j)
         if (r < 0) {
                 if (r != -EPIPE)
                         log_warning("init sent files in a form that is none");
-                job_lose_files(j);
+                lose_files(j);
                 return false;
         }
         if (r == 0)
@@ -214,6 +212,14 @@ static bool step_fetch(struct job *j)
         count_file(j, &e);
         hand_on(j, &e);
         return true;
+}
+
+void job_lose_files(struct job *j)
+{
+        while (j->fetch.pending && step_fetch(j))
+                ;
+        if (j->fetch.pending)
+                lose_files(j);
 }
 
 static int on_fetch(sd_event_source *source, int fd, uint32_t revents, void *userdata)

@@ -43,11 +43,13 @@ static bool may_go_on(const struct job_stream *s)
 {
         const struct connection *c = s->job->connection;
 
+        if (output_room(&s->output) == 0)
+                return true;
         if (s->socket >= 0)
-                return !is_full(s) || output_room(&s->output) == 0;
+                return !is_full(s);
         if (c && connection_is_congested(c))
                 return false;
-        return !credit_is_spent(&s->credit) || output_room(&s->output) == 0;
+        return !credit_is_spent(&s->credit);
 }
 
 /* Whether to look out for what the job writes. Without credit too: it may have come to its end. */
@@ -200,10 +202,10 @@ void job_close_output(struct job *j)
                 close_stream(&j->streams[i]);
 }
 
-/* A client that has cancelled the job is not waited for, and none is while the daemon stops. */
+/* A client of a job that is hurried is not waited for. */
 static void give_up(struct job_stream *s)
 {
-        if (!s->job->cancelled && !s->job->frontend->stopping)
+        if (!job_is_hurried(s->job))
                 return;
         if (is_full(s))
                 output_give_up(&s->output, queue_size(&s->unsent));

@@ -67,6 +67,11 @@ static void take_return_value(struct job *j, struct error *message)
         if (j->return_fd < 0 || j->result->ended.status != JOB_STATUS_OK ||
                 !j->runtime->returns_value)
                 return;
+        /* It is told at once, to a client that may never read it. */
+        if (j->connection && connection_is_congested(j->connection)) {
+                add_note(message, "return value dropped: its client does not read");
+                return;
+        }
         r = return_value_read(j->return_fd, RETURN_VALUE_MAX, &j->result->return_value);
         if (r == -EFBIG)
                 (void) snprintf(message->text, sizeof(message->text),
@@ -94,6 +99,7 @@ void job_complete_result(struct job *j)
 {
         struct result *r = j->result;
         struct error message = {};
+        char text[FORMAT_MAX], note[128];
 
         r->ended_at_usec = io_realtime_usec();
         count_output(j);
@@ -101,6 +107,12 @@ void job_complete_result(struct job *j)
                 return;
         job_format_message(j, &message);
         take_return_value(j, &message);
+        if (j->overdue) {
+                (void) snprintf(note, sizeof(note),
+                        "its client did not take the rest of what it left within %s",
+                        format_time(text, j->frontend->overdue_usec));
+                add_note(&message, note);
+        }
         if (r->detached && r->output.refused)
                 add_note(&message,
                         "not all of its output could be kept: MaxKeptPerUser= or MaxKept= in "

@@ -358,6 +358,7 @@ void job_free(struct job *j)
         feed_done(&j->feed);
         release_upload(j);
         (void) safe_close(j->return_fd);
+        j->overdue_source = sd_event_source_disable_unref(j->overdue_source);
         free(j->command);
         free(j->workdir);
         strv_done(&j->get);

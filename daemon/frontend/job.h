@@ -86,9 +86,11 @@ struct job {
         int client_sockets[_STREAM_SOCKETS]; /* the client's ends, charged, until Started; -EBADF */
         struct relay stdin_relay;
 
-        bool rejected;          /* its client was told that there is no such job */
-        bool killed;            /* the monitor was asked to end it */
-        bool cancelled;         /* what its client has no room for is not waited for */
+        bool rejected;  /* its client was told that there is no such job */
+        bool killed;    /* the monitor was asked to end it */
+        bool cancelled; /* what its client has no room for is not waited for */
+        bool overdue;   /* nor is it, since there was long enough time for it */
+        sd_event_source *overdue_source;
         bool usage_asked;       /* and the answer has not come */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
         int return_fd;          /* file of the return value, if there is one */
@@ -116,6 +118,12 @@ static inline bool job_is_fed(const struct job *j)
 static inline bool job_is_receiving(const struct job *j)
 {
         return j->state == JOB_RECEIVING || (job_is_fed(j) && feed_is_owed(&j->feed));
+}
+
+/* Whether its client is not waited for any more, and what there is no room for is dropped. */
+static inline bool job_is_hurried(const struct job *j)
+{
+        return j->cancelled || j->overdue || j->frontend->stopping;
 }
 
 /* What was read of an output stream, as far as it is within the limit. */
@@ -172,7 +180,8 @@ void job_update_feed(struct job *j);
 /* The sandbox takes no more files. */
 void job_end_feed(struct job *j);
 void job_add_fetch_credit(struct job *j, uint64_t bytes);
-/* Files that were not fetched never will be: says so of each that was asked for. */
+/* The sandbox is gone: takes what is left in the pipe, as far as its client has room for it. Of files that
+ * were not fetched it says, for each that was asked for, that they never will be. */
 void job_lose_files(struct job *j);
 void job_pause_files(struct job *j);
 void job_resume_files(struct job *j);

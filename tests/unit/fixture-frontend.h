@@ -33,6 +33,7 @@
 
 static struct policy policy;
 static uint64_t plan_grace_usec;
+static uint64_t overdue_usec;
 static pid_t pid;
 static int channel = -EBADF;
 /* The sockets stay open here, as they do in systemd. */
@@ -81,6 +82,7 @@ static inline void serve(int channel_fd)
         r = frontend_new(channel_fd, listeners, &policies, &f);
         if (r >= 0) {
                 f->plan_grace_usec = plan_grace_usec;
+                f->overdue_usec = overdue_usec;
                 r = frontend_run(f);
                 frontend_free(f);
         }
@@ -126,6 +128,7 @@ static inline void setup(void)
 {
         fixture_policy(&policy);
         plan_grace_usec = CHANNEL_PLAN_GRACE_USEC;
+        overdue_usec = FRONTEND_OVERDUE_USEC;
         (void) signal(SIGPIPE, SIG_IGN);
         start_frontend();
 }

@@ -42,6 +42,7 @@ check_PROGRAMS += \
 	tests/unit/test-frontend \
 	tests/unit/test-frontend-files \
 	tests/unit/test-frontend-jobs \
+	tests/unit/test-frontend-ends \
 	tests/unit/test-frontend-fds \
 	tests/unit/test-frontend-watch \
 	tests/unit/test-frontend-sockets \
@@ -125,6 +126,8 @@ tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_fds_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_fds_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)

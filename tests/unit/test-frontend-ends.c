@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ends of jobs whose clients do not do their part: nobody waits for them for ever, neither the slot
+ * nor those who ask elsewhere, and what they are told is the same as anybody else is.
+ */
+#include "daemon/wire/transfer.h"
+#include "tests/unit/fixture-frontend.h"
+
+#define REQUEST(name) SANDBOXD__V1__REQUEST__BODY_##name
+#define JOB_STATE(name) SANDBOXD__V1__JOB_STATE__##name
+#define STATUS(name) SANDBOXD__V1__STATUS__##name
+#define ID_SIZE 17
+
+static void setup_ends(void)
+{
+        setup();
+        policy.server.max_jobs_per_user = 4;
+        policy.server.max_queued = 4;
+        policy.server.max_queued_per_user = 3;
+        policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
+        policy.profiles[0].maximums.value[LIMIT_OUTPUT] = 16 * MIB;
+        policy.profiles[0].defaults = policy.profiles[0].maximums;
+        restart();
+}
+
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+        return (ProtobufCBinaryData) { strlen(text), (uint8_t *) text };
+}
+
+/* A request that names a job, and no more. */
+static void ask(struct client *c, uint64_t id, Sandboxd__V1__Request__BodyCase body,
+        const char *job_id)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__GetJob get = SANDBOXD__V1__GET_JOB__INIT;
+        Sandboxd__V1__WaitJob wait = SANDBOXD__V1__WAIT_JOB__INIT;
+        Sandboxd__V1__CancelJob cancel = SANDBOXD__V1__CANCEL_JOB__INIT;
+
+        get.job_id = wait.job_id = cancel.job_id = bytes_of(job_id);
+        request.id = id;
+        request.body_case = body;
+        if (body == REQUEST(GET_JOB))
+                request.get_job = &get;
+        else if (body == REQUEST(WAIT_JOB))
+                request.wait_job = &wait;
+        else
+                request.cancel_job = &cancel;
+        client_send(c, &request);
+}
+
+static void begin_job(struct client *c, uint64_t id, Sandboxd__V1__Run *run, struct start *s,
+        char job_id[static ID_SIZE])
+{
+        client_run(c, id, run);
+        monitor_expect_start(s);
+        (void) snprintf(job_id, ID_SIZE, "%s",
+                client_expect(c, id, BODY(STARTED))->started->job_id);
+}
+
+static uint32_t running_jobs(struct client *c)
+{
+        client_simple(c, 900, REQUEST(GET_HOST));
+        return client_expect(c, 900, BODY(HOST))->host->running_jobs;
+}
+
+/* Writes until the pipe stays full while the frontend does other things. Returns the bytes written. */
+static size_t job_fills(const struct start *s, enum channel_start_fd stream, struct client *other)
+{
+        static const uint8_t data[64 * KIB];
+        size_t written = 0;
+        unsigned full = 0;
+
+        ck_assert_int_eq(io_set_nonblock(s->fds[stream]), 0);
+        while (full < 10) {
+                ssize_t n = write(s->fds[stream], data, sizeof(data));
+
+                full = n > 0 ? 0 : full + 1;
+                written += n > 0 ? (size_t) n : 0;
+                client_wait(other);
+        }
+        return written;
+}
+
+static int value_file(size_t size)
+{
+        _cleanup_free_ char *data = calloc(1, size);
+        int fd = memfd_create("value", MFD_CLOEXEC);
+        char head[32];
+
+        (void) snprintf(head, sizeof(head), "%zu 0\n", size);
+        memset(data, 'v', size);
+        ck_assert_int_eq(io_write_full(fd, head, strlen(head)), 0);
+        ck_assert_int_eq(io_write_full(fd, data, size), 0);
+        return fd;
+}
+
+/* The job ends while its client reads nothing. Somebody else ends the wait. */
+START_TEST(test_cancel_for_one_that_does_not_read)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        int value = value_file(1000);
+        struct client c, other;
+        size_t written, got = 0;
+        char id[ID_SIZE];
+        struct start s;
+
+        client_hello(&c);
+        client_hello(&other);
+        run.runtime = (ProtobufCBinaryData) BYTES("python");
+        run.code = (ProtobufCBinaryData) BYTES("42");
+        begin_job(&c, 2, &run, &s, id);
+        written = job_fills(&s, CHANNEL_FD_STDOUT, &other);
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, value);
+        (void) close(value);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        ask(&other, 3, REQUEST(WAIT_JOB), id);
+        /* It is waited for, to begin with. */
+        ck_assert_uint_eq(running_jobs(&other), 1);
+        ask(&other, 4, REQUEST(CANCEL_JOB), id);
+        client_expect(&other, 4, BODY(DONE));
+        client_expect(&other, 3, BODY(RESULT));
+        ck_assert_int_eq(other.last->result->status, STATUS(OK));
+        ck_assert_uint_eq(other.last->result->stdout_bytes, written);
+        ck_assert(other.last->result->stdout_truncated);
+        /* One is enough: with many of them there would be no end. */
+        ck_assert_ptr_null(other.last->result->return_value);
+        ck_assert_ptr_nonnull(strstr(other.last->result->message, "does not read"));
+        ck_assert_uint_eq(running_jobs(&other), 0);
+        while (client_receive(&c)->body_case == BODY(OUTPUT))
+                got += c.last->output->data.len;
+        ck_assert_int_eq(c.last->body_case, BODY(RESULT));
+        ck_assert_uint_lt(got, written);
+        expect_service(&c, 3);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+static void cancel_before_the_end(struct client *other, const char *id)
+{
+        ask(other, 4, REQUEST(CANCEL_JOB), id);
+        client_expect(other, 4, BODY(DONE));
+}
+
+/* Cancelled while it runs, and its client reads nothing then. */
+START_TEST(test_cancelled_before)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c, other;
+        char id[ID_SIZE];
+        struct start s;
+
+        client_hello(&c);
+        client_hello(&other);
+        begin_job(&c, 2, &run, &s, id);
+        (void) job_fills(&s, CHANNEL_FD_STDERR, &other);
+        cancel_before_the_end(&other, id);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        ask(&other, 5, REQUEST(WAIT_JOB), id);
+        client_expect(&other, 5, BODY(RESULT));
+        ck_assert(other.last->result->stderr_truncated);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+/* Nobody cancels it: it ends when there was time enough. Without room on the connection, and without
+ * credit. */
+START_TEST(test_overdue)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c, other;
+        char id[ID_SIZE];
+        struct start s;
+
+        overdue_usec = 50 * USEC_PER_MSEC;
+        restart();
+        client_hello(&c);
+        client_hello(&other);
+        run.output_credit = (uint64_t) _i;
+        begin_job(&c, 2, &run, &s, id);
+        (void) job_fills(&s, CHANNEL_FD_STDOUT, &other);
+        ask(&other, 3, REQUEST(WAIT_JOB), id);
+        monitor_end(&s, JOB_STATUS_EXITED);
+        client_expect(&other, 3, BODY(RESULT));
+        ck_assert_int_eq(other.last->result->status, STATUS(EXITED));
+        ck_assert(other.last->result->stdout_truncated);
+        ck_assert_ptr_nonnull(strstr(other.last->result->message, "within 50ms"));
+        ck_assert_uint_eq(running_jobs(&other), 0);
+        while (client_receive(&c)->body_case == BODY(OUTPUT))
+                ;
+        ck_assert_int_eq(c.last->body_case, BODY(RESULT));
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+static void put_file(int out, const char *name, const char *data)
+{
+        const struct transfer_record file = {
+                .kind = TRANSFER_REGULAR,
+                .mode = 0600,
+                .size = strlen(data),
+                .name_size = (uint32_t) strlen(name),
+        };
+        const struct transfer_record part = { .kind = TRANSFER_DATA, .size = strlen(data) };
+
+        ck_assert_int_eq(io_write_full(out, &file, sizeof(file)), 0);
+        ck_assert_int_eq(io_write_full(out, name, strlen(name)), 0);
+        ck_assert_int_eq(io_write_full(out, &part, sizeof(part)), 0);
+        ck_assert_int_eq(io_write_full(out, data, strlen(data)), 0);
+}
+
+static void put_end(int out)
+{
+        const struct transfer_record end = { .kind = TRANSFER_END };
+
+        ck_assert_int_eq(io_write_full(out, &end, sizeof(end)), 0);
+}
+
+/* Files are there and not taken: with credit they come, as they are all here; without, they are lost. */
+START_TEST(test_files_after_cancel)
+{
+        ProtobufCBinaryData get = bytes_of("f");
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c, other;
+        char id[ID_SIZE];
+        struct start s;
+
+        client_hello(&c);
+        client_hello(&other);
+        run.n_get = 1;
+        run.get = &get;
+        run.output_credit = 1;
+        begin_job(&c, 2, &run, &s, id);
+        put_file(s.fds[s.n_fds - 1], "f", "abc");
+        put_end(s.fds[s.n_fds - 1]);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(FILE_OUT));
+        ck_assert_int_eq(c.last->file_out->kind, SANDBOXD__V1__FILE_OUT__KIND__REGULAR);
+        client_expect(&c, 2, BODY(FILE_OUT));
+        ck_assert_uint_eq(c.last->file_out->data.len, 1);
+        ck_assert_uint_eq(running_jobs(&other), 1);
+        ask(&other, 4, REQUEST(CANCEL_JOB), id);
+        client_expect(&other, 4, BODY(DONE));
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        for (size_t i = 0; i < 2; i++) {
+                client_expect(&c, 2, BODY(FILE_OUT));
+                ck_assert_int_eq(c.last->file_out->kind, SANDBOXD__V1__FILE_OUT__KIND__FAILED);
+        }
+        ck_assert_uint_eq(client_expect(&c, 2, BODY(RESULT))->result->files, 0);
+        expect_service(&c, 3);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("frontend-ends");
+        TCase *tc = tcase_create("frontend-ends");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(tc, setup_ends, teardown);
+        tcase_set_timeout(tc, 30);
+        tcase_add_test(tc, test_cancel_for_one_that_does_not_read);
+        tcase_add_test(tc, test_cancelled_before);
+        tcase_add_loop_test(tc, test_overdue, 0, 2);
+        tcase_add_test(tc, test_files_after_cancel);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
