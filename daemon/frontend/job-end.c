@@ -255,6 +255,15 @@ static void settle_status(struct job *j)
         ended->signal = 0;
 }
 
+/* The monitor may have been asked when it had told the end already, and answers nothing then. */
+static void answer_usage(struct job *j)
+{
+        if (!j->usage_asked)
+                return;
+        j->usage_asked = false;
+        watches_on_used(j->result, NULL);
+}
+
 static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct job *j = userdata;
@@ -298,6 +307,7 @@ void job_try_finish(struct job *j)
                 return;
         if (!may_finish(j)) {
                 limit_wait(j);
+                answer_usage(j);
                 return;
         }
         settle_status(j);

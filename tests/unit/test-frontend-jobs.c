@@ -625,12 +625,19 @@ START_TEST(test_usage)
                 ck_assert_ptr_null(job->result);
                 ck_assert_uint_eq(job->n_limits, _LIMIT_COUNT);
         }
-        /* And another for who comes later; the end is an answer too. */
+        /* And another for who comes later; the end is an answer too, also when it is not all yet. */
         ask(&c, 5, REQUEST(GET_JOB), id);
         monitor_expect_usage(&s);
-        monitor_end(&s, JOB_STATUS_OK);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK, .wall_usec = 79 },
+                -EBADF);
         job = client_expect(&c, 5, BODY(JOB))->job;
-        ck_assert_int_eq(job->state, JOB_STATE(FINISHED));
+        ck_assert_int_eq(job->state, JOB_STATE(RUNNING));
+        ck_assert_uint_eq(job->usage->wall_usec, 79);
+        start_close(&s);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        do
+                job = get_job(&c, 8, id);
+        while (job->state != JOB_STATE(FINISHED));
         ck_assert_int_eq(job->result->status, STATUS(OK));
         /* An answer that crossed the end. */
         monitor_used(&s, 78);
