@@ -5,6 +5,7 @@
 #include "daemon/frontend/admission.h"
 
 #include <inttypes.h>
+#include <sched.h>
 
 #include "common/error.h"
 #include "common/parse.h"
@@ -20,6 +21,40 @@ static int take_slot(void *userdata, uid_t uid)
                 server->max_jobs);
 }
 
+/* Sandboxes that are made at one time: enough to keep monitor and kernel busy, and few enough for who
+ * comes next. What is beyond waits here, where users have their turns. */
+#define STARTING_LEAST UINT32_C(8)
+
+static uint32_t count_cpus(void)
+{
+        cpu_set_t set;
+
+        return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (uint32_t) CPU_COUNT(&set);
+}
+
+static int take_start(void *userdata, uid_t uid)
+{
+        struct frontend *f = userdata;
+
+        if (f->n_starting >= f->max_starting)
+                return -EUSERS;
+        f->n_starting++;
+        return 0;
+}
+
+/* Has those made that wait for it, as long as there is room. */
+static void dispatch_starts(struct frontend *f)
+{
+        struct waiter *w;
+
+        while ((w = admission_queue_take(&f->starts, take_start, f))) {
+                struct job *j = container_of(w, struct job, waiter);
+
+                j->starting = true;
+                job_ask_monitor(j);
+        }
+}
+
 /* Starts who waits, as long as there are slots. */
 static void dispatch(struct frontend *f)
 {
@@ -32,6 +67,7 @@ static void dispatch(struct frontend *f)
                 j->place = ACCOUNT_JOBS;
                 job_launch(j);
         }
+        dispatch_starts(f);
 }
 
 static int on_dispatch(sd_event_source *source, void *userdata)
@@ -43,7 +79,8 @@ static int on_dispatch(sd_event_source *source, void *userdata)
 /* Not at once: the one that has ended is still being taken apart, perhaps with others. */
 static void schedule_dispatch(struct frontend *f)
 {
-        if (f->dispatch && !admission_queue_is_empty(&f->queue))
+        if (f->dispatch &&
+                !(admission_queue_is_empty(&f->queue) && admission_queue_is_empty(&f->starts)))
                 (void) sd_event_source_set_enabled(f->dispatch, SD_EVENT_ONESHOT);
 }
 
@@ -51,6 +88,9 @@ int admission_init(struct frontend *f)
 {
         int r;
 
+        admission_queue_init(&f->queue);
+        admission_queue_init(&f->starts);
+        f->max_starting = MAX(2 * count_cpus(), STARTING_LEAST);
         r = sd_event_add_defer(f->event, &f->dispatch, on_dispatch, f);
         return r < 0 ? r : sd_event_source_set_enabled(f->dispatch, SD_EVENT_OFF);
 }
@@ -177,10 +217,40 @@ int admission_enqueue(struct job *j)
         return 1;
 }
 
+int admission_take_start(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        /* Those that wait go first. */
+        if (!admission_queue_is_empty(&f->starts) || take_start(f, j->uid) < 0)
+                return admission_queue_add(&f->starts, &j->waiter, j->uid);
+        j->starting = true;
+        return 1;
+}
+
+void admission_end_start(struct job *j)
+{
+        struct frontend *f = j->frontend;
+
+        if (!j->starting)
+                return;
+        j->starting = false;
+        f->n_starting--;
+        schedule_dispatch(f);
+}
+
+bool admission_wants_word(const struct frontend *f)
+{
+        return f->n_starting > f->max_starting / 2;
+}
+
 void admission_dequeue(struct job *j)
 {
+        struct frontend *f = j->frontend;
+
         if (j->waiter.user)
-                admission_queue_remove(&j->frontend->queue, &j->waiter);
+                admission_queue_remove(j->place == ACCOUNT_JOBS ? &f->starts : &f->queue,
+                        &j->waiter);
 }
 
 void admission_on_policy(struct frontend *f)

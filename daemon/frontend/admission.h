@@ -26,7 +26,14 @@ void admission_release_job(struct frontend *f, uid_t uid, enum account_kind plac
 /* A job that has a place in the queue is complete. 1 when it has got a slot now; 0 when it waits, and
  * job_launch() is called when it has one; or a negative errno. */
 int admission_enqueue(struct job *j);
-/* It does not wait any more. */
+/* A job that has a slot may be started. 1 when the monitor may be asked for its sandbox now; 0 when others
+ * are to be made before, and job_ask_monitor() is called when it is this one's turn; or a negative errno. */
+int admission_take_start(struct job *j);
+/* It is made, or never will be. Whose turn it is then is asked for in a later turn of the loop. */
+void admission_end_start(struct job *j);
+/* Whether the monitor is to say when it is made: with few that are not, nobody waits for that. */
+bool admission_wants_word(const struct frontend *f);
+/* It does not wait any more, for either. */
 void admission_dequeue(struct job *j);
 
 /* There may be more slots than before. */

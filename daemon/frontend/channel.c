@@ -37,6 +37,15 @@ static void message_free(struct channel_message *m)
         free(m);
 }
 
+static int on_started(struct frontend *f, const union message *m, int *fd)
+{
+        struct job *job = frontend_find_job(f, m->header.job);
+
+        if (job)
+                job_on_started(job);
+        return 0;
+}
+
 static int on_ended(struct frontend *f, const union message *m, int *fd)
 {
         struct job *job = frontend_find_job(f, m->header.job);
@@ -90,6 +99,7 @@ static const struct {
         size_t max_fds;
         int (*handle)(struct frontend *f, const union message *m, int *fd);
 } operations[] = {
+        { CHANNEL_OP_STARTED, sizeof(struct channel_header), 0, on_started },
         { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
         { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
         { CHANNEL_OP_USED, sizeof(struct channel_used), 0, on_used },

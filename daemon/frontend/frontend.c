@@ -183,7 +183,6 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         LIST_INIT(&f->jobs);
         registry_init(&f->registry);
         TAILQ_INIT(&f->watch_turns);
-        admission_queue_init(&f->queue);
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;

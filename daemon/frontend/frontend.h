@@ -49,6 +49,9 @@ struct frontend {
         struct connection_list connections;
         struct job_list jobs;
         struct admission_queue queue;
+        struct admission_queue starts; /* of those that have a slot, until the monitor has room */
+        uint32_t n_starting;           /* sandboxes that the monitor has not made yet */
+        uint32_t max_starting;
         sd_event_source *dispatch; /* starts who waits, once a turn of the loop */
         struct registry registry;
         struct watch_turns watch_turns; /* requests with more to be done than one turn is for */

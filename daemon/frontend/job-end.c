@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/log.h"
+#include "daemon/frontend/admission.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/record.h"
 #include "daemon/frontend/reply-job.h"
@@ -198,8 +199,14 @@ void job_stop(struct job *j)
                 job_resume(j);
 }
 
+void job_on_started(struct job *j)
+{
+        admission_end_start(j);
+}
+
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
 {
+        admission_end_start(j);
         if (j->state != JOB_FEEDING && j->state != JOB_RUNNING)
                 return;
         job_end_feed(j);

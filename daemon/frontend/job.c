@@ -230,6 +230,20 @@ static void end_plan(struct job *j)
 
 void job_launch(struct job *j)
 {
+        int r = admission_take_start(j);
+
+        if (r < 0)
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
+                        "sandboxd is out of memory: try again later");
+        else if (r > 0)
+                job_ask_monitor(j);
+        else if (j->state != JOB_QUEUED)
+                /* Not for another's end, so that nothing is said. */
+                job_set_state(j, JOB_QUEUED);
+}
+
+void job_ask_monitor(struct job *j)
+{
         int r;
 
         end_deadlines(j);
@@ -363,6 +377,7 @@ void job_free(struct job *j)
         free(j->workdir);
         strv_done(&j->get);
         admission_dequeue(j);
+        admission_end_start(j);
         LIST_REMOVE(j, entries);
         job_leave_connection(j);
         if (j->result)

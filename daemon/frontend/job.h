@@ -86,6 +86,7 @@ struct job {
         int client_sockets[_STREAM_SOCKETS]; /* the client's ends, charged, until Started; -EBADF */
         struct relay stdin_relay;
 
+        bool starting;  /* the monitor has yet to make its sandbox */
         bool rejected;  /* its client was told that there is no such job */
         bool killed;    /* the monitor was asked to end it */
         bool cancelled; /* what its client has no room for is not waited for */
@@ -101,8 +102,10 @@ struct job {
  * files are complete and it has a slot. Tells the client if it cannot, and releases the place. */
 void job_begin(struct connection *c, uint64_t request, enum account_kind place, struct plan *plan,
         const Sandboxd__V1__Run *run);
-/* One that waited has got its slot: asks the monitor for it. May free the job. */
+/* It has its slot: has its sandbox made, now or when it is its turn. May free the job. */
 void job_launch(struct job *j);
+/* It is its turn. May free the job. */
+void job_ask_monitor(struct job *j);
 /* Frees it, with its result unless that was taken; the monitor is told by others before. */
 void job_free(struct job *j);
 /* The frontend ends, and this with it. */
@@ -151,6 +154,7 @@ void job_stop(struct job *j);
 void job_on_policy_replaced(struct job *j);
 
 /* Reports of the monitor. return_fd is taken over. */
+void job_on_started(struct job *j);
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);
 void job_on_gone(struct job *j);
 void job_on_used(struct job *j, const struct channel_used *used);

@@ -131,10 +131,9 @@ static int exec_payload(const struct spec_view *spec)
         return -errno;
 }
 
-/* The job's time runs from here: what making the sandbox took, on a busy host too, is not its. */
-static void report_start(void)
+static void report(uint32_t kind)
 {
-        struct launch_event event = { .kind = LAUNCH_STARTED, .usec = io_now_usec() };
+        struct launch_event event = { .kind = kind, .usec = io_now_usec() };
         int r;
 
         r = io_send_message(LAUNCH_CONTROL_FD, &event, sizeof(event), NULL, 0);
@@ -147,8 +146,10 @@ static int receive_files(const struct init *i, const struct spec_view *spec)
 {
         int fd = i->run_fds[LAUNCH_FD_INPUT];
 
-        if (fd >= 0)
+        if (fd >= 0) {
+                report(LAUNCH_READY);
                 return files_receive(spec, fd);
+        }
         return spec->n_inline == spec->n_files ? 0 : -EBADMSG;
 }
 
@@ -178,6 +179,7 @@ _noreturn_ void payload_main(struct init *i)
                 init_fail(SETUP_STEP_FILES, r);
         if (chdir(spec.workdir) < 0)
                 init_fail(SETUP_STEP_FILES, -errno);
-        report_start();
+        /* The job's time runs from here: what making the sandbox took, on a busy host too, is not its. */
+        report(LAUNCH_STARTED);
         init_fail(SETUP_STEP_EXEC, exec_payload(&spec));
 }

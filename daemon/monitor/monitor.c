@@ -88,7 +88,7 @@ static void lose_frontend(struct monitor *m)
 }
 
 /* While there is a queue no request is read, so that it is bounded by the live sandboxes, each of which
- * sends two messages in its life, by the generations that there can be, and by the one PING that is
+ * sends three messages in its life, by the generations that there can be, and by the one PING that is
  * not answered. */
 static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
 {
@@ -333,6 +333,11 @@ static void on_frontend_died(void *userdata, const siginfo_t *info)
         stop_if_done(m);
 }
 
+static void on_sandbox_started(void *userdata, uint64_t job)
+{
+        send_plain(userdata, CHANNEL_OP_STARTED, job);
+}
+
 static void on_sandbox_ended(void *userdata, const struct channel_ended *message, int value_fd)
 {
         struct monitor *m = userdata;
@@ -400,6 +405,7 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         int r;
 
         m->outgoing_end = &m->outgoing;
+        m->host.started = on_sandbox_started;
         m->host.ended = on_sandbox_ended;
         m->host.gone = on_sandbox_gone;
         m->host.userdata = m;

@@ -531,14 +531,28 @@ static void on_made(struct placement *p, int r, const char *detail)
                 s->joining = true;
 }
 
+/* What is left to be done is the job's, or its client's. */
+static void tell_started(struct sandbox *s)
+{
+        if (s->tells)
+                s->host->started(s->host->userdata, s->place.job);
+        s->tells = false;
+}
+
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
         s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
+        case LAUNCH_READY:
+                if (s->generation || s->exec_usec > 0)
+                        break;
+                tell_started(s);
+                return;
         case LAUNCH_STARTED:
                 if (s->generation || s->exec_usec > 0)
                         break;
                 start_clocks(s, e->usec);
+                tell_started(s);
                 send_signals(s);
                 return;
         case LAUNCH_FAILED:
@@ -716,6 +730,7 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                 },
                 .profile = m->profile,
                 .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
+                .tells = (m->flags & CHANNEL_START_TELL) != 0,
                 .collects = (m->flags & CHANNEL_START_COLLECT) != 0,
                 .pidfd = -EBADF,
                 .control_fd = -EBADF,

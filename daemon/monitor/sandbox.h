@@ -25,6 +25,8 @@ struct sandbox_host {
         struct driver *driver;
         struct uid_pool *uids;
         int init_fd; /* the init program, O_PATH */
+        /* It is made: for those that tell, once, unless they end before. */
+        void (*started)(void *userdata, uint64_t job);
         /* The verdict is out. value_fd is borrowed; -EBADF for none. */
         void (*ended)(void *userdata, const struct channel_ended *m, int value_fd);
         /* Nothing is left: the sandbox is freed when this returns. */
@@ -40,6 +42,7 @@ struct sandbox {
         struct placement place;
         uint32_t profile; /* index in the policy */
         bool return_value;
+        bool tells;                       /* the frontend waits for its being made */
         bool collects;                    /* init hands files over when the job has ended */
         int start_fds[_CHANNEL_FD_COUNT]; /* until they are sent to init */
         struct uid_pair ids;

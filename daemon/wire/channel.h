@@ -12,7 +12,7 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(4)
+#define CHANNEL_VERSION UINT16_C(5)
 
 enum channel_op {
         /* frontend to monitor */
@@ -31,6 +31,8 @@ enum channel_op {
         CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
         CHANNEL_OP_PING = 20,   /* no body: say that you are not stuck */
         CHANNEL_OP_USED = 21,   /* struct channel_used: what the job has used so far */
+        CHANNEL_OP_STARTED =
+                22, /* no body: the sandbox is made; to a START with TELL, before ENDED */
 };
 
 struct channel_header {
@@ -60,8 +62,9 @@ enum channel_start_flag {
         CHANNEL_START_STDIN = 1 << 1,
         CHANNEL_START_INPUT = 1 << 2,
         CHANNEL_START_COLLECT = 1 << 3,
+        CHANNEL_START_TELL = 1 << 4, /* say STARTED, when the sandbox does not end before */
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE | CHANNEL_START_STDIN |
-                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT,
+                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT | CHANNEL_START_TELL,
 };
 
 /* Whether a START with these flags carries that fd. */

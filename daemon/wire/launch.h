@@ -23,7 +23,7 @@
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 3
+#define LAUNCH_VERSION 4
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -40,6 +40,7 @@ enum launch_kind {
         LAUNCH_JOIN = 6,    /* struct launch_join */
         LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
         LAUNCH_SIGNAL = 8,  /* struct launch_signal */
+        LAUNCH_READY = 9,   /* struct launch_event: nothing else; it waits for files by INPUT */
 };
 
 enum launch_prepare_fd {

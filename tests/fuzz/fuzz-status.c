@@ -23,7 +23,7 @@ static struct {
         struct uid_pool uids;
         int control; /* init's end */
         int death;   /* readable when init is dead: what stands in for a pidfd */
-        unsigned n_ended, n_gone;
+        unsigned n_started, n_ended, n_gone;
         bool asked;   /* for the leaves, and not yet answered */
         bool puzzled; /* the driver was asked what killed it, and has not answered */
         bool busy;    /* its cgroups */
@@ -189,6 +189,11 @@ static const struct driver_ops driver_ops[] = {
 
 /* --- the monitor */
 
+static void on_started(void *userdata, uint64_t job)
+{
+        ASSERT(job == JOB && world.n_started++ == 0 && world.n_ended == 0);
+}
+
 static void on_ended(void *userdata, const struct channel_ended *m, int value_fd)
 {
         ASSERT(world.n_ended++ == 0 && world.n_gone == 0);
@@ -215,7 +220,7 @@ static void send_event(void)
         int fds[EVENT_FDS_MAX];
         size_t n_fds = input_below(&world.in, EVENT_FDS_MAX + 1), size = sizeof(m.event);
 
-        m.event.kind = (uint32_t) input_below(&world.in, LAUNCH_SIGNAL + 2);
+        m.event.kind = (uint32_t) input_below(&world.in, LAUNCH_READY + 2);
         m.event.step = (uint32_t) input_number(&world.in);
         m.event.error = (int32_t) input_number(&world.in);
         m.event.code = (int32_t) input_number(&world.in);
@@ -393,6 +398,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .driver = &driver,
                 .uids = &world.uids,
                 .init_fd = -EBADF,
+                .started = on_started,
                 .ended = on_ended,
                 .gone = on_gone,
         };

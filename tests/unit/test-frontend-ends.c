@@ -3,6 +3,8 @@
  * The ends of jobs whose clients do not do their part: nobody waits for them for ever, neither the slot
  * nor those who ask elsewhere, and what they are told is the same as anybody else is.
  */
+#include <sched.h>
+
 #include "daemon/wire/transfer.h"
 #include "tests/unit/fixture-frontend.h"
 
@@ -198,6 +200,106 @@ START_TEST(test_overdue)
 }
 END_TEST
 
+/* A client of another user. */
+static void client_hello_as(struct client *c, uid_t uid)
+{
+        ck_assert_int_eq(seteuid(uid), 0);
+        client_hello(c);
+        ck_assert_int_eq(seteuid(0), 0);
+}
+
+static bool monitor_has_start(struct start *s)
+{
+        struct pollfd p = { .fd = channel, .events = POLLIN };
+
+        if (poll(&p, 1, 200) == 0)
+                return false;
+        monitor_expect_start(s);
+        return true;
+}
+
+/* The monitor is not given more to make than it can be busy with; what waits for that goes by turns. */
+START_TEST(test_starts_in_turn)
+{
+        enum { JOBS = 2 * CPU_SETSIZE };
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        static struct start starts[JOBS];
+        struct client c, other;
+        size_t n = 0, n_told = 0, i;
+        cpu_set_t cpus;
+
+        if (getuid() != 0)
+                return;
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+        policy.server.max_jobs = policy.server.max_jobs_per_user =
+                2 * MAX(2 * (uint32_t) CPU_COUNT(&cpus), 8U);
+        policy.server.max_queued_per_user = 0;
+        restart();
+        client_hello(&c);
+        client_hello_as(&other, 12345);
+        for (uint64_t id = 10; id < 10 + policy.server.max_jobs - 1; id++)
+                client_run(&c, id, &run);
+        while (monitor_has_start(&starts[n]))
+                n++;
+        /* All have their slots, and half of them a place. */
+        ck_assert_uint_eq(n, policy.server.max_jobs / 2);
+        ck_assert_uint_eq(running_jobs(&other), policy.server.max_jobs - 1);
+        for (i = 0; i < n; i++)
+                n_told += (starts[i].message.flags & CHANNEL_START_TELL) != 0;
+        ck_assert_uint_eq(n_told, n / 2);
+        client_run(&other, 2, &run);
+        client_wait(&other);
+        /* Whose turn it is, and then who has not had one yet. */
+        monitor_send(CHANNEL_OP_STARTED, starts[n - 1].message.header.job);
+        monitor_send(CHANNEL_OP_STARTED, starts[n - 2].message.header.job);
+        monitor_expect_start(&starts[n++]);
+        monitor_expect_start(&starts[n++]);
+        ck_assert(starts[n - 1].message.owner == 12345 || starts[n - 2].message.owner == 12345);
+        client_expect(&other, 2, BODY(STARTED));
+        monitor_expect_silence();
+        /* An end makes room as well. */
+        for (i = 0; i < n; i++) {
+                monitor_end(&starts[i], JOB_STATUS_OK);
+                if (n < policy.server.max_jobs)
+                        monitor_expect_start(&starts[n++]);
+        }
+        ck_assert_uint_eq(n, policy.server.max_jobs);
+        client_expect(&other, 2, BODY(RESULT));
+        ck_assert_uint_eq(running_jobs(&other), 0);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
+/* One that waits for its turn is not with the monitor yet. */
+START_TEST(test_cancel_before_its_turn)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        static struct start starts[2 * CPU_SETSIZE];
+        size_t n = 0;
+        struct client c;
+        uint64_t id;
+
+        policy.server.max_jobs = policy.server.max_jobs_per_user = 4096;
+        restart();
+        client_hello(&c);
+        for (id = 10; monitor_has_start(&starts[n]) || n == 0; id++) {
+                n += id > 10;
+                client_run(&c, id, &run);
+                if (id > 10)
+                        client_expect(&c, id - 1, BODY(STARTED));
+        }
+        client_simple(&c, id - 1, REQUEST(CANCEL));
+        client_expect(&c, id - 1, BODY(RESULT));
+        ck_assert_int_eq(c.last->result->status, STATUS(CANCELLED));
+        ck_assert_uint_eq(running_jobs(&c), n);
+        for (size_t i = 0; i < n; i++)
+                monitor_end(&starts[i], JOB_STATUS_OK);
+        monitor_expect_silence();
+        client_close(&c);
+}
+END_TEST
+
 static void put_file(int out, const char *name, const char *data)
 {
         const struct transfer_record file = {
@@ -271,6 +373,8 @@ int main(void)
         tcase_add_test(tc, test_cancelled_before);
         tcase_add_loop_test(tc, test_overdue, 0, 2);
         tcase_add_test(tc, test_files_after_cancel);
+        tcase_add_test(tc, test_starts_in_turn);
+        tcase_add_test(tc, test_cancel_before_its_turn);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

@@ -73,6 +73,11 @@ static const struct driver_ops stub_ops = {
 };
 static struct driver stub = { .ops = &stub_ops };
 
+static void on_started(void *userdata, uint64_t job)
+{
+        ck_abort_msg("no sandbox of this suite is ever made");
+}
+
 static void on_ended(void *userdata, const struct channel_ended *message, int value_fd)
 {
         operation_note_end(userdata, message->header.job);
@@ -135,6 +140,7 @@ static void setup(void)
                 .driver = &stub,
                 .uids = &monitor.uids,
                 .init_fd = -EBADF,
+                .started = on_started,
                 .ended = on_ended,
                 .gone = on_gone,
                 .userdata = &monitor,
