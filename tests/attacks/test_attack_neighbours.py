@@ -2,11 +2,14 @@
 """Attack corpus E: jobs against each other."""
 
 import json
+import os
 import subprocess
 import threading
 import time
 
-from lib import host
+import pytest
+
+from lib import host, wire
 from lib.attempts import tries
 
 
@@ -231,3 +234,16 @@ out['self'] = attempt(os.listdir, '/proc/self/fdinfo')
         assert [k for k, v in out.items() if v == "READ"] == [], json.dumps(out)
     finally:
         finish(neighbour)
+
+
+@pytest.mark.parametrize("files", [(), [wire.file_message("f", size=2 << 20)]], ids=["running", "without files"])
+def test_40_places_at_the_monitor(daemon, files):
+    """Only so many sandboxes are made at one time; those that run, or whose client does not send their
+    files, are none of them."""
+    n = max(8, 2 * len(os.sched_getaffinity(0))) + 2
+    with daemon.session(uid=65533) as alice, daemon.session(uid=65534) as bob:
+        for i in range(n):
+            alice.send(wire.run(10 + i, argv=["sleep", "60"], files=files))
+        assert host.wait_until(lambda: len(daemon.payload_pids()) >= n, 30)
+        result, _, _ = bob.run(2, argv=["true"])
+        assert result["result"]["status"] == "OK"
