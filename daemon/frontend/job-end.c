@@ -69,7 +69,15 @@ void job_lose(struct job *j)
         job_free(j);
 }
 
-/* Nobody hears an Error of a job that its client was told the id of and left. */
+/* Whether it is a detached job that its client may rely on: it has the id and owes nothing. Nobody hears
+ * an Error to it, then. */
+static bool is_handed_over(const struct job *j)
+{
+        if (!j->result->detached || j->rejected || j->state == JOB_RECEIVING)
+                return false;
+        return !j->connection || (j->told && !job_is_receiving(j));
+}
+
 static void fail_detached(struct job *j, const char *text)
 {
         struct result *r = j->result;
@@ -107,7 +115,8 @@ void job_fail(struct job *j, Sandboxd__V1__ErrorCode code, const char *field, co
         va_end(ap);
         if (j->connection)
                 reply_error(j->connection, j->request, code, field, text.text);
-        else if (j->result->detached && j->state != JOB_RECEIVING && !j->rejected) {
+        if (is_handed_over(j) && (j->state != JOB_FEEDING || j->gone)) {
+                job_leave_connection(j);
                 fail_detached(j, text.text);
                 return;
         }

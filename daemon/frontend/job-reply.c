@@ -16,6 +16,7 @@
 
 void job_send_queued(struct job *j)
 {
+        j->told = true;
         if (j->connection)
                 reply_queued(j->connection, j->request, j->result,
                         admission_queue_count(&j->frontend->queue, j->uid));
@@ -26,6 +27,7 @@ void job_send_started(struct job *j)
         int fds[_STREAM_SOCKETS];
         size_t n;
 
+        j->told = true;
         if (!j->connection)
                 return;
         n = job_take_client_sockets(j, fds);

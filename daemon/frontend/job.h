@@ -87,6 +87,7 @@ struct job {
         struct relay stdin_relay;
 
         bool starting;  /* the monitor has yet to make its sandbox */
+        bool told;      /* its client was sent Queued or Started */
         bool rejected;  /* its client was told that there is no such job */
         bool killed;    /* the monitor was asked to end it */
         bool cancelled; /* what its client has no room for is not waited for */

@@ -200,6 +200,37 @@ START_TEST(test_overdue)
 }
 END_TEST
 
+/* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
+START_TEST(test_handed_over)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        char ids[2][ID_SIZE];
+        struct client c;
+        struct start s;
+
+        plan_grace_usec = 50 * USEC_PER_MSEC;
+        policy.server.max_jobs_per_user = 1;
+        restart();
+        client_hello(&c);
+        begin_job(&c, 2, &run, &s, ids[0]);
+        run.detach = true;
+        client_run(&c, 3, &run);
+        (void) snprintf(ids[1], ID_SIZE, "%s", client_expect(&c, 3, BODY(QUEUED))->queued->job_id);
+        monitor_reload(2);
+        client_expect_error(&c, 3, ERROR_CODE(BUSY), "send the job again");
+        monitor_expect_retire(1);
+        /* Nothing else is said to it, and its id is free. */
+        ask(&c, 3, REQUEST(WAIT_JOB), ids[1]);
+        client_expect(&c, 3, BODY(RESULT));
+        ck_assert_int_eq(c.last->result->status, STATUS(SETUP_ERROR));
+        ck_assert_str_eq(c.last->result->step, "receive");
+        ck_assert_ptr_nonnull(strstr(c.last->result->message, "send the job again"));
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+}
+END_TEST
+
 /* A client of another user. */
 static void client_hello_as(struct client *c, uid_t uid)
 {
@@ -373,6 +404,7 @@ int main(void)
         tcase_add_test(tc, test_cancelled_before);
         tcase_add_loop_test(tc, test_overdue, 0, 2);
         tcase_add_test(tc, test_files_after_cancel);
+        tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
         suite_add_tcase(suite, tc);
