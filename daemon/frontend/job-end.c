@@ -36,11 +36,16 @@ static void finish(struct job *j)
         job_free(j);
 }
 
-/* What the owner has no room for is not kept, but was told. */
+/* What the owner has no room for is not kept. The client of the Run was told it; whoever asks is told of
+ * it. */
 static void keep_value(struct result *r)
 {
-        if (result_has_value(r) && !results_charge(r, r->return_value.size))
-                return_value_done(&r->return_value);
+        if (!result_has_value(r) || results_charge(r, r->return_value.size))
+                return;
+        return_value_done(&r->return_value);
+        result_add_note(r,
+                "its return value could not be kept: MaxKeptPerUser= or MaxKept= in sandboxd.conf "
+                "allows no more");
 }
 
 static void finish_with_result(struct job *j)
@@ -51,9 +56,9 @@ static void finish_with_result(struct job *j)
         job_complete_result(j);
         if (j->connection)
                 reply_result(j->connection, j->request, r);
+        keep_value(r);
         r->job = NULL;
         watches_on_ended(r);
-        keep_value(r);
         record_end(j);
         j->result = NULL;
         results_keep(r);

@@ -50,6 +50,16 @@ int result_new(const void *label, size_t label_size, struct result **ret)
         return 0;
 }
 
+void result_add_note(struct result *r, const char *note)
+{
+        char *text;
+
+        if (asprintf(&text, "%s%s%s", r->message ?: "", r->message ? "; " : "", note) < 0)
+                return;
+        free(r->message);
+        r->message = text;
+}
+
 void result_free(struct result *r)
 {
         ASSERT(LIST_EMPTY(&r->watches));

@@ -73,6 +73,8 @@ int result_parse_id(const void *text, size_t size, uint64_t *ret);
 
 /* One that is in no list, and charged nothing. */
 int result_new(const void *label, size_t label_size, struct result **ret);
+/* Goes on with what its message says, as far as there is memory for it. */
+void result_add_note(struct result *r, const char *note);
 void result_free(struct result *r);
 DEFINE_CLEANUP(struct result *, result_free)
 

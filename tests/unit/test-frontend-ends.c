@@ -200,6 +200,47 @@ START_TEST(test_overdue)
 }
 END_TEST
 
+/* There is no room to keep the value. Whoever asks, and whenever, is told the same; the client of the Run,
+ * to whom it is sent at once, gets it. */
+START_TEST(test_value_that_cannot_be_kept)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        int value = value_file(100 * KIB);
+        struct client c, other;
+        char id[ID_SIZE];
+        struct start s;
+
+        policy.server.max_kept_per_user = 64 * KIB;
+        restart();
+        client_hello(&c);
+        client_hello(&other);
+        run.runtime = (ProtobufCBinaryData) BYTES("python");
+        run.code = (ProtobufCBinaryData) BYTES("42");
+        run.detach = _i;
+        begin_job(&c, 2, &run, &s, id);
+        ask(&other, 3, REQUEST(WAIT_JOB), id);
+        client_wait(&other);
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, value);
+        (void) close(value);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        if (!run.detach) {
+                client_expect(&c, 2, BODY(RESULT));
+                ck_assert_uint_eq(c.last->result->return_value->text.len, 100 * KIB);
+                ck_assert_str_eq(c.last->result->message, "");
+        }
+        for (uint64_t i = 3; i < 5; i++) {
+                if (i > 3)
+                        ask(&other, i, REQUEST(WAIT_JOB), id);
+                client_expect(&other, i, BODY(RESULT));
+                ck_assert_ptr_null(other.last->result->return_value);
+                ck_assert_ptr_nonnull(strstr(other.last->result->message, "MaxKeptPerUser="));
+        }
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
 /* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
 START_TEST(test_handed_over)
 {
@@ -404,6 +445,7 @@ int main(void)
         tcase_add_test(tc, test_cancelled_before);
         tcase_add_loop_test(tc, test_overdue, 0, 2);
         tcase_add_test(tc, test_files_after_cancel);
+        tcase_add_loop_test(tc, test_value_that_cannot_be_kept, 0, 2);
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
