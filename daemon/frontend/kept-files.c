@@ -34,6 +34,8 @@ void kept_files_end(struct result *r)
 {
         results_release(r, r->files.reserved);
         r->files.reserved = 0;
+        /* What came after that is not there, either. */
+        r->files.refused |= r->files.store.refused;
 }
 
 /* What a record and what follows it will take. Data comes in parts of whole pages, or nearly so; should
@@ -100,20 +102,16 @@ void kept_files_add(struct result *r, const struct fetch_event *e)
 
         if (e->kind == TRANSFER_END)
                 return;
-        if (e->kind == TRANSFER_DATA) {
-                if (!k->dropping)
-                        put_event(r, e);
+        if (k->dropping > 0) {
+                /* That a file failed on its way is of no interest once it is not kept. */
+                k->dropping = e->kind == TRANSFER_DATA ? k->dropping - e->data_size : 0;
                 return;
         }
-        /* That a file failed on its way is of no interest once it is not kept. */
-        if (k->dropping && e->kind == TRANSFER_FAILED) {
-                k->dropping = false;
-                return;
-        }
-        k->dropping = !reserve(r, e);
-        if (!k->dropping)
+        if (e->kind == TRANSFER_DATA || reserve(r, e)) {
                 put_event(r, e);
-        else
-                put_refusal(r, e->name);
-        k->dropping = k->dropping && e->kind == TRANSFER_REGULAR && e->size > 0;
+                return;
+        }
+        put_refusal(r, e->name);
+        if (e->kind == TRANSFER_REGULAR)
+                k->dropping = e->size;
 }

@@ -14,7 +14,7 @@ struct result;
 struct kept_files {
         struct store store; /* one stream, of records */
         uint64_t reserved;  /* bytes charged, and not yet taken by the store */
-        bool dropping;      /* the file under way is not kept */
+        uint64_t dropping;  /* bytes still to come of a file that is not kept */
         bool refused;       /* there was one that is not */
         uint32_t n; /* files and folders that came whole, kept or, of an attached job, sent */
 };

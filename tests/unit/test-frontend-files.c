@@ -535,6 +535,8 @@ START_TEST(test_kept)
         put(out, TRANSFER_REGULAR, "b.png", 400 * KIB, NULL);
         for (unsigned i = 0; i < 10; i++)
                 put(out, TRANSFER_DATA, "", 40 * KIB, bytes);
+        /* The next one failed by itself. */
+        put(out, TRANSFER_FAILED, "c.png", 0, NULL);
         put(out, TRANSFER_FOLDER, "f", 0, NULL);
         put(out, TRANSFER_REGULAR, "f/g", 0, NULL);
         put(out, TRANSFER_END, "", 0, NULL);
@@ -549,6 +551,8 @@ START_TEST(test_kept)
         give_credit(&c, 2, 1);
         expect_data(&c, 2, 1);
         ck_assert_ptr_nonnull(strstr(expect_file(&c, 2, KIND(FAILED), "b.png")->error, "MaxKept"));
+        ck_assert_ptr_nonnull(
+                strstr(expect_file(&c, 2, KIND(FAILED), "c.png")->error, "there is no"));
         expect_file(&c, 2, KIND(FOLDER), "f");
         expect_file(&c, 2, KIND(REGULAR), "f/g");
         client_expect(&c, 2, BODY(DONE));
@@ -559,6 +563,46 @@ START_TEST(test_kept)
         client_expect_error(&c, 4, ERROR_CODE(INVALID_ARGUMENT), "names[0]");
         get_files(&c, 5, "0123456789abcdef", NULL, 0);
         client_expect_error(&c, 5, ERROR_CODE(NO_SUCH_JOB), "ps --all");
+        client_close(&c);
+}
+END_TEST
+
+/* Room goes in the middle of a file that needs more than it could: no more is kept, and that is said of what
+ * came later. */
+START_TEST(test_kept_in_crumbs)
+{
+        enum { SIZE = 8000 };
+        const Sandboxd__V1__FileOut *m;
+        struct placed p;
+        struct client c;
+        char job[32];
+        int out;
+
+        policy.server.max_kept_per_user = policy.server.max_kept = 160 * KIB;
+        restart();
+        client_hello(&c);
+        run_get(&c, 2, 0, true);
+        expect_start(&p);
+        (void) snprintf(job, sizeof(job), "%s",
+                client_expect(&c, 2, BODY(STARTED))->started->job_id);
+        out = p.fds[CHANNEL_FD_COLLECT];
+        close_all_but_collect(&p);
+        report(&p, JOB_STATUS_OK);
+        put(out, TRANSFER_REGULAR, "a.png", SIZE, NULL);
+        for (size_t i = 0; i < SIZE; i++)
+                put(out, TRANSFER_DATA, "", 1, bytes);
+        /* All but a pipe full of that was read. There is room again, too late. */
+        policy.server.max_kept_per_user = policy.server.max_kept = 1 * MIB;
+        monitor_reload(2);
+        monitor_expect_retire(1);
+        put(out, TRANSFER_REGULAR, "f", 0, NULL);
+        put(out, TRANSFER_END, "", 0, NULL);
+        (void) close(out);
+        gone(&p);
+        get_files(&c, 3, job, "f", 0);
+        m = expect_file(&c, 3, KIND(FAILED), "f");
+        ck_assert_ptr_nonnull(strstr(m->error, "MaxKept"));
+        client_expect(&c, 3, BODY(DONE));
         client_close(&c);
 }
 END_TEST
@@ -718,6 +762,7 @@ int main(void)
         tcase_add_test(tc, test_lost_in_a_file);
         tcase_add_test(tc, test_cancelled_and_vanished);
         tcase_add_test(tc, test_kept);
+        tcase_add_test(tc, test_kept_in_crumbs);
         tcase_add_loop_test(tc, test_kept_in_turns, 0, 2);
         tcase_add_test(tc, test_kept_and_lost);
         tcase_add_test(tc, test_stop);
