@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "common/log.h"
 #include "daemon/frontend/admission.h"
@@ -22,10 +23,12 @@ void job_keep_output(struct job *j, enum job_stream_id stream, const void *data,
         watches_on_output(j->result);
 }
 
-static void record_end(const struct job *j)
+static void record_end(struct job *j)
 {
-        if ((j->state == JOB_RUNNING || j->state == JOB_DRAINING) && !j->rejected)
-                record_job_ended(j);
+        if ((j->state != JOB_RUNNING && j->state != JOB_DRAINING) || j->rejected || j->recorded)
+                return;
+        j->recorded = true;
+        record_job_ended(j);
 }
 
 /* The way out: after this there is no job. */
@@ -256,24 +259,41 @@ void job_on_used(struct job *j, const struct channel_used *used)
         watches_on_used(j->result, used);
 }
 
+/* Whether it has written more than it may. Of a sandbox that is gone, what is in the pipe is all that there is
+ * to come, so that nobody needs to read it to know. */
+static bool is_excessive(const struct job *j)
+{
+        for (size_t i = 0; i < _JOB_STREAMS; i++) {
+                const struct output *o = &j->streams[i].output;
+                int unread = 0;
+
+                if (!output_ended(o))
+                        (void) ioctl(o->fd, FIONREAD, &unread);
+                if (o->written + (uint64_t) unread >= o->kill_at)
+                        return true;
+        }
+        return false;
+}
+
 /* The monitor's report and the last output come in any order, so whether the job was killed for its
  * output is chance when it ends soon after. That it ended by itself must not hide that it had passed
- * its limit before. Any other status is the monitor's word on what came first. */
+ * its limit before. Any other status is the monitor's word on what came first. From here on the status
+ * stays as it is: the journal is told, and its client later, when it has read the rest. */
 static void settle_status(struct job *j)
 {
         struct channel_ended *ended = &j->result->ended;
-        bool excessive = false;
 
-        for (size_t i = 0; i < _JOB_STREAMS; i++)
-                excessive |= output_is_excessive(&j->streams[i].output);
-        if (!excessive)
+        if (j->settled)
                 return;
-        if (ended->status != JOB_STATUS_OK && ended->status != JOB_STATUS_EXITED &&
-                ended->status != JOB_STATUS_SIGNALED)
-                return;
-        ended->status = JOB_STATUS_OUTPUT_LIMIT;
-        ended->exit_code = 0;
-        ended->signal = 0;
+        j->settled = true;
+        if (is_excessive(j) &&
+                (ended->status == JOB_STATUS_OK || ended->status == JOB_STATUS_EXITED ||
+                        ended->status == JOB_STATUS_SIGNALED)) {
+                ended->status = JOB_STATUS_OUTPUT_LIMIT;
+                ended->exit_code = 0;
+                ended->signal = 0;
+        }
+        record_end(j);
 }
 
 /* The monitor may have been asked when it had told the end already, and answers nothing then. */
@@ -327,6 +347,8 @@ void job_try_finish(struct job *j)
         if (j->state != JOB_DRAINING)
                 return;
         if (!may_finish(j)) {
+                if (j->gone)
+                        settle_status(j);
                 limit_wait(j);
                 answer_usage(j);
                 return;

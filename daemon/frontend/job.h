@@ -94,6 +94,8 @@ struct job {
         bool overdue;   /* nor is it, since there was long enough time for it */
         sd_event_source *overdue_source;
         bool usage_asked;       /* and the answer has not come */
+        bool settled;           /* how it ended is known, whatever is still to be read */
+        bool recorded;          /* and is in the journal */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
         int return_fd;          /* file of the return value, if there is one */
         uint64_t complete_usec; /* when all files were there */

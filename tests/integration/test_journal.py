@@ -97,6 +97,31 @@ def test_cancelled_by_its_client_leaving(journaled):
     assert end["SANDBOX_JOB"] == start["SANDBOX_JOB"] and end["SANDBOX_STATUS"] == "CANCELLED"
 
 
+def test_end_with_a_client_that_does_not_read(journaled):
+    """The entry comes when the job has ended, and not when somebody has read what it left."""
+    d, journal = journaled()
+    with d.session() as c:
+        c.send(wire.run(2, argv=["head", "-c", "20000000", "/dev/zero"],
+                        limits={"output_bytes": 30 << 20, "wall_time_usec": 500000}))
+        assert journal.wait_event(JOB_ENDED)["SANDBOX_STATUS"] == "TIMEOUT"
+        result, _, _ = c.finish(2)
+        assert result["result"]["status"] == "TIMEOUT"
+    d.stop()
+    assert len(journal.events(JOB_ENDED)) == 1
+
+
+def test_end_with_output_that_nobody_has_read(journaled):
+    """That the limit was passed is known before; the client is told the same."""
+    d, journal = journaled()
+    with d.session() as c:
+        c.send(wire.run(2, argv=["head", "-c", "5000", "/dev/zero"], strict_output=True, output_credit=1,
+                        limits={"output_bytes": 4096}))
+        assert journal.wait_event(JOB_ENDED)["SANDBOX_STATUS"] == "OUTPUT_LIMIT"
+        c.send(wire.output_credit(2, wire.CREDIT_STDOUT, 1 << 20))
+        result, out, _ = c.finish(2)
+        assert result["result"]["status"] == "OUTPUT_LIMIT" and len(out) == 4096
+
+
 def test_what_never_started_has_no_entry(journaled):
     d, journal = journaled()
     assert d.run("-l", "cobol", "-c", "x").rc == 125

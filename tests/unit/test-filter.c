@@ -143,6 +143,8 @@ static const struct {
         { "strict", SYS_connect, 0, 0, ERRNO(EPERM) },
         { "strict", SYS_unshare, 0, 0, ERRNO(EPERM) },
         { "frontend", SYS_recvmsg, 0, 0, ALLOW },
+        { "frontend", SYS_ioctl, 1, 0x541b, ALLOW },        /* FIONREAD */
+        { "frontend", SYS_ioctl, 1, 0x5412, ERRNO(EPERM) }, /* TIOCSTI */
         { "frontend", SYS_openat, 0, 0, ERRNO(EPERM) },
         { "frontend", SYS_execve, 0, 0, ERRNO(EPERM) },
         { "frontend", SYS_clone, 0, 0, ERRNO(EPERM) },
