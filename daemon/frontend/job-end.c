@@ -25,7 +25,8 @@ void job_keep_output(struct job *j, enum job_stream_id stream, const void *data,
 
 static void record_end(struct job *j)
 {
-        if ((j->state != JOB_RUNNING && j->state != JOB_DRAINING) || j->rejected || j->recorded)
+        if ((j->state != JOB_RUNNING && j->state != JOB_DRAINING) || j->result->withdrawn ||
+                j->recorded)
                 return;
         j->recorded = true;
         record_job_ended(j);
@@ -81,7 +82,7 @@ void job_lose(struct job *j)
  * an Error to it, then. */
 static bool is_handed_over(const struct job *j)
 {
-        if (!j->result->detached || j->rejected || j->state == JOB_RECEIVING)
+        if (!j->result->detached || j->result->withdrawn || j->state == JOB_RECEIVING)
                 return false;
         return !j->connection || (j->told && !job_is_receiving(j));
 }
@@ -107,7 +108,7 @@ static void cancel_fetch(struct job *j)
 static void withdraw(struct job *j)
 {
         job_leave_connection(j);
-        j->rejected = true;
+        j->result->withdrawn = true;
         job_kill(j, JOB_STATUS_CANCELLED);
         job_close_streams(j);
 }
@@ -354,7 +355,7 @@ void job_try_finish(struct job *j)
                 return;
         }
         settle_status(j);
-        if (j->rejected)
+        if (j->result->withdrawn)
                 finish(j);
         else
                 finish_with_result(j);

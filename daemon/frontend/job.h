@@ -88,7 +88,6 @@ struct job {
 
         bool starting;  /* the monitor has yet to make its sandbox */
         bool told;      /* its client was sent Queued or Started */
-        bool rejected;  /* its client was told that there is no such job */
         bool killed;    /* the monitor was asked to end it */
         bool cancelled; /* what its client has no room for is not waited for */
         bool overdue;   /* nor is it, since there was long enough time for it */

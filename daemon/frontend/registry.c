@@ -115,7 +115,7 @@ struct result *registry_find_for(const struct registry *g, uid_t uid, const void
         if (result_parse_id(text, size, &id) < 0)
                 return NULL;
         r = registry_find(g, id);
-        return r && (uid == 0 || uid == r->uid) ? r : NULL;
+        return r && !r->withdrawn && (uid == 0 || uid == r->uid) ? r : NULL;
 }
 
 /* Puts those of one user at the end of the list that is being made. */
@@ -124,7 +124,7 @@ static void list_user(const struct user *u, bool all, struct result **list, size
         struct result *r;
 
         TAILQ_FOREACH (r, &u->results, of_user)
-                if (all || r->job)
+                if (!r->withdrawn && (all || r->job))
                         list[(*n)++] = r;
 }
 

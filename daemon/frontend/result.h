@@ -47,6 +47,7 @@ struct result {
         uint8_t *label;
         size_t label_size;
         bool detached;
+        bool withdrawn; /* its client was told that there is no such job: nobody is told of it */
         struct limits limits;
         uint64_t created_at_usec; /* CLOCK_REALTIME, as the next two; 0: not yet */
         uint64_t started_at_usec;

@@ -21,6 +21,8 @@ static void setup_ends(void)
         policy.server.max_queued_per_user = 3;
         policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
         policy.profiles[0].maximums.value[LIMIT_OUTPUT] = 16 * MIB;
+        policy.profiles[0].maximums.value[LIMIT_FILES_SIZE] = 4 * MIB;
+        policy.profiles[0].maximums.value[LIMIT_TMP_SIZE] = 4 * MIB;
         policy.profiles[0].defaults = policy.profiles[0].maximums;
         restart();
 }
@@ -241,6 +243,62 @@ START_TEST(test_value_that_cannot_be_kept)
 }
 END_TEST
 
+static const Sandboxd__V1__JobList *list_jobs(struct client *c)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__ListJobs m = SANDBOXD__V1__LIST_JOBS__INIT;
+
+        m.all = true;
+        request.id = 901;
+        request.body_case = REQUEST(LIST_JOBS);
+        request.list_jobs = &m;
+        client_send(c, &request);
+        return client_expect(c, 901, BODY(JOBS))->jobs;
+}
+
+static void client_run_large(struct client *c, uint64_t id)
+{
+        Sandboxd__V1__File file = SANDBOXD__V1__FILE__INIT, *items[] = { &file };
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+
+        file.name = (ProtobufCBinaryData) BYTES("large");
+        file.size = 2 * MIB;
+        run.n_files = 1;
+        run.files = items;
+        client_run(c, id, &run);
+}
+
+/* One that was refused while its files came never was, though the monitor still has it. */
+START_TEST(test_withdrawn)
+{
+        struct client c, other;
+        char id[ID_SIZE];
+        struct start s;
+
+        client_hello(&c);
+        client_hello(&other);
+        client_run_large(&c, 2);
+        monitor_expect_start(&s);
+        ck_assert_uint_eq(list_jobs(&other)->n_jobs, 1);
+        (void) snprintf(id, ID_SIZE, "%s", other.last->jobs->jobs[0]->job_id);
+        client_file(&c, 2, 1, "there is no such file");
+        client_expect_error(&c, 2, ERROR_CODE(INVALID_ARGUMENT), "1 files");
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        ck_assert_uint_eq(list_jobs(&other)->n_jobs, 0);
+        ask(&other, 3, REQUEST(GET_JOB), id);
+        client_expect_error(&other, 3, ERROR_CODE(NO_SUCH_JOB), "no job has this id");
+        ask(&other, 3, REQUEST(WAIT_JOB), id);
+        client_expect_error(&other, 3, ERROR_CODE(NO_SUCH_JOB), "no job has this id");
+        /* Its slot is taken as long as there is something of it. */
+        ck_assert_uint_eq(running_jobs(&other), 1);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        while (running_jobs(&other) > 0)
+                ;
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
 /* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
 START_TEST(test_handed_over)
 {
@@ -446,6 +504,7 @@ int main(void)
         tcase_add_loop_test(tc, test_overdue, 0, 2);
         tcase_add_test(tc, test_files_after_cancel);
         tcase_add_loop_test(tc, test_value_that_cannot_be_kept, 0, 2);
+        tcase_add_test(tc, test_withdrawn);
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
