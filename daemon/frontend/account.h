@@ -12,9 +12,10 @@
 
 enum account_kind {
         ACCOUNT_CONNECTIONS,
-        ACCOUNT_JOBS,     /* that run, or will without waiting for another's end */
-        ACCOUNT_QUEUED,   /* jobs that wait for others to end, or will */
-        ACCOUNT_UPLOADS,  /* bytes of code and files, declared by jobs that are not complete yet */
+        ACCOUNT_JOBS,    /* that run, or will without waiting for another's end */
+        ACCOUNT_QUEUED,  /* jobs that wait for others to end, or will */
+        ACCOUNT_UPLOADS, /* bytes of code and files, declared by jobs that are not complete yet */
+        ACCOUNT_STRINGS, /* bytes of strings of jobs that are not started, or that are kept for them */
         ACCOUNT_BUFFERED, /* bytes received of frames that are not handled yet */
         ACCOUNT_RESULTS,  /* jobs that have ended, and whose results are kept */
         ACCOUNT_KEPT,     /* bytes of output, files and return values */

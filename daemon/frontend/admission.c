@@ -169,7 +169,32 @@ int admission_take_job(struct connection *c, uint64_t request, enum account_kind
         return r;
 }
 
-int admission_take_upload(struct connection *c, uint64_t request, uint64_t size)
+/* The same setting is for both, each for itself. One Run may have all the strings that it can. */
+static int take_strings(struct connection *c, uint64_t request, uint64_t size)
+{
+        const uint64_t max =
+                MAX(c->frontend->policy->server.max_upload_per_user, (uint64_t) SPEC_STRINGS_MAX);
+        char most[FORMAT_MAX];
+        struct error text;
+        int r;
+
+        r = account_charge(&c->frontend->accounts, c->uid, ACCOUNT_STRINGS, size, max,
+                ACCOUNT_UNLIMITED);
+        if (r >= 0)
+                return 0;
+        if (r == -EDQUOT)
+                (void) error_set(&text, r,
+                        "your jobs that are not started, and the names in get of those that run, "
+                        "have more than %s of strings with this one: wait until one starts or "
+                        "ends, or raise MaxUploadPerUser=",
+                        format_size(most, max));
+        else
+                (void) error_set(&text, r, "sandboxd is out of memory: try again later");
+        reply_busy(c, request, "argv", text.text, ADMISSION_RETRY_USEC);
+        return r;
+}
+
+static int take_upload(struct connection *c, uint64_t request, uint64_t size)
 {
         const uint64_t max = c->frontend->policy->server.max_upload_per_user;
         char most[FORMAT_MAX];
@@ -196,6 +221,19 @@ int admission_take_upload(struct connection *c, uint64_t request, uint64_t size)
         else
                 (void) error_set(&text, r, "sandboxd is out of memory: try again later");
         reply_busy(c, request, "files", text.text, ADMISSION_RETRY_USEC);
+        return r;
+}
+
+int admission_take_upload(struct connection *c, uint64_t request, uint64_t size, uint64_t strings)
+{
+        int r;
+
+        r = take_upload(c, request, size);
+        if (r < 0)
+                return r;
+        r = take_strings(c, request, strings);
+        if (r < 0)
+                account_release(&c->frontend->accounts, c->uid, ACCOUNT_UPLOADS, size);
         return r;
 }
 

@@ -18,7 +18,7 @@ void admission_done(struct frontend *f);
 
 /* A slot, ACCOUNT_JOBS, or a place among those that wait for one, ACCOUNT_QUEUED. */
 int admission_take_job(struct connection *c, uint64_t request, enum account_kind *ret_place);
-int admission_take_upload(struct connection *c, uint64_t request, uint64_t size);
+int admission_take_upload(struct connection *c, uint64_t request, uint64_t size, uint64_t strings);
 
 /* Gives the place back. Who waits for a slot is started in a later turn of the loop. */
 void admission_release_job(struct frontend *f, uid_t uid, enum account_kind place);

@@ -98,6 +98,12 @@ static uint64_t upload_charge(const struct plan *plan, const Sandboxd__V1__Run *
         return plan->streamed ? feed_memory(plan, run) : plan_data_size(plan);
 }
 
+/* Of these strings the job has its own copies to its end. */
+static uint64_t kept_strings(const struct plan *plan)
+{
+        return strlen(plan->exec) + strlen(plan->workdir) + strv_bytes(&plan->get);
+}
+
 /* Takes the slot and the upload over that its user was charged, on success. */
 static int job_new(struct connection *c, uint64_t request, enum account_kind place,
         struct plan *plan, const Sandboxd__V1__Run *run, struct job **ret)
@@ -122,9 +128,10 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 .stdin_relay = { .from = -EBADF, .to = -EBADF },
                 .place = place,
                 .upload_charge = upload_charge(plan, run),
+                .strings_charge = plan->strings_size,
+                .kept_strings = kept_strings(plan),
                 .feed.fd = -EBADF,
                 .fetch.fd = -EBADF,
-                .strings_size = plan->strings_size,
         };
         for (size_t i = 0; i < _JOB_STREAMS; i++)
                 j->streams[i] = (struct job_stream) {
@@ -212,10 +219,14 @@ static void end_deadlines(struct job *j)
         j->policy_deadline = sd_event_source_disable_unref(j->policy_deadline);
 }
 
-static void release_upload(struct job *j)
+static void release_upload(struct job *j, uint64_t kept_strings)
 {
-        account_release(&j->frontend->accounts, j->uid, ACCOUNT_UPLOADS, j->upload_charge);
+        struct account_book *accounts = &j->frontend->accounts;
+
+        account_release(accounts, j->uid, ACCOUNT_UPLOADS, j->upload_charge);
+        account_release(accounts, j->uid, ACCOUNT_STRINGS, j->strings_charge - kept_strings);
         j->upload_charge = 0;
+        j->strings_charge = kept_strings;
 }
 
 /* It was started, or never will be. */
@@ -271,7 +282,7 @@ void job_ask_monitor(struct job *j)
 void job_begin_running(struct job *j)
 {
         j->upload_deadline = sd_event_source_disable_unref(j->upload_deadline);
-        release_upload(j);
+        release_upload(j, j->kept_strings);
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
         record_job_started(j);
@@ -280,30 +291,11 @@ void job_begin_running(struct job *j)
                 job_leave_connection(j);
 }
 
-/* What a job keeps here while it waits is more than its files. */
-static bool charge_wait(struct job *j)
-{
-        struct frontend *f = j->frontend;
-
-        if (account_charge(&f->accounts, j->uid, ACCOUNT_UPLOADS, j->strings_size,
-                    f->policy->server.max_upload_per_user, ACCOUNT_UNLIMITED) < 0)
-                return false;
-        j->upload_charge += j->strings_size;
-        return true;
-}
-
 /* Until others have ended. */
 static void wait_for_slot(struct job *j)
 {
-        int r;
+        int r = admission_enqueue(j);
 
-        if (!charge_wait(j)) {
-                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "argv",
-                        "your jobs that wait for others to end have more bytes than "
-                        "MaxUploadPerUser= allows with this one: wait until one starts");
-                return;
-        }
-        r = admission_enqueue(j);
         if (r < 0) {
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd is out of memory: try again later");
@@ -345,13 +337,14 @@ void job_begin(struct connection *c, uint64_t request, enum account_kind place, 
         struct job *j;
         int r;
 
-        if (admission_take_upload(c, request, upload_charge(plan, run)) < 0) {
+        if (admission_take_upload(c, request, upload_charge(plan, run), plan->strings_size) < 0) {
                 admission_release_job(c->frontend, c->uid, place);
                 return;
         }
         r = job_new(c, request, place, plan, run, &j);
         if (r < 0) {
                 account_release(accounts, c->uid, ACCOUNT_UPLOADS, upload_charge(plan, run));
+                account_release(accounts, c->uid, ACCOUNT_STRINGS, plan->strings_size);
                 admission_release_job(c->frontend, c->uid, place);
                 log_warning("a job of uid %u could not be made: %s", (unsigned) c->uid,
                         strerror(-r));
@@ -370,7 +363,7 @@ void job_free(struct job *j)
         end_deadlines(j);
         upload_done(&j->upload);
         feed_done(&j->feed);
-        release_upload(j);
+        release_upload(j, 0);
         (void) safe_close(j->return_fd);
         j->overdue_source = sd_event_source_disable_unref(j->overdue_source);
         free(j->command);

@@ -69,8 +69,9 @@ struct job {
         bool wants_stdin;
 
         struct upload upload;
-        uint64_t upload_charge;           /* bytes, until the upload is handed over */
-        uint64_t strings_size;            /* of argv, environment and names in it */
+        uint64_t upload_charge;  /* bytes, until the upload is handed over */
+        uint64_t strings_charge; /* the same of strings, and to its end kept_strings of them */
+        uint64_t kept_strings;
         sd_event_source *upload_deadline; /* while it is not complete */
         sd_event_source *policy_deadline; /* the same, of an older policy */
         struct feed feed;                 /* of files that come by a pipe */

@@ -299,6 +299,59 @@ START_TEST(test_withdrawn)
 }
 END_TEST
 
+/* Strings count from the Run on, also of one whose files do not come; and names of files to fetch as long as
+ * their job runs. */
+START_TEST(test_strings_are_charged)
+{
+        static uint8_t text[120 * KIB];
+        static uint8_t names[200][4000];
+        ProtobufCBinaryData argv[9], get[ELEMENTSOF(names)];
+        Sandboxd__V1__File file = SANDBOXD__V1__FILE__INIT, *items[] = { &file };
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+        struct start s[2];
+
+        memset(text, 'x', sizeof(text));
+        for (size_t i = 0; i < ELEMENTSOF(argv); i++)
+                argv[i] = (ProtobufCBinaryData) { sizeof(text), text };
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                memset(names[i], 'x', sizeof(names[i]));
+                for (size_t k = 200; k < sizeof(names[i]); k += 200)
+                        names[i][k] = '/';
+                (void) snprintf((char *) names[i], 4, "%03zu", i);
+                names[i][3] = 'x';
+                get[i] = (ProtobufCBinaryData) { sizeof(names[i]), names[i] };
+        }
+        client_hello(&c);
+        file.name = (ProtobufCBinaryData) BYTES("f");
+        file.size = 2;
+        run.n_argv = ELEMENTSOF(argv);
+        run.argv = argv;
+        run.n_files = 1;
+        run.files = items;
+        client_run(&c, 2, &run);
+        client_run(&c, 3, &run);
+        client_expect_error(&c, 3, ERROR_CODE(BUSY), "strings");
+        client_simple(&c, 2, REQUEST(CANCEL));
+        client_expect(&c, 2, BODY(RESULT));
+        sandboxd__v1__run__init(&run);
+        run.n_get = ELEMENTSOF(get);
+        run.get = get;
+        for (uint64_t i = 0; i < ELEMENTSOF(s); i++) {
+                client_run(&c, 4 + i, &run);
+                monitor_expect_start(&s[i]);
+                client_expect(&c, 4 + i, BODY(STARTED));
+        }
+        client_run(&c, 6, &run);
+        client_expect_error(&c, 6, ERROR_CODE(BUSY), "strings");
+        client_close(&c);
+        for (size_t i = ELEMENTSOF(s); i-- > 0;) {
+                monitor_expect_kill(&s[i], JOB_STATUS_CANCELLED);
+                monitor_end(&s[i], JOB_STATUS_CANCELLED);
+        }
+}
+END_TEST
+
 /* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
 START_TEST(test_handed_over)
 {
@@ -505,6 +558,7 @@ int main(void)
         tcase_add_test(tc, test_files_after_cancel);
         tcase_add_loop_test(tc, test_value_that_cannot_be_kept, 0, 2);
         tcase_add_test(tc, test_withdrawn);
+        tcase_add_test(tc, test_strings_are_charged);
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);

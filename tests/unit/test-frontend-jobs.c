@@ -1238,10 +1238,13 @@ START_TEST(test_queue_is_charged)
         run.n_argv = ELEMENTSOF(argv);
         run.argv = argv;
         expect_queued(&c, 3, &run, 1, id);
+        expect_queued(&c, 6, &run, 2, id);
         client_run(&c, 4, &run);
         client_expect_error(&c, 4, ERROR_CODE(BUSY), "MaxUploadPerUser=");
         client_simple(&c, 3, REQUEST(CANCEL));
         client_expect(&c, 3, BODY(RESULT));
+        client_simple(&c, 6, REQUEST(CANCEL));
+        client_expect(&c, 6, BODY(RESULT));
         expect_queued(&c, 5, &run, 1, id);
         monitor_end(&s, JOB_STATUS_OK);
         client_expect(&c, 2, BODY(RESULT));
