@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -55,6 +56,15 @@ struct watch *connection_find_watch(struct connection *c, uint64_t request)
         struct table_entry *e = table_find(&c->under_way, request);
 
         return e ? container_of(e, struct under_way, entry)->watch : NULL;
+}
+
+bool connection_has_unread(const struct connection *c)
+{
+        int unread = 0;
+
+        if (frame_reader_size(&c->reader) > 0)
+                return true;
+        return ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 /* Its client no longer hears of jobs: its own end, and those not yet started are gone at once. */

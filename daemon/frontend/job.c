@@ -16,6 +16,9 @@
 #include "daemon/frontend/result-message.h"
 #include "daemon/frontend/results.h"
 
+/* How often the deadline of an upload is put off while the client's own bytes wait. */
+#define UPLOAD_WAITS_MOST 12
+
 /* Kept of each stream of a job whose client was sent it already: for those who ask later. */
 #define ATTACHED_KEPT_MAX (1 * MIB)
 
@@ -163,13 +166,22 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
         return 0;
 }
 
+static int await_files(struct job *j);
+
+/* Whether the client gets its time once more: what it has sent waits to be handled, behind what others
+ * have, or until it has read what it is owed. Not for ever: that may be its own will. */
+static bool may_wait_on(struct job *j)
+{
+        return j->connection && j->upload_waits++ < UPLOAD_WAITS_MOST &&
+               connection_has_unread(j->connection) && await_files(j) >= 0;
+}
+
 static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct job *j = userdata;
         char text[FORMAT_MAX];
 
-        /* What it sent waits to be handled, until it has read what it is owed. */
-        if (j->connection && connection_is_congested(j->connection) && job_await_files(j) >= 0)
+        if (may_wait_on(j))
                 return 0;
         job_fail(j, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT, "files",
                 "files are not complete, and no byte of them came within FrameTimeoutSec= (%s): "
@@ -178,7 +190,7 @@ static int on_upload_deadline(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-int job_await_files(struct job *j)
+static int await_files(struct job *j)
 {
         uint64_t timeout = j->policy->policy->server.frame_timeout_usec;
         int r;
@@ -190,6 +202,12 @@ int job_await_files(struct job *j)
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(j->upload_deadline, SD_EVENT_ONESHOT);
+}
+
+int job_await_files(struct job *j)
+{
+        j->upload_waits = 0;
+        return await_files(j);
 }
 
 static int on_policy_deadline(sd_event_source *source, uint64_t usec, void *userdata)

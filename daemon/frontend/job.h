@@ -73,6 +73,7 @@ struct job {
         uint64_t strings_charge; /* the same of strings, and to its end kept_strings of them */
         uint64_t kept_strings;
         sd_event_source *upload_deadline; /* while it is not complete */
+        unsigned upload_waits;            /* how often it passed since bytes of files came */
         sd_event_source *policy_deadline; /* the same, of an older policy */
         struct feed feed;                 /* of files that come by a pipe */
         sd_event_source *feed_source;

@@ -352,6 +352,69 @@ START_TEST(test_strings_are_charged)
 }
 END_TEST
 
+static void hello_and_fill(struct client *c, struct client *other, struct start *s)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        char id[ID_SIZE];
+
+        client_hello(c);
+        client_hello(other);
+        client_run_upload(c, 3);
+        begin_job(c, 2, &run, s, id);
+        (void) job_fills(s, CHANNEL_FD_STDOUT, other);
+}
+
+/* A client that neither reads nor sends does not hold its upload; nor does one that has sent something that
+ * cannot be handled, since it does not read. */
+START_TEST(test_upload_of_one_that_does_not_read)
+{
+        struct client c, other;
+        struct start s;
+
+        policy.server.frame_timeout_usec = 150 * USEC_PER_MSEC;
+        restart();
+        hello_and_fill(&c, &other, &s);
+        if (_i)
+                client_simple(&c, 4, REQUEST(GET_HOST));
+        while (running_jobs(&other) > 1)
+                ;
+        client_close(&c);
+        monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+        client_close(&other);
+}
+END_TEST
+
+/* The bytes are all here in time, and wait: the job is started once they can be handled. */
+START_TEST(test_upload_that_waits_to_be_read)
+{
+        static char content[400 * KIB + 1];
+        struct client c, other;
+        struct start s, second;
+
+        policy.server.frame_timeout_usec = 200 * USEC_PER_MSEC;
+        restart();
+        memset(content, 'x', sizeof(content) - 1);
+        hello_and_fill(&c, &other, &s);
+        /* It does not fit into the socket. */
+        if (fork() == 0) {
+                client_file(&c, 3, 0, content);
+                _exit(0);
+        }
+        (void) usleep(500000);
+        ck_assert_uint_eq(running_jobs(&other), 2);
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        while (client_receive(&c)->body_case != BODY(STARTED))
+                ck_assert_int_ne(c.last->body_case, BODY(ERROR));
+        monitor_expect_start(&second);
+        monitor_end(&second, JOB_STATUS_OK);
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
 /* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
 START_TEST(test_handed_over)
 {
@@ -559,6 +622,8 @@ int main(void)
         tcase_add_loop_test(tc, test_value_that_cannot_be_kept, 0, 2);
         tcase_add_test(tc, test_withdrawn);
         tcase_add_test(tc, test_strings_are_charged);
+        tcase_add_loop_test(tc, test_upload_of_one_that_does_not_read, 0, 2);
+        tcase_add_test(tc, test_upload_that_waits_to_be_read);
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
