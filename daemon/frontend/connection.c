@@ -20,7 +20,13 @@
 #include "daemon/frontend/watch.h"
 
 #define QUEUE_HIGH (1 * MIB)
-#define QUEUE_LOW (QUEUE_HIGH / 2)
+
+/* A user is charged for what waits to be read, by steps, so that who reads is not concerned. Of one who
+ * leaves much unread on many connections, each is congested from the first step on. A single response can
+ * be larger than that by far: the one that would make it too much in all ends its connection. */
+#define QUEUE_STEP (256 * KIB)
+#define UNREAD_MANY (16 * MIB)
+#define UNREAD_MOST (64 * MIB)
 
 /* What one user may have in frames that are not whole, or two of the largest. */
 #define BUFFERED_MAX (32 * MIB)
@@ -121,6 +127,31 @@ static void drop_fds(struct connection *c, int *fds, size_t n_fds)
         }
 }
 
+static int charge_unread(struct connection *c)
+{
+        struct account_book *accounts = &c->frontend->accounts;
+        uint64_t size = out_queue_size(&c->out) / QUEUE_STEP * QUEUE_STEP;
+        int r = 0;
+
+        if (size > c->unread)
+                r = account_charge(accounts, c->uid, ACCOUNT_UNREAD, size - c->unread, UNREAD_MOST,
+                        ACCOUNT_UNLIMITED);
+        else
+                account_release(accounts, c->uid, ACCOUNT_UNREAD, c->unread - size);
+        if (r >= 0)
+                c->unread = size;
+        return r;
+}
+
+/* From which size on it is congested. */
+static size_t high_mark(const struct connection *c)
+{
+        if (out_queue_size(&c->out) <= QUEUE_STEP ||
+                account_held(&c->frontend->accounts, c->uid, ACCOUNT_UNREAD) <= UNREAD_MANY)
+                return QUEUE_HIGH;
+        return QUEUE_STEP;
+}
+
 void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, int *fds,
         size_t n_fds)
 {
@@ -133,14 +164,20 @@ void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *res
         if (r >= 0 && n_fds > 0)
                 r = out_queue_attach(&c->out, response->id, out_queue_size(&c->out) - before, fds,
                         n_fds);
+        if (r >= 0)
+                r = charge_unread(c);
         /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
          * event closes it: one of them may be what is speaking. */
         if (r < 0) {
+                log_debug("dropping a connection of uid %u with %zu bytes unread: %s",
+                        (unsigned) c->uid, out_queue_size(&c->out), strerror(-r));
                 drop_fds(c, fds, n_fds);
                 out_queue_done(&c->out);
+                (void) charge_unread(c);
                 set_state(c, CONNECTION_CLOSING);
+                c->blocked = false;
         }
-        if (out_queue_size(&c->out) > QUEUE_HIGH)
+        if (out_queue_size(&c->out) > high_mark(c))
                 set_congested(c, true);
         if (!c->blocked)
                 (void) sd_event_source_set_enabled(c->flush, SD_EVENT_ONESHOT);
@@ -309,12 +346,13 @@ static void send_queued(struct connection *c)
 {
         ssize_t n = send_frames(c);
 
+        (void) charge_unread(c);
         c->blocked = out_queue_size(&c->out) > 0;
         if ((n < 0 && n != -EAGAIN) || (!c->blocked && c->state == CONNECTION_CLOSING)) {
                 connection_free(c);
                 return;
         }
-        if (c->congested && out_queue_size(&c->out) < QUEUE_LOW) {
+        if (c->congested && out_queue_size(&c->out) < high_mark(c) / 2) {
                 set_congested(c, false);
                 handle_frame(c);
         } else
@@ -464,6 +502,7 @@ void connection_free(struct connection *c)
         frame_reader_done(&c->reader);
         out_queue_done(&c->out);
         account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
+        account_release(&f->accounts, c->uid, ACCOUNT_UNREAD, c->unread);
         account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
         (void) safe_close(c->fd);
         free(c);

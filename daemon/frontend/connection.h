@@ -42,8 +42,9 @@ struct connection {
         struct frame_reader reader;
         uint64_t buffered; /* bytes in it that its user is charged */
         struct out_queue out;
-        bool congested; /* out is over its high-water mark and not yet below the low one */
-        bool blocked;   /* the socket takes no more for now */
+        uint64_t unread; /* bytes in it that its user is charged */
+        bool congested;  /* out is over its high-water mark and not yet below the low one */
+        bool blocked;    /* the socket takes no more for now */
         sd_event_source *io;
         sd_event_source *flush; /* sends what was queued, once a turn of the loop */
         sd_event_source *next;  /* handles the next frame, when there may be one */

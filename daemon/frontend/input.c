@@ -7,9 +7,9 @@
 /* Credit goes back in steps of this size, or when nothing is left to write. */
 #define CREDIT_STEP (INPUT_CREDIT / 4)
 
-void input_init(struct input *in, int fd)
+void input_init(struct input *in, int fd, uint64_t credit)
 {
-        *in = (struct input) { .fd = fd, .credit = INPUT_CREDIT };
+        *in = (struct input) { .fd = fd, .credit = credit };
 }
 
 void input_done(struct input *in)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The stdin of a job, by credit: the client may have INPUT_CREDIT bytes under way, and gets credit
+ * The stdin of a job, by credit: the client may have so many bytes under way, and gets credit
  * back as the job reads. So a job that never reads stdin costs that much and no more. Knows no
  * client and no event loop.
  */
@@ -10,6 +10,9 @@
 #include "daemon/frontend/queue.h"
 
 #define INPUT_CREDIT (256 * KIB)
+/* Of a user with very many of them, who has as much as all may have together. */
+#define INPUT_CREDIT_LEAST (16 * KIB)
+#define INPUT_CREDIT_MOST (16 * MIB)
 
 struct input {
         int fd;          /* the write end, non-blocking; -EBADF when closed here */
@@ -21,7 +24,7 @@ struct input {
 };
 
 /* Takes the fd over. */
-void input_init(struct input *in, int fd);
+void input_init(struct input *in, int fd, uint64_t credit);
 void input_done(struct input *in);
 
 /* Takes bytes of the client. -EDQUOT when they are more than the credit, -EBADE after its eof,

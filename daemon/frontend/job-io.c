@@ -142,6 +142,18 @@ static void close_input(struct job *j)
 {
         j->input_source = sd_event_source_disable_unref(j->input_source);
         input_done(&j->input);
+        account_release(&j->frontend->accounts, j->uid, ACCOUNT_INPUT, j->input_charge);
+        j->input_charge = 0;
+}
+
+/* A job that does not read its stdin keeps what its client has credit for. */
+static uint64_t take_input_credit(struct job *j)
+{
+        if (account_charge(&j->frontend->accounts, j->uid, ACCOUNT_INPUT, INPUT_CREDIT,
+                    INPUT_CREDIT_MOST, ACCOUNT_UNLIMITED) < 0)
+                return INPUT_CREDIT_LEAST;
+        j->input_charge = INPUT_CREDIT;
+        return INPUT_CREDIT;
 }
 
 /* Tells the client what came of its bytes, and waits for room while there are more of them. */
@@ -208,7 +220,7 @@ static int attach(struct job *j, struct pipes *p)
                         TAKE_FD(p->own_sockets[STREAM_SOCKET_STDIN]), TAKE_FD(p->own_input));
         if (!j->wants_stdin)
                 return 0;
-        input_init(&j->input, TAKE_FD(p->own_input));
+        input_init(&j->input, TAKE_FD(p->own_input), take_input_credit(j));
         return sd_event_add_io(event, &j->input_source, j->input.fd, 0, on_input, j);
 }
 

@@ -79,6 +79,7 @@ struct job {
         sd_event_source *feed_source;
         struct job_stream streams[_JOB_STREAMS];
         struct input input;
+        uint64_t input_charge; /* bytes of its credit, while it is open */
         sd_event_source *input_source;
         struct strv get; /* names of files to fetch */
         struct fetch fetch;

@@ -40,14 +40,17 @@ static void ask(struct client *c, uint64_t id, Sandboxd__V1__Request__BodyCase b
         Sandboxd__V1__GetJob get = SANDBOXD__V1__GET_JOB__INIT;
         Sandboxd__V1__WaitJob wait = SANDBOXD__V1__WAIT_JOB__INIT;
         Sandboxd__V1__CancelJob cancel = SANDBOXD__V1__CANCEL_JOB__INIT;
+        Sandboxd__V1__ReadOutput output = SANDBOXD__V1__READ_OUTPUT__INIT;
 
-        get.job_id = wait.job_id = cancel.job_id = bytes_of(job_id);
+        get.job_id = wait.job_id = cancel.job_id = output.job_id = bytes_of(job_id);
         request.id = id;
         request.body_case = body;
         if (body == REQUEST(GET_JOB))
                 request.get_job = &get;
         else if (body == REQUEST(WAIT_JOB))
                 request.wait_job = &wait;
+        else if (body == REQUEST(READ_OUTPUT))
+                request.read_output = &output;
         else
                 request.cancel_job = &cancel;
         client_send(c, &request);
@@ -415,6 +418,130 @@ START_TEST(test_upload_that_waits_to_be_read)
 }
 END_TEST
 
+/* A detached job that has left a large value and much output. */
+static void leave_much(struct client *c, char id[static ID_SIZE])
+{
+        static const uint8_t data[800 * KIB];
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        int value = value_file(1020 * KIB);
+        struct start s;
+
+        run.runtime = (ProtobufCBinaryData) BYTES("python");
+        run.code = (ProtobufCBinaryData) BYTES("42");
+        run.detach = true;
+        begin_job(c, 2, &run, &s, id);
+        ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data)), 0);
+        start_close(&s);
+        monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, value);
+        (void) close(value);
+        monitor_send(CHANNEL_OP_GONE, s.message.header.job);
+        ask(c, 3, REQUEST(WAIT_JOB), id);
+        ck_assert_uint_eq(client_expect(c, 3, BODY(RESULT))->result->return_value->text.len,
+                1020 * KIB);
+}
+
+/* One user has a large result told on many connections, and reads none. */
+START_TEST(test_unread_on_many_connections)
+{
+        enum { MOST = 110, MANY = 40 };
+        static struct client unread[MOST];
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        char id[ID_SIZE], running[ID_SIZE];
+        size_t n_closed = 0;
+        struct client c, last;
+        struct start s;
+
+        policy.server.max_connections = policy.server.max_connections_per_user = MOST + 2;
+        policy.server.max_kept = policy.server.max_kept_per_user = 8 * MIB;
+        restart();
+        client_hello(&c);
+        leave_much(&c, id);
+        run.detach = true;
+        begin_job(&c, 4, &run, &s, running);
+        for (size_t i = 0; i < MOST; i++) {
+                client_hello(&unread[i]);
+                if (i != MANY) {
+                        ask(&unread[i], 2, REQUEST(WAIT_JOB), id);
+                        continue;
+                }
+                /* From here on 800 KiB are too much for one to be heard. */
+                client_wait(&c);
+                last = unread[i];
+                ask(&last, 2, REQUEST(READ_OUTPUT), id);
+                ask(&last, 3, REQUEST(CANCEL_JOB), running);
+                monitor_expect_silence();
+                while (client_receive(&last)->body_case == BODY(OUTPUT))
+                        ;
+                client_expect(&last, 3, BODY(DONE));
+                monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
+                unread[i] = last;
+        }
+        client_wait(&c);
+        for (size_t i = 0; i < MOST; i++) {
+                struct pollfd p = { .fd = unread[i].fd, .events = POLLIN };
+
+                ck_assert_int_ge(poll(&p, 1, 0), 0);
+                n_closed += (p.revents & POLLHUP) != 0;
+                /* The first were there when there was room. */
+                ck_assert(!(p.revents & POLLHUP) || i > MANY);
+                client_close(&unread[i]);
+        }
+        ck_assert_uint_gt(n_closed, 0);
+        /* What was charged is given back. */
+        client_hello(&last);
+        ask(&last, 2, REQUEST(WAIT_JOB), id);
+        client_expect(&last, 2, BODY(RESULT));
+        client_close(&last);
+        client_close(&c);
+        monitor_end(&s, JOB_STATUS_CANCELLED);
+}
+END_TEST
+
+/* Very many jobs that do not read their stdin cost no more than so much. */
+START_TEST(test_stdin_of_many_jobs)
+{
+        enum { JOBS = 80 };
+        static struct start starts[JOBS];
+        static uint8_t data[256 * KIB];
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        uint64_t credit, all = 0;
+        struct client c;
+
+        policy.server.max_jobs = policy.server.max_jobs_per_user = JOBS;
+        restart();
+        client_hello(&c);
+        run.stdin = true;
+        for (size_t i = 0; i < JOBS; i++) {
+                client_run(&c, 10 + i, &run);
+                monitor_expect_start(&starts[i]);
+                credit = client_expect(&c, 10 + i, BODY(STARTED))->started->stdin_credit;
+                ck_assert_uint_ge(credit, 16 * KIB);
+                all += credit;
+                if (starts[i].message.flags & CHANNEL_START_TELL)
+                        monitor_send(CHANNEL_OP_STARTED, starts[i].message.header.job);
+        }
+        ck_assert_uint_le(all, 18 * MIB);
+        /* With a small credit, too, any number of bytes can be sent. */
+        client_stdin(&c, 10 + JOBS - 1, data, credit, false);
+        ck_assert_int_eq(io_read_full(starts[JOBS - 1].fds[CHANNEL_FD_STDIN], data, credit),
+                credit);
+        ck_assert_uint_gt(client_expect(&c, 10 + JOBS - 1, BODY(STDIN_CREDIT))->stdin_credit->bytes,
+                0);
+        /* One that has ended gives it back. */
+        monitor_end(&starts[0], JOB_STATUS_OK);
+        while (client_receive(&c)->body_case != BODY(RESULT))
+                ;
+        client_run(&c, 2, &run);
+        monitor_expect_start(&starts[0]);
+        ck_assert_uint_eq(client_expect(&c, 2, BODY(STARTED))->started->stdin_credit, 256 * KIB);
+        for (size_t i = 0; i < JOBS; i++)
+                monitor_end(&starts[i], JOB_STATUS_OK);
+        for (size_t n = 0; n < JOBS;)
+                n += client_receive(&c)->body_case == BODY(RESULT);
+        client_close(&c);
+}
+END_TEST
+
 /* A detached job that was queued is handed over: it has a result, whether its client still listens or not. */
 START_TEST(test_handed_over)
 {
@@ -624,6 +751,8 @@ int main(void)
         tcase_add_test(tc, test_strings_are_charged);
         tcase_add_loop_test(tc, test_upload_of_one_that_does_not_read, 0, 2);
         tcase_add_test(tc, test_upload_that_waits_to_be_read);
+        tcase_add_test(tc, test_unread_on_many_connections);
+        tcase_add_test(tc, test_stdin_of_many_jobs);
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);

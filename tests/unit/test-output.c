@@ -96,7 +96,7 @@ START_TEST(test_input_by_credit)
         struct input in;
         uint64_t credit = 0;
 
-        input_init(&in, TAKE_FD(ends[1]));
+        input_init(&in, TAKE_FD(ends[1]), INPUT_CREDIT);
         ck_assert_int_eq(input_push(&in, data, sizeof(data), false), 0);
         /* The pipe has taken its fill; the rest is queued and not given back. */
         credit += input_take_credit(&in);
@@ -122,7 +122,7 @@ START_TEST(test_input_of_a_job_that_does_not_read)
 {
         struct input in;
 
-        input_init(&in, TAKE_FD(ends[1]));
+        input_init(&in, TAKE_FD(ends[1]), INPUT_CREDIT);
         ends[0] = safe_close(ends[0]);
         ck_assert_int_eq(input_push(&in, "abc", 3, false), 0);
         ck_assert(in.closed && input_is_over(&in));
