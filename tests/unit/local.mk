@@ -43,7 +43,6 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-files \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-frontend-ends \
-	tests/unit/test-frontend-fds \
 	tests/unit/test-frontend-watch \
 	tests/unit/test-frontend-sockets \
 	tests/unit/test-out-queue \
@@ -128,8 +127,6 @@ tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
-tests_unit_test_frontend_fds_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_frontend_fds_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
