@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/parse.h"
+
 static void say(struct error *text, const char *format, ...) _printf_(2, 3);
 
 static void say(struct error *text, const char *format, ...)
@@ -170,6 +172,10 @@ static void say_setup_error(const struct result_message *v, struct error *text)
                         "the files do not fit into the %s of /box: raise it with "
                         "--tmp-size",
                         limit_format(LIMIT_TMP_SIZE, v->limits->value[LIMIT_TMP_SIZE], shown));
+        if (ended->step == SETUP_STEP_FILES && ended->error == ETIMEDOUT)
+                return say(text,
+                        "the files did not all come within %s: send them faster, or as fewer bytes",
+                        format_time(shown, CHANNEL_INPUT_USEC));
         if (ended->step == SETUP_STEP_FILES && (ended->error == ENOENT || ended->error == ENOTDIR))
                 return say(text,
                         "workdir or a file's folder cannot be used (%s): check workdir "

@@ -153,7 +153,7 @@ static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userda
 {
         struct sandbox *s = userdata;
 
-        fail(s, SETUP_STEP_LOST, -ETIMEDOUT);
+        fail(s, s->receives ? SETUP_STEP_FILES : SETUP_STEP_LOST, -ETIMEDOUT);
         kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
@@ -731,6 +731,7 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                 .profile = m->profile,
                 .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
                 .tells = (m->flags & CHANNEL_START_TELL) != 0,
+                .receives = (m->flags & CHANNEL_START_INPUT) != 0,
                 .collects = (m->flags & CHANNEL_START_COLLECT) != 0,
                 .pidfd = -EBADF,
                 .control_fd = -EBADF,
@@ -752,8 +753,7 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                         add_timer(s, &s->remove_source, 0, on_remove);
                 return 0;
         }
-        add_timer(s, &s->wall_source,
-                m->flags & CHANNEL_START_INPUT ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC,
+        add_timer(s, &s->wall_source, s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC,
                 on_setup_timeout);
         return 0;
 }

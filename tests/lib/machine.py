@@ -73,8 +73,9 @@ def units(*patterns):
     return list(loaded(*patterns))
 
 
-def failed_units():
-    return [name for name, active in loaded().items() if active == "failed"]
+def failed_units(among=None):
+    """Of those that loaded() tells, asked now or before."""
+    return [name for name, active in (loaded() if among is None else among).items() if active == "failed"]
 
 
 def scopes():

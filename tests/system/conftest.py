@@ -3,7 +3,6 @@
 the installed sandboxd and leave it as they found it: listening, its unit not failed, and without a job."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -144,19 +143,14 @@ def restore():
 def disorder():
     """What a test left behind, as sentences. One question in the good case: each starts a program, and that
     takes its time in user-mode-linux."""
-    def look():
-        units = machine.loaded()
-        failed = [name for name, active in units.items() if active == "failed"]
-        scopes = [name for name in units if name.startswith("sandbox-") and name.endswith(".scope")]
-        listens = units.get(machine.SOCKET_UNIT)
-        return ([f"scopes are left: {scopes}"] if scopes else []) + \
-            ([f"units have failed: {failed}"] if failed else []) + \
-            ([f"{machine.SOCKET_UNIT} is {listens}"] if listens != "active" else [])
-
-    deadline = time.monotonic() + 10
-    while (problems := look()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return problems
+    units = machine.loaded()
+    failed, listens = machine.failed_units(units), units.get(machine.SOCKET_UNIT)
+    left = any(name.startswith("sandbox-") and name.endswith(".scope") for name in units)
+    # A job's end is told before systemd has taken its scope away.
+    scopes = left and not host.wait_until(lambda: not machine.scopes(), 10, 0.1) and machine.scopes()
+    return ([f"scopes are left: {scopes}"] if scopes else []) + \
+        ([f"units have failed: {failed}"] if failed else []) + \
+        ([f"{machine.SOCKET_UNIT} is {listens}"] if listens != "active" else [])
 
 
 @pytest.fixture(autouse=True)

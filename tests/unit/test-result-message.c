@@ -108,6 +108,8 @@ START_TEST(test_setup_errors)
         expect_setup(SETUP_STEP_FILES, ENOENT, "",
                 "workdir or a file's folder cannot be used (ENOENT): check workdir "
                 "'/box/x'");
+        expect_setup(SETUP_STEP_FILES, ETIMEDOUT, "",
+                "the files did not all come within 1h: send them faster, or as fewer bytes");
         expect_setup(SETUP_STEP_CLONE, EAGAIN, "",
                 "the sandbox could not be made: step clone failed with EAGAIN");
         expect_setup(SETUP_STEP_CGROUP, EBUSY, "memory",
