@@ -22,7 +22,7 @@ enum account_kind {
         ACCOUNT_RESULTS,  /* jobs that have ended, and whose results are kept */
         ACCOUNT_KEPT,     /* bytes of output, files and return values */
         ACCOUNT_WATCHES,  /* requests that wait for something of a job */
-        ACCOUNT_SOCKETS,  /* ends of stream sockets that clients were not sent yet */
+        ACCOUNT_SOCKETS,  /* ends of stream sockets that clients have not received yet */
         _ACCOUNT_KINDS,
 };
 

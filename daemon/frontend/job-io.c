@@ -97,6 +97,19 @@ static uint64_t max_sockets(const struct policy_server *server)
                ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user);
 }
 
+static int charge_socket(struct frontend *f, uid_t uid)
+{
+        uint64_t max = max_sockets(&f->policy->server);
+        int r;
+
+        r = account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max, ACCOUNT_UNLIMITED);
+        if (r >= 0)
+                return r;
+        /* That those which were sent have been received we are not told. */
+        connections_settle_sockets(f, uid);
+        return account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max, ACCOUNT_UNLIMITED);
+}
+
 static int open_sockets(struct pipes *p, struct job *j)
 {
         struct frontend *f = j->frontend;
@@ -105,8 +118,7 @@ static int open_sockets(struct pipes *p, struct job *j)
         for (enum stream_socket s = 0; s < _STREAM_SOCKETS; s++) {
                 if (!has_socket(j, s))
                         continue;
-                r = account_charge(&f->accounts, j->uid, ACCOUNT_SOCKETS, 1,
-                        max_sockets(&f->policy->server), ACCOUNT_UNLIMITED);
+                r = charge_socket(f, j->uid);
                 if (r < 0)
                         return r;
                 r = stream_socket_open(s, &p->own_sockets[s], &j->client_sockets[s]);

@@ -4,6 +4,8 @@
  */
 #include "daemon/frontend/out-queue.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
@@ -13,19 +15,53 @@ void out_queue_init(struct out_queue *q, struct account_book *accounts, uid_t ui
         *q = (struct out_queue) { .accounts = accounts, .uid = uid };
 }
 
-/* Those of the first frame that has some: sent, or to be dropped. */
-static void drop_first(struct out_queue *q)
+/* What the kernel counts at least for the bytes of one send(), which fds came with. */
+#define SENT_SIZE_MIN 512
+
+/* Those of the first frame that has some. */
+static void close_first(struct out_queue *q)
 {
         io_close_all(q->fds[0].fds, q->fds[0].n_fds);
-        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, q->fds[0].n_fds);
         q->n_fds--;
         memmove(q->fds, q->fds + 1, q->n_fds * sizeof(*q->fds));
+}
+
+static void drop_first(struct out_queue *q)
+{
+        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, q->fds[0].n_fds);
+        close_first(q);
+}
+
+/* The client keeps them, or the kernel does for it. */
+static void note_first_sent(struct out_queue *q)
+{
+        q->n_unreceived += q->fds[0].n_fds;
+        close_first(q);
+}
+
+static void release_sent(struct out_queue *q, size_t n)
+{
+        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, n);
+        q->n_unreceived -= n;
+}
+
+void out_queue_settle(struct out_queue *q, int fd)
+{
+        size_t most = q->n_unreceived;
+        int left = 0;
+
+        /* How much its receiver has not taken, in what it costs the kernel. */
+        if (most > 0 && ioctl(fd, SIOCOUTQ, &left) == 0)
+                most = ((size_t) left + SENT_SIZE_MIN - 1) / SENT_SIZE_MIN * OUT_FDS_MAX;
+        if (most < q->n_unreceived)
+                release_sent(q, q->n_unreceived - most);
 }
 
 void out_queue_done(struct out_queue *q)
 {
         while (q->n_fds > 0)
                 drop_first(q);
+        release_sent(q, q->n_unreceived);
         free(q->fds);
         q->fds = NULL;
         q->room = 0;
@@ -89,7 +125,7 @@ static ssize_t send_some(struct out_queue *q, int fd)
         if (n < 0)
                 return -errno;
         if (with_fds)
-                drop_first(q);
+                note_first_sent(q);
         return n;
 }
 

@@ -4,8 +4,8 @@
 /*
  * Frames that wait for a client to take them, some with fds. The kernel hands fds over with the bytes
  * that they are sent with, so those of a frame go with its first byte: no send begins before that byte
- * and passes over it. An fd is charged to the client's uid by who queues it, and released here once it is
- * sent or dropped.
+ * and passes over it. An fd is charged to the client's uid by who queues it, and released here when it is
+ * dropped, or known to be received: until then the kernel keeps it for a client that may never read.
  */
 
 #include "daemon/frontend/account.h"
@@ -29,6 +29,7 @@ struct out_queue {
         struct out_fds *fds;
         size_t n_fds; /* frames that have some */
         size_t room;
+        size_t n_unreceived; /* fds that were sent and are still charged */
         struct account_book *accounts;
         uid_t uid;
 };
@@ -44,6 +45,9 @@ static inline size_t out_queue_size(const struct out_queue *q)
 /* Takes fds over, to go with the frame of that size that was pushed last, a response to request. Each is
  * charged as ACCOUNT_SOCKETS. -ENOMEM. */
 int out_queue_attach(struct out_queue *q, uint64_t request, size_t frame, int *fds, size_t n_fds);
+
+/* Releases what of the fds that were sent by this socket cannot be in it any more. */
+void out_queue_settle(struct out_queue *q, int fd);
 
 /* Sends as much as the socket takes. Returns how much; -EAGAIN when it took nothing, or another errno.
  * -ETOOMANYREFS: the kernel does not take the fds of the response to *ret_request, which was dropped with

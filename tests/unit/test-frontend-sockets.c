@@ -523,6 +523,39 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* A user has no more of them on their way to clients that do not read than for all his jobs. */
+START_TEST(test_not_received)
+{
+        struct client c, other;
+        struct stdio io;
+        struct start s;
+
+        policy.server.max_jobs_per_user = policy.server.max_queued_per_user = 1;
+        restart();
+        client_hello(&c);
+        client_hello(&other);
+        for (uint64_t id = 2; id < 4; id++) {
+                client_ask(&c, id, ALL);
+                monitor_expect_start(&s);
+                monitor_end(&s, JOB_STATUS_OK);
+        }
+        client_ask(&other, 2, ALL);
+        client_expect_error(&other, 2, ERROR_CODE(BUSY), "read your connections");
+        ck_assert_str_eq(other.last->error->field, "stream_sockets");
+        for (uint64_t id = 2; id < 4; id++) {
+                client_take(&c, id, &io);
+                stdio_close(&io);
+                client_expect(&c, id, BODY(RESULT));
+        }
+        run_stdio(&other, 3, &s, &io);
+        stdio_close(&io);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&other, 3, BODY(RESULT));
+        client_close(&c);
+        client_close(&other);
+}
+END_TEST
+
 /* Fds that a client sends are none of ours: here the kernel drops them, as the socket does not refuse. */
 START_TEST(test_uninvited)
 {
@@ -660,6 +693,7 @@ int main(void)
         tcase_add_test(tc, test_stdin_full);
         tcase_add_test(tc, test_output_takes_nothing);
         tcase_add_loop_test(tc, test_refused, 0, (int) ELEMENTSOF(refusals));
+        tcase_add_test(tc, test_not_received);
         tcase_add_test(tc, test_uninvited);
         tcase_add_test(tc, test_credit);
         tcase_add_test(tc, test_credit_and_limit);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frames for a client with fds: that those come with the first byte of their frame, however little the
- * socket takes at a time, and are charged until then.
+ * socket takes at a time, and are charged until they are received.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -136,6 +136,7 @@ START_TEST(test_offsets)
                 }
         }
         ck_assert_uint_eq(fds, 3);
+        out_queue_settle(&queue, ours);
         ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 0);
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
                 if (ends[i] >= 0) {
@@ -157,6 +158,31 @@ START_TEST(test_dropped)
         ck_assert(is_closed(a) && is_closed(b));
         (void) close(a);
         (void) close(b);
+}
+END_TEST
+
+/* What was sent is charged until it can no more be in the socket. */
+START_TEST(test_unreceived)
+{
+        uint8_t buffer[64];
+        size_t n_fds;
+        int ends[8];
+
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++)
+                ends[i] = push_fds(1, 1, 3);
+        ck_assert_int_eq(out_queue_send(&queue, ours, &request), ELEMENTSOF(ends));
+        out_queue_settle(&queue, ours);
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 3 * ELEMENTSOF(ends));
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                ck_assert_int_eq(receive(buffer, 1, &n_fds), 1);
+                ck_assert_uint_eq(n_fds, 3);
+                out_queue_settle(&queue, ours);
+                ck_assert_uint_ge(account_held(&accounts, UID, ACCOUNT_SOCKETS),
+                        3 * (ELEMENTSOF(ends) - i - 1));
+                (void) close(ends[i]);
+        }
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 0);
+        ck_assert(account_book_is_empty(&accounts));
 }
 END_TEST
 
@@ -206,6 +232,7 @@ int main(void)
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, test_offsets, 0, 2);
         tcase_add_test(t, test_dropped);
+        tcase_add_test(t, test_unreceived);
         tcase_add_test(t, test_refused);
         suite_add_tcase(suite, t);
         runner = srunner_create(suite);
