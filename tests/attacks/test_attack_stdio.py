@@ -179,6 +179,18 @@ def test_49_never_received(make_daemon):
             s.run(other, 2, STDOUT, argv=[b"echo", b"y"])
             assert read_all(s.stdout) == b"y\n"
             other.finish(2)
+        # Slots were free again, places for sockets were not; once they are received, they are.
+        ends, refused = 0, set()
+        while ends < 300:
+            response = c.receive()
+            ends += "result" in response or "error" in response
+            refused.add(response.get("error", {}).get("field"))
+        assert "stream_sockets" in refused
+        while c.fds:
+            os.close(c.fds.pop())
+        with Sockets() as s:
+            s.run(c, 302, STDOUT, argv=[b"echo", b"z"])
+            assert read_all(s.stdout) == b"z\n"
     assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
 
 
