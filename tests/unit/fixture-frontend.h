@@ -539,3 +539,29 @@ static inline void client_wait(struct client *c)
         client_simple(c, 999, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
         client_expect(c, 999, BODY(HOST));
 }
+
+static inline void give_credit(struct client *c, uint64_t id, Sandboxd__V1__OutputCredit__Of of,
+        uint64_t bytes)
+{
+        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
+        Sandboxd__V1__OutputCredit m = SANDBOXD__V1__OUTPUT_CREDIT__INIT;
+
+        m.of = of;
+        m.bytes = bytes;
+        request.id = id;
+        request.body_case = SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT;
+        request.output_credit = &m;
+        client_send(c, &request);
+}
+
+/* What main() ends with. */
+static inline int run_suite(Suite *suite)
+{
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -40,8 +40,11 @@ check_PROGRAMS += \
 	tests/unit/test-filter \
 	tests/unit/test-frame \
 	tests/unit/test-frontend \
+	tests/unit/test-frontend-connection \
 	tests/unit/test-frontend-files \
+	tests/unit/test-frontend-reload \
 	tests/unit/test-frontend-jobs \
+	tests/unit/test-frontend-queue \
 	tests/unit/test-frontend-ends \
 	tests/unit/test-frontend-watch \
 	tests/unit/test-frontend-sockets \
@@ -123,8 +126,12 @@ tests_unit_test_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frame_LDADD = $(UNIT_PROTO_LIBS)
 tests_unit_test_frontend_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_connection_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_connection_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_queue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
@@ -135,6 +142,8 @@ tests_unit_test_frontend_sockets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_sockets_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_files_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_reload_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_reload_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_generation_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_generation_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_io_CFLAGS = $(UNIT_CFLAGS)
@@ -200,7 +209,5 @@ UNIT_SH = tests/unit/test-layers.sh tests/unit/test-style.sh
 TESTS += $(check_PROGRAMS) $(UNIT_SH)
 check_SCRIPTS += $(UNIT_SH)
 EXTRA_DIST += $(UNIT_SH)
-noinst_HEADERS += tests/unit/fixture-frontend.h tests/unit/fixture-generation.h \
-	tests/unit/fixture-pid1.h tests/unit/fixture-policy.h
-noinst_HEADERS += tests/unit/fixture-daemon.h tests/unit/fixture-generation.h tests/unit/fixture-pid1.h \
-	tests/unit/fixture-policy.h
+noinst_HEADERS += tests/unit/fixture-daemon.h tests/unit/fixture-frontend.h tests/unit/fixture-generation.h \
+	tests/unit/fixture-jobs.h tests/unit/fixture-pid1.h tests/unit/fixture-policy.h

@@ -6,63 +6,16 @@
 #include <sched.h>
 
 #include "daemon/wire/transfer.h"
-#include "tests/unit/fixture-frontend.h"
-
-#define REQUEST(name) SANDBOXD__V1__REQUEST__BODY_##name
-#define JOB_STATE(name) SANDBOXD__V1__JOB_STATE__##name
-#define STATUS(name) SANDBOXD__V1__STATUS__##name
-#define ID_SIZE 17
+#include "tests/unit/fixture-jobs.h"
 
 static void setup_ends(void)
 {
-        setup();
-        policy.server.max_jobs_per_user = 4;
-        policy.server.max_queued = 4;
-        policy.server.max_queued_per_user = 3;
-        policy.server.frame_timeout_usec = 10 * USEC_PER_SEC;
+        setup_jobs();
         policy.profiles[0].maximums.value[LIMIT_OUTPUT] = 16 * MIB;
         policy.profiles[0].maximums.value[LIMIT_FILES_SIZE] = 4 * MIB;
         policy.profiles[0].maximums.value[LIMIT_TMP_SIZE] = 4 * MIB;
         policy.profiles[0].defaults = policy.profiles[0].maximums;
         restart();
-}
-
-static ProtobufCBinaryData bytes_of(const char *text)
-{
-        return (ProtobufCBinaryData) { strlen(text), (uint8_t *) text };
-}
-
-/* A request that names a job, and no more. */
-static void ask(struct client *c, uint64_t id, Sandboxd__V1__Request__BodyCase body,
-        const char *job_id)
-{
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-        Sandboxd__V1__GetJob get = SANDBOXD__V1__GET_JOB__INIT;
-        Sandboxd__V1__WaitJob wait = SANDBOXD__V1__WAIT_JOB__INIT;
-        Sandboxd__V1__CancelJob cancel = SANDBOXD__V1__CANCEL_JOB__INIT;
-        Sandboxd__V1__ReadOutput output = SANDBOXD__V1__READ_OUTPUT__INIT;
-
-        get.job_id = wait.job_id = cancel.job_id = output.job_id = bytes_of(job_id);
-        request.id = id;
-        request.body_case = body;
-        if (body == REQUEST(GET_JOB))
-                request.get_job = &get;
-        else if (body == REQUEST(WAIT_JOB))
-                request.wait_job = &wait;
-        else if (body == REQUEST(READ_OUTPUT))
-                request.read_output = &output;
-        else
-                request.cancel_job = &cancel;
-        client_send(c, &request);
-}
-
-static void begin_job(struct client *c, uint64_t id, Sandboxd__V1__Run *run, struct start *s,
-        char job_id[static ID_SIZE])
-{
-        client_run(c, id, run);
-        monitor_expect_start(s);
-        (void) snprintf(job_id, ID_SIZE, "%s",
-                client_expect(c, id, BODY(STARTED))->started->job_id);
 }
 
 static uint32_t running_jobs(struct client *c)
@@ -740,8 +693,6 @@ int main(void)
 {
         Suite *suite = suite_create("frontend-ends");
         TCase *tc = tcase_create("frontend-ends");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(tc, setup_ends, teardown);
         tcase_set_timeout(tc, 30);
@@ -760,9 +711,5 @@ int main(void)
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return run_suite(suite);
 }

@@ -341,7 +341,7 @@ START_TEST(test_fetched)
 }
 END_TEST
 
-static void give_credit(struct client *c, uint64_t id, uint64_t size)
+static void give_file_credit(struct client *c, uint64_t id, uint64_t size)
 {
         Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
         Sandboxd__V1__OutputCredit m = SANDBOXD__V1__OUTPUT_CREDIT__INIT;
@@ -377,7 +377,7 @@ START_TEST(test_fetched_by_credit)
         expect_file(&c, 2, KIND(REGULAR), "f");
         expect_data(&c, 2, 4);
         client_wait(&c);
-        give_credit(&c, 2, 6);
+        give_file_credit(&c, 2, 6);
         expect_data(&c, 2, 6);
         expect_file(&c, 2, KIND(FOLDER), "a.png");
         client_expect(&c, 2, BODY(RESULT));
@@ -548,7 +548,7 @@ START_TEST(test_kept)
         for (size_t left = 30 * KIB - 1; left > 0;)
                 left -= client_expect(&c, 2, BODY(FILE_OUT))->file_out->data.len;
         client_wait(&c);
-        give_credit(&c, 2, 1);
+        give_file_credit(&c, 2, 1);
         expect_data(&c, 2, 1);
         ck_assert_ptr_nonnull(strstr(expect_file(&c, 2, KIND(FAILED), "b.png")->error, "MaxKept"));
         ck_assert_ptr_nonnull(
@@ -747,8 +747,6 @@ int main(void)
 {
         Suite *suite = suite_create("frontend-files");
         TCase *tc = tcase_create("frontend-files");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(tc, setup_large, teardown);
         tcase_add_test(tc, test_streamed);
@@ -767,9 +765,5 @@ int main(void)
         tcase_add_test(tc, test_kept_and_lost);
         tcase_add_test(tc, test_stop);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return run_suite(suite);
 }

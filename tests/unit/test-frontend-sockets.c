@@ -56,20 +56,6 @@ static void client_run_credit(struct client *c, uint64_t id, uint64_t credit)
         client_run(c, id, &run);
 }
 
-static void client_credit(struct client *c, uint64_t id, Sandboxd__V1__OutputCredit__Of of,
-        uint64_t bytes)
-{
-        Sandboxd__V1__OutputCredit m = SANDBOXD__V1__OUTPUT_CREDIT__INIT;
-        Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
-
-        m.of = of;
-        m.bytes = bytes;
-        request.id = id;
-        request.body_case = SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT;
-        request.output_credit = &m;
-        client_send(c, &request);
-}
-
 static void expect_readable(int fd)
 {
         struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -596,20 +582,20 @@ START_TEST(test_credit)
         ck_assert_int_eq(client_expect_output(&c, 2, 50)->stream,
                 SANDBOXD__V1__OUTPUT__STREAM__STDERR);
         expect_service(&c, 3);
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDERR, 1000);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDERR, 1000);
         client_wait(&c);
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 150);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 150);
         client_expect_output(&c, 2, 150);
         client_wait(&c);
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, UINT64_MAX);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, UINT64_MAX);
         client_expect_output(&c, 2, 250);
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, UINT64_MAX);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, UINT64_MAX);
         job_writes(&s, CHANNEL_FD_STDOUT, 1);
         client_expect_output(&c, 2, 1);
         monitor_end(&s, JOB_STATUS_OK);
         client_expect(&c, 2, BODY(RESULT));
         /* Nor is it an error when it comes too late. */
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 1);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 1);
         expect_service(&c, 4);
         client_close(&c);
 }
@@ -652,11 +638,11 @@ START_TEST(test_credit_after_the_end)
         client_expect_output(&c, 2, 100);
         monitor_end(&s, JOB_STATUS_OK);
         expect_service(&c, 3);
-        client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 100);
+        give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 100);
         client_expect_output(&c, 2, 100);
         client_wait(&c);
         if (_i == 0) {
-                client_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 100);
+                give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 100);
                 client_expect_output(&c, 2, 100);
                 ck_assert(!client_expect(&c, 2, BODY(RESULT))->result->stdout_truncated);
         } else {
@@ -674,8 +660,6 @@ int main(void)
 {
         Suite *suite = suite_create("frontend-sockets");
         TCase *tc = tcase_create("frontend-sockets");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(tc, setup, teardown);
         tcase_set_timeout(tc, 30);
@@ -699,9 +683,5 @@ int main(void)
         tcase_add_test(tc, test_credit_and_limit);
         tcase_add_loop_test(tc, test_credit_after_the_end, 0, 2);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return run_suite(suite);
 }

@@ -168,8 +168,6 @@ int main(void)
 {
         Suite *suite = suite_create("frontend-watch");
         TCase *tc = tcase_create("frontend-watch");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(tc, setup_job, teardown_job);
         tcase_add_test(tc, test_output);
@@ -177,9 +175,5 @@ int main(void)
         tcase_add_test(tc, test_end_without_results);
         tcase_add_test(tc, test_stop);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return run_suite(suite);
 }
