@@ -136,10 +136,12 @@ static bool move_pipe(struct run *r, enum sandbox_stream stream)
                 moves++;
         }
         if (q >= 0) {
-                /* Nothing comes after the end, also where somebody else still holds the pipe. */
-                if (q == 0 && r->state == RUN_ENDED && p->wait_fd == p->in)
-                        run_pipe_done(p);
-                return q > 0 || moves > 1;
+                if (q > 0 || r->state != RUN_ENDED || p->wait_fd != p->in)
+                        return q > 0 || moves > 1;
+                /* Nothing comes after the end, also where somebody else still holds the pipe: there is
+                 * nothing to wait for. */
+                run_pipe_done(p);
+                return true;
         }
         /* A job that reads no more of its stdin is in its right, and what cannot be read is empty. */
         if (stream == SANDBOX_STDIN)

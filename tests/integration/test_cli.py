@@ -9,13 +9,15 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import termios
 import time
 
 import pytest
 
-from lib import host
+from lib import host, standin, wire
+from lib.stdio import STDERR, STDOUT
 
 
 # More than a pipe holds, less than the limit for output.
@@ -380,3 +382,33 @@ def test_folder_with_what_cannot_travel(daemon, folder, what):
         os.mkfifo(folder / "sub/x")
     r = daemon.ctl_run("run", "-f", folder, "--", "true")
     assert r.returncode == 125 and f"{folder}/sub/x is".encode() in r.stderr, r
+
+
+def unread(sock):
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closed", "open"])
+def test_the_daemon_dies_with_streams_open(daemon, tmp_path, closes):
+    """What is in the sockets is shown, and the end is not waited for: whoever holds them may be what hangs."""
+    pairs = [socket.socketpair() for _ in range(2)]
+
+    def answer(c):
+        request = standin.receive(c)
+        assert dict(wire.fields(request[3]))[15] == STDOUT | STDERR
+        pairs[0][0].sendall(b"so far\n")
+        started = wire.text(1, "0" * 16) + wire.text(2, "command") + wire.text(3, "default")
+        c.sendmsg([wire.frame(wire.request(request[1], wire.data(3, started)))],
+                  [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [p[1].fileno() for p in pairs]))])
+        assert host.wait_until(lambda: unread(pairs[0][0]) == 0, 10)
+        for ours, theirs in pairs:
+            theirs.close()
+            if closes:
+                ours.close()
+
+    with standin.serving(tmp_path / "sock", ["stream-sockets"], answer):
+        r = daemon.ctl_run("--socket", tmp_path / "sock", "run", "--no-stdin", "--", "true", timeout=20)
+    assert (r.returncode, r.stdout) == (125, b"so far\n"), r
+    assert r.stderr.count(b"\n") == 1, r.stderr
+    for ours, _ in pairs:
+        ours.close()

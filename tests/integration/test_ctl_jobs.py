@@ -8,15 +8,12 @@ import os
 import pty
 import re
 import signal
-import socket
-import struct
 import subprocess
 import termios
-import threading
 
 import pytest
 
-from lib import host, wire
+from lib import host, standin, wire
 
 ALICE, BOB = 65533, 65534
 UNKNOWN = "00000000000000ff"
@@ -505,34 +502,10 @@ def test_a_wrong_command_line(daemon, args, code):
     assert r.returncode == code and r.stderr.count(b"\n") == 1 and r.stdout == b"", r
 
 
-@contextlib.contextmanager
-def old_daemon(path):
-    """One that says Hello and has no features."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve():
-            with contextlib.suppress(OSError):
-                while True:
-                    c, _ = listener.accept()
-                    with c:
-                        size, = struct.unpack(">I", c.recv(4, socket.MSG_WAITALL))
-                        request = dict(wire.fields(c.recv(size, socket.MSG_WAITALL)))
-                        reply = wire.number(1, 1) + wire.text(2, "0.0.1") + wire.number(4, wire.FRAME_MAX)
-                        c.sendall(wire.frame(wire.request(request[1], wire.data(2, reply))))
-                        c.recv(1)
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 @pytest.mark.parametrize("args", [["ps"], ["show", UNKNOWN], ["drain"], ["run", "--detach", "true"],
                                   ["run", "--get", "x", "true"]], ids=" ".join)
 def test_a_daemon_that_keeps_no_jobs(daemon, tmp_path, args):
-    with old_daemon(tmp_path / "sock"):
+    with standin.serving(tmp_path / "sock"):
         r = daemon.ctl_run("--socket", tmp_path / "sock", *args)
     assert r.returncode == 125 and r.stderr.count(b"\n") == 1, r
     assert b"install sandboxd and sandboxctl of one version" in r.stderr
