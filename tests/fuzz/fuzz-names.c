@@ -62,6 +62,8 @@ static void check_part(const char *pattern, const char *part)
 {
         const char *open = strrchr(pattern, '['), *close = strrchr(pattern, ']');
 
+        if (strlen(part) > PATTERN_PART_MAX)
+                return;
         /* Of a set that is not closed it depends on what is in it. */
         if (open && (!close || close < open + 3))
                 return;
