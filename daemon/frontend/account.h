@@ -13,6 +13,7 @@
 enum account_kind {
         ACCOUNT_CONNECTIONS,
         ACCOUNT_JOBS,    /* that run, or will without waiting for another's end */
+        ACCOUNT_STARTS,  /* those of them that the monitor is asked for and has not made */
         ACCOUNT_QUEUED,  /* jobs that wait for others to end, or will */
         ACCOUNT_UPLOADS, /* bytes of code and files, declared by jobs that are not complete yet */
         ACCOUNT_STRINGS, /* bytes of strings of jobs that are not started, or that are kept for them */

@@ -36,10 +36,9 @@ static int take_start(void *userdata, uid_t uid)
 {
         struct frontend *f = userdata;
 
-        if (f->n_starting >= f->max_starting)
-                return -EUSERS;
-        f->n_starting++;
-        return 0;
+        /* One whose sandboxes take long to make leaves some places to the others. */
+        return account_charge(&f->accounts, uid, ACCOUNT_STARTS, 1,
+                f->max_starting - f->max_starting / 4, f->max_starting);
 }
 
 /* Has those made that wait for it, as long as there is room. */
@@ -259,8 +258,9 @@ int admission_take_start(struct job *j)
 {
         struct frontend *f = j->frontend;
 
-        /* Those that wait go first. */
-        if (!admission_queue_is_empty(&f->starts) || take_start(f, j->uid) < 0)
+        /* Those that wait go first; what they leave, none of them can use. */
+        dispatch_starts(f);
+        if (take_start(f, j->uid) < 0)
                 return admission_queue_add(&f->starts, &j->waiter, j->uid);
         j->starting = true;
         return 1;
@@ -273,13 +273,13 @@ void admission_end_start(struct job *j)
         if (!j->starting)
                 return;
         j->starting = false;
-        f->n_starting--;
+        account_release(&f->accounts, j->uid, ACCOUNT_STARTS, 1);
         schedule_dispatch(f);
 }
 
 bool admission_wants_word(const struct frontend *f)
 {
-        return f->n_starting > f->max_starting / 2;
+        return f->accounts.total[ACCOUNT_STARTS] > f->max_starting / 2;
 }
 
 void admission_dequeue(struct job *j)

@@ -50,9 +50,8 @@ struct frontend {
         struct job_list jobs;
         struct admission_queue queue;
         struct admission_queue starts; /* of those that have a slot, until the monitor has room */
-        uint32_t n_starting;           /* sandboxes that the monitor has not made yet */
-        uint32_t max_starting;
-        sd_event_source *dispatch; /* starts who waits, once a turn of the loop */
+        uint32_t max_starting;         /* sandboxes that the monitor makes at one time */
+        sd_event_source *dispatch;     /* starts who waits, once a turn of the loop */
         struct registry registry;
         struct watch_turns watch_turns; /* requests with more to be done than one turn is for */
         sd_event_source *watch_turn;    /* of the first of them */

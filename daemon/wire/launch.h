@@ -40,7 +40,7 @@ enum launch_kind {
         LAUNCH_JOIN = 6,    /* struct launch_join */
         LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
         LAUNCH_SIGNAL = 8,  /* struct launch_signal */
-        LAUNCH_READY = 9,   /* struct launch_event: nothing else; it waits for files by INPUT */
+        LAUNCH_READY = 9,   /* struct launch_event: nothing else; files are what is left */
 };
 
 enum launch_prepare_fd {
