@@ -348,7 +348,7 @@ START_TEST(test_upload_that_waits_to_be_read)
         struct client c, other;
         struct start s, second;
 
-        policy.server.frame_timeout_usec = 200 * USEC_PER_MSEC;
+        policy.server.frame_timeout_usec = USEC_PER_SEC;
         restart();
         memset(content, 'x', sizeof(content) - 1);
         hello_and_fill(&c, &other, &s);
@@ -357,7 +357,7 @@ START_TEST(test_upload_that_waits_to_be_read)
                 client_file(&c, 3, 0, content);
                 _exit(0);
         }
-        (void) usleep(500000);
+        (void) usleep(2000000);
         ck_assert_uint_eq(running_jobs(&other), 2);
         start_close(&s);
         monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
