@@ -152,8 +152,8 @@ static size_t high_mark(const struct connection *c)
         return QUEUE_STEP;
 }
 
-void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, int *fds,
-        size_t n_fds)
+void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, uint64_t job,
+        int *fds, size_t n_fds)
 {
         size_t before = out_queue_size(&c->out);
         int r = 0;
@@ -162,8 +162,7 @@ void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *res
                 return drop_fds(c, fds, n_fds);
         r = queue_response(c, response);
         if (r >= 0 && n_fds > 0)
-                r = out_queue_attach(&c->out, response->id, out_queue_size(&c->out) - before, fds,
-                        n_fds);
+                r = out_queue_attach(&c->out, job, out_queue_size(&c->out) - before, fds, n_fds);
         if (r >= 0)
                 r = charge_unread(c);
         /* Out of memory, nothing can be told any more. The jobs stay until the connection's next
@@ -185,7 +184,7 @@ void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *res
 
 void connection_send(struct connection *c, const Sandboxd__V1__Response *response)
 {
-        connection_send_fds(c, response, NULL, 0);
+        connection_send_fds(c, response, 0, NULL, 0);
 }
 
 void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
@@ -330,23 +329,24 @@ void connections_settle_sockets(struct frontend *f, uid_t uid)
 }
 
 /* The sockets of a job cannot be sent. */
-static void lose_sockets(struct connection *c, uint64_t request)
+static void lose_sockets(struct connection *c, uint64_t id)
 {
-        struct job *job = connection_find_job(c, request);
+        struct result *r = registry_find(&c->frontend->registry, id);
 
         log_warning("sockets for a job of uid %u cannot be sent: too many wait to be received",
                 (unsigned) c->uid);
-        if (job)
-                job_lose_sockets(job);
+        /* It may have ended meanwhile. */
+        if (r && r->job && r->job->connection == c)
+                job_lose_sockets(r->job);
 }
 
 static ssize_t send_frames(struct connection *c)
 {
-        uint64_t request;
+        uint64_t job;
         ssize_t n;
 
-        while ((n = out_queue_send(&c->out, c->fd, &request)) == -ETOOMANYREFS)
-                lose_sockets(c, request);
+        while ((n = out_queue_send(&c->out, c->fd, &job)) == -ETOOMANYREFS)
+                lose_sockets(c, job);
         return n;
 }
 

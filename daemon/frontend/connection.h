@@ -61,9 +61,9 @@ void connection_set_ready(struct connection *c);
 
 /* Queues a response. One that there is no memory for closes the connection. */
 void connection_send(struct connection *c, const Sandboxd__V1__Response *response);
-/* The same, with fds that are charged as ACCOUNT_SOCKETS and are taken over. */
-void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, int *fds,
-        size_t n_fds);
+/* The same, with fds for a job that are charged as ACCOUNT_SOCKETS and are taken over. */
+void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *response, uint64_t job,
+        int *fds, size_t n_fds);
 /* Says why, takes no further request, ends its jobs, and closes once the client has read it. */
 void connection_fail(struct connection *c, uint64_t id, Sandboxd__V1__ErrorCode code,
         const char *format, ...) _printf_(4, 5);

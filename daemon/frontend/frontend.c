@@ -114,14 +114,14 @@ void frontend_on_monitor_lost(struct frontend *f)
 static void say_goodbye(struct frontend *f)
 {
         struct connection *c;
-        uint64_t request;
+        uint64_t job;
 
         LIST_FOREACH (c, &f->connections, entries) {
                 reply_error(c, 0,
                         f->monitor_lost ? SANDBOXD__V1__ERROR_CODE__INTERNAL
                                         : SANDBOXD__V1__ERROR_CODE__DRAINING,
                         "", "sandboxd is stopping: connect again when it is back");
-                (void) out_queue_send(&c->out, c->fd, &request);
+                (void) out_queue_send(&c->out, c->fd, &job);
         }
 }
 

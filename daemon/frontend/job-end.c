@@ -25,8 +25,10 @@ void job_keep_output(struct job *j, enum job_stream_id stream, const void *data,
 
 static void record_end(struct job *j)
 {
-        if ((j->state != JOB_RUNNING && j->state != JOB_DRAINING) || j->result->withdrawn ||
-                j->recorded)
+        if ((j->state != JOB_RUNNING && j->state != JOB_DRAINING) || j->recorded)
+                return;
+        /* Of one that its client was told there is none, the journal may have the start all the same. */
+        if (j->result->withdrawn && !j->start_recorded)
                 return;
         j->recorded = true;
         record_job_ended(j);

@@ -20,9 +20,12 @@ static void close_pipe(struct job_stream *s)
         output_done(&s->output);
 }
 
+/* What waits to be sent is lost. */
 static void close_stream(struct job_stream *s)
 {
         close_pipe(s);
+        if (queue_size(&s->unsent) > 0)
+                output_give_up(&s->output, queue_size(&s->unsent));
         s->socket_source = sd_event_source_disable_unref(s->socket_source);
         s->socket = safe_close(s->socket);
         queue_done(&s->unsent);
@@ -93,14 +96,17 @@ static ssize_t send_output(struct job_stream *s)
 {
         uint8_t *buffer = s->job->frontend->buffer;
         size_t kept = 0, sent = 0;
-        ssize_t n, m;
+        ssize_t n, m, r;
 
         n = output_read(&s->output, buffer, FRONTEND_BUFFER_SIZE, &kept);
         if (kept == 0)
                 return n;
         m = write(s->socket, buffer, kept);
-        if (m < 0 && errno != EAGAIN && errno != EINTR)
-                return -errno;
+        if (m < 0 && errno != EAGAIN && errno != EINTR) {
+                r = -errno;
+                output_give_up(&s->output, kept);
+                return r;
+        }
         if (m > 0)
                 sent = (size_t) m;
         /* Out of memory, it is as if it were over the limit. */

@@ -304,6 +304,7 @@ void job_begin_running(struct job *j)
         job_set_state(j, JOB_RUNNING);
         job_send_started(j);
         record_job_started(j);
+        j->start_recorded = true;
         /* From here on nothing that happens to its client matters to it. */
         if (j->result->detached)
                 job_leave_connection(j);

@@ -98,6 +98,7 @@ struct job {
         bool usage_asked;       /* and the answer has not come */
         bool settled;           /* how it ended is known, whatever is still to be read */
         bool recorded;          /* and is in the journal */
+        bool start_recorded;    /* its start is there, too */
         bool gone;              /* nothing of the sandbox is left: no more output can come */
         int return_fd;          /* file of the return value, if there is one */
         uint64_t complete_usec; /* when all files were there */

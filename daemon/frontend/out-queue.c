@@ -18,57 +18,61 @@ void out_queue_init(struct out_queue *q, struct account_book *accounts, uid_t ui
 /* What the kernel counts at least for the bytes of one send(), which fds came with. */
 #define SENT_SIZE_MIN 512
 
-/* Those of the first frame that has some. */
-static void close_first(struct out_queue *q)
+/* Of the first frames, those that were sent. */
+static void forget_sent(struct out_queue *q, size_t n)
 {
-        io_close_all(q->fds[0].fds, q->fds[0].n_fds);
-        q->n_fds--;
-        memmove(q->fds, q->fds + 1, q->n_fds * sizeof(*q->fds));
+        size_t fds = 0;
+
+        for (size_t i = 0; i < n; i++)
+                fds += q->fds[i].n_fds;
+        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, fds);
+        q->n_sent -= n;
+        q->n_fds -= n;
+        memmove(q->fds, q->fds + n, q->n_fds * sizeof(*q->fds));
 }
 
-static void drop_first(struct out_queue *q)
+/* The next frame to be sent with some. */
+static struct out_fds *next_fds(struct out_queue *q)
 {
-        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, q->fds[0].n_fds);
-        close_first(q);
+        return q->n_sent < q->n_fds ? &q->fds[q->n_sent] : NULL;
 }
 
-/* The client keeps them, or the kernel does for it. */
-static void note_first_sent(struct out_queue *q)
+/* The client has them from here on, or the kernel for it. */
+static void close_next(struct out_queue *q)
 {
-        q->n_unreceived += q->fds[0].n_fds;
-        close_first(q);
-}
+        struct out_fds *f = next_fds(q);
 
-static void release_sent(struct out_queue *q, size_t n)
-{
-        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, n);
-        q->n_unreceived -= n;
+        io_close_all(f->fds, f->n_fds);
+        q->n_sent++;
 }
 
 void out_queue_settle(struct out_queue *q, int fd)
 {
-        size_t most = q->n_unreceived;
-        int left = 0;
+        size_t most, n = 0;
+        int left;
 
-        /* How much its receiver has not taken, in what it costs the kernel. */
-        if (most > 0 && ioctl(fd, SIOCOUTQ, &left) == 0)
-                most = ((size_t) left + SENT_SIZE_MIN - 1) / SENT_SIZE_MIN * OUT_FDS_MAX;
-        if (most < q->n_unreceived)
-                release_sent(q, q->n_unreceived - most);
+        /* How much of what was sent its receiver has not taken, in what it costs the kernel: it is no
+         * more bytes than that, and no more sends. */
+        if (q->n_sent == 0 || ioctl(fd, SIOCOUTQ, &left) < 0)
+                return;
+        most = ((size_t) left + SENT_SIZE_MIN - 1) / SENT_SIZE_MIN;
+        while (n < q->n_sent && (q->n_sent - n > most || q->fds[n].at + (uint64_t) left < q->sent))
+                n++;
+        forget_sent(q, n);
 }
 
 void out_queue_done(struct out_queue *q)
 {
-        while (q->n_fds > 0)
-                drop_first(q);
-        release_sent(q, q->n_unreceived);
+        while (next_fds(q))
+                close_next(q);
+        forget_sent(q, q->n_sent);
         free(q->fds);
         q->fds = NULL;
         q->room = 0;
         queue_done(&q->bytes);
 }
 
-int out_queue_attach(struct out_queue *q, uint64_t request, size_t frame, int *fds, size_t n_fds)
+int out_queue_attach(struct out_queue *q, uint64_t job, size_t frame, int *fds, size_t n_fds)
 {
         size_t room = MAX(2 * q->room, (size_t) 4);
         struct out_fds *f;
@@ -85,7 +89,7 @@ int out_queue_attach(struct out_queue *q, uint64_t request, size_t frame, int *f
         *f = (struct out_fds) {
                 .at = q->sent + out_queue_size(q) - frame,
                 .frame = frame,
-                .request = request,
+                .job = job,
                 .n_fds = n_fds,
         };
         for (size_t i = 0; i < n_fds; i++)
@@ -101,31 +105,32 @@ static ssize_t send_some(struct out_queue *q, int fd)
                 uint8_t room[CMSG_SPACE(OUT_FDS_MAX * sizeof(int))];
         } control = {};
         const struct queue *b = &q->bytes;
-        bool with_fds = q->n_fds > 0 && q->fds[0].at == q->sent;
-        size_t next = with_fds ? 1 : 0;
+        const struct out_fds *f = next_fds(q), *with = f && f->at == q->sent ? f : NULL, *stop = f;
         struct iovec iov = { .iov_base = b->data + b->start, .iov_len = queue_size(b) };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 
-        if (next < q->n_fds)
-                iov.iov_len = (size_t) (q->fds[next].at - q->sent);
-        if (with_fds) {
-                size_t size = q->fds[0].n_fds * sizeof(int);
+        if (with)
+                stop = q->n_sent + 1 < q->n_fds ? f + 1 : NULL;
+        if (stop)
+                iov.iov_len = (size_t) (stop->at - q->sent);
+        if (with) {
+                size_t size = with->n_fds * sizeof(int);
 
                 msg.msg_control = &control;
                 msg.msg_controllen = CMSG_SPACE(size);
                 control.header.cmsg_level = SOL_SOCKET;
                 control.header.cmsg_type = SCM_RIGHTS;
                 control.header.cmsg_len = CMSG_LEN(size);
-                memcpy(CMSG_DATA(&control.header), q->fds[0].fds, size);
+                memcpy(CMSG_DATA(&control.header), with->fds, size);
         }
         do
                 n = sendmsg(fd, &msg, MSG_NOSIGNAL);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        if (with_fds)
-                note_first_sent(q);
+        if (with)
+                close_next(q);
         return n;
 }
 
@@ -136,16 +141,21 @@ static void skip(struct out_queue *q, size_t size)
 }
 
 /* How many fds may be on their way to clients that do not read is limited, for all of them together. */
-static ssize_t refuse_first(struct out_queue *q, uint64_t *ret_request)
+static ssize_t refuse_next(struct out_queue *q, uint64_t *ret_job)
 {
-        ASSERT(q->n_fds > 0 && q->fds[0].at == q->sent);
-        *ret_request = q->fds[0].request;
-        skip(q, q->fds[0].frame);
-        drop_first(q);
+        struct out_fds *f = next_fds(q);
+
+        ASSERT(f && f->at == q->sent);
+        *ret_job = f->job;
+        skip(q, f->frame);
+        io_close_all(f->fds, f->n_fds);
+        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, f->n_fds);
+        q->n_fds--;
+        memmove(f, f + 1, (q->n_fds - q->n_sent) * sizeof(*f));
         return -ETOOMANYREFS;
 }
 
-ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_request)
+ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_job)
 {
         size_t done = 0;
 
@@ -153,7 +163,7 @@ ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_request)
                 ssize_t n = send_some(q, fd);
 
                 if (n == -ETOOMANYREFS)
-                        return refuse_first(q, ret_request);
+                        return refuse_next(q, ret_job);
                 if (n == -EAGAIN && done > 0)
                         break;
                 if (n < 0)

@@ -18,7 +18,7 @@
 struct out_fds {
         uint64_t at;  /* its first byte, counted as in out_queue.sent */
         size_t frame; /* its size */
-        uint64_t request;
+        uint64_t job;
         int fds[OUT_FDS_MAX];
         size_t n_fds;
 };
@@ -27,9 +27,9 @@ struct out_queue {
         struct queue bytes; /* frames alone are pushed here */
         uint64_t sent;      /* bytes, in all */
         struct out_fds *fds;
-        size_t n_fds; /* frames that have some */
+        size_t n_fds;  /* frames that have some */
+        size_t n_sent; /* of these, the first, which were sent, are closed and still charged */
         size_t room;
-        size_t n_unreceived; /* fds that were sent and are still charged */
         struct account_book *accounts;
         uid_t uid;
 };
@@ -42,14 +42,14 @@ static inline size_t out_queue_size(const struct out_queue *q)
         return queue_size(&q->bytes);
 }
 
-/* Takes fds over, to go with the frame of that size that was pushed last, a response to request. Each is
+/* Takes fds over, to go with the frame of that size that was pushed last, which is for a job. Each is
  * charged as ACCOUNT_SOCKETS. -ENOMEM. */
-int out_queue_attach(struct out_queue *q, uint64_t request, size_t frame, int *fds, size_t n_fds);
+int out_queue_attach(struct out_queue *q, uint64_t job, size_t frame, int *fds, size_t n_fds);
 
 /* Releases what of the fds that were sent by this socket cannot be in it any more. */
 void out_queue_settle(struct out_queue *q, int fd);
 
 /* Sends as much as the socket takes. Returns how much; -EAGAIN when it took nothing, or another errno.
- * -ETOOMANYREFS: the kernel does not take the fds of the response to *ret_request, which was dropped with
- * them; the others are still to be sent. */
-ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_request);
+ * -ETOOMANYREFS: the kernel does not take the fds for *ret_job; their frame was dropped with them, and the
+ * others are still to be sent. */
+ssize_t out_queue_send(struct out_queue *q, int fd, uint64_t *ret_job);

@@ -29,7 +29,7 @@ void reply_started(struct connection *c, uint64_t id, const struct result *r, ui
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_STARTED;
         response.started = &started;
-        connection_send_fds(c, &response, fds, n_fds);
+        connection_send_fds(c, &response, r->id, fds, n_fds);
 }
 
 /* A Result and what it points to. */

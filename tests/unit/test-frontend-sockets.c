@@ -265,6 +265,26 @@ START_TEST(test_reader_gone)
 }
 END_TEST
 
+/* Its reader goes while it is full: what was taken from the job and not sent is lost, and said to be. */
+START_TEST(test_reader_gone_while_full)
+{
+        struct client c;
+        struct stdio io;
+        struct start s;
+
+        large_output();
+        client_hello(&c);
+        run_stdio(&c, 2, &s, &io);
+        fill(&s);
+        io.out = safe_close(io.out);
+        expect_broken(s.fds[CHANNEL_FD_STDOUT]);
+        monitor_end(&s, JOB_STATUS_SIGNALED);
+        ck_assert(client_expect(&c, 2, BODY(RESULT))->result->stdout_truncated);
+        stdio_close(&io);
+        client_close(&c);
+}
+END_TEST
+
 /* The client leaves while its pipe is full. */
 START_TEST(test_client_vanishes)
 {
@@ -668,6 +688,7 @@ int main(void)
         tcase_add_test(tc, test_full);
         tcase_add_test(tc, test_kept_open);
         tcase_add_test(tc, test_reader_gone);
+        tcase_add_test(tc, test_reader_gone_while_full);
         tcase_add_test(tc, test_client_vanishes);
         tcase_add_loop_test(tc, test_full_and_cancel, 0, 2);
         tcase_add_test(tc, test_full_and_stop);

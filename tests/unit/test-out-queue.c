@@ -186,6 +186,34 @@ START_TEST(test_unreceived)
 }
 END_TEST
 
+/* A client that always leaves something unread has received what is long past. */
+START_TEST(test_backlog)
+{
+        static uint8_t buffer[50000];
+        size_t n_fds;
+        int end = push_fds(1, 1, 3);
+
+        ck_assert_int_eq(out_queue_send(&queue, ours, &request), 1);
+        ck_assert_int_eq(receive(buffer, 1, &n_fds), 1);
+        for (int i = 0; i < 10; i++) {
+                size_t left = sizeof(buffer) - (i == 9 ? 10 : 0);
+
+                push(sizeof(buffer), 2);
+                ck_assert_int_eq(out_queue_send(&queue, ours, &request), sizeof(buffer));
+                while (left > 0) {
+                        ssize_t n = receive(buffer, left, &n_fds);
+
+                        ck_assert_int_gt(n, 0);
+                        left -= (size_t) n;
+                }
+        }
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 3);
+        out_queue_settle(&queue, ours);
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 0);
+        (void) close(end);
+}
+END_TEST
+
 /* Too many are on their way already: the frame goes with them, and the rest is sent. */
 START_TEST(test_refused)
 {
@@ -233,6 +261,7 @@ int main(void)
         tcase_add_loop_test(t, test_offsets, 0, 2);
         tcase_add_test(t, test_dropped);
         tcase_add_test(t, test_unreceived);
+        tcase_add_test(t, test_backlog);
         tcase_add_test(t, test_refused);
         suite_add_tcase(suite, t);
         runner = srunner_create(suite);
