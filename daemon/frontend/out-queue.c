@@ -23,6 +23,8 @@ static void forget_sent(struct out_queue *q, size_t n)
 {
         size_t fds = 0;
 
+        if (n == 0)
+                return;
         for (size_t i = 0; i < n; i++)
                 fds += q->fds[i].n_fds;
         account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, fds);
