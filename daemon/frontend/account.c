@@ -55,6 +55,14 @@ uint64_t account_held(struct account_book *book, uid_t uid, enum account_kind ki
         return account ? account->held[kind] : 0;
 }
 
+uint64_t account_share(struct account_book *book, uid_t uid, enum account_kind kind,
+        uint64_t max_total)
+{
+        uint64_t others = book->total[kind] - account_held(book, uid, kind);
+
+        return others < max_total ? (max_total - others) / 2 : 0;
+}
+
 void account_release(struct account_book *book, uid_t uid, enum account_kind kind, uint64_t amount)
 {
         struct account **link = find(book, uid), *account = *link;

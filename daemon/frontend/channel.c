@@ -14,6 +14,10 @@
 /* Messages handled before clients get their turn again. */
 #define MESSAGES_PER_TURN 64
 
+/* Messages that wait for the monitor, above which no signal is taken: of all else there is a bounded
+ * number for each job. */
+#define PENDING_MANY 256
+
 union message {
         struct channel_header header;
         struct channel_start start;
@@ -146,6 +150,17 @@ static int receive(struct channel *ch)
         return 0;
 }
 
+static struct channel_message *take_first(struct channel *ch)
+{
+        struct channel_message *m = TAILQ_FIRST(&ch->pending);
+
+        if (!m)
+                return NULL;
+        TAILQ_REMOVE(&ch->pending, m, entries);
+        ch->n_pending--;
+        return m;
+}
+
 /* Sends what has been waiting, as far as the socket takes it. */
 static int flush(struct channel *ch)
 {
@@ -158,7 +173,7 @@ static int flush(struct channel *ch)
                         return 0;
                 if (r < 0)
                         return r;
-                TAILQ_REMOVE(&ch->pending, m, entries);
+                take_first(ch);
                 message_free(m);
         }
         return sd_event_source_set_io_events(ch->source, EPOLLIN);
@@ -193,6 +208,7 @@ static int put_off(struct channel *ch, const union message *body, int *fds, size
         for (size_t i = 0; i < n_fds; i++)
                 m->fds[i] = TAKE_FD(fds[i]);
         TAILQ_INSERT_TAIL(&ch->pending, m, entries);
+        ch->n_pending++;
         return sd_event_source_set_io_events(ch->source, EPOLLIN | EPOLLOUT);
 }
 
@@ -236,6 +252,8 @@ int channel_signal(struct channel *ch, uint64_t job, uint32_t signal)
 {
         union message m = { .signal = { .signal = signal } };
 
+        if (ch->n_pending > PENDING_MANY)
+                return -EBUSY;
         channel_header_init(&m.header, CHANNEL_OP_SIGNAL, sizeof(m.signal), job);
         return post(ch, &m, NULL, 0);
 }
@@ -292,10 +310,8 @@ void channel_done(struct channel *ch)
 {
         struct channel_message *m;
 
-        while ((m = TAILQ_FIRST(&ch->pending))) {
-                TAILQ_REMOVE(&ch->pending, m, entries);
+        while ((m = take_first(ch)))
                 message_free(m);
-        }
         ch->source = sd_event_source_disable_unref(ch->source);
         ch->fd = safe_close(ch->fd);
 }

@@ -20,6 +20,7 @@ struct channel {
         int fd;
         sd_event_source *source;
         struct channel_queue pending; /* messages that the socket has no room for yet */
+        size_t n_pending;
 };
 
 /* Takes fd over. */
@@ -32,7 +33,7 @@ int channel_start(struct channel *ch, const struct channel_start *start,
         int fds[static _CHANNEL_FD_COUNT]);
 /* Asks for a job's end; cause is what its verdict will be. */
 int channel_kill(struct channel *ch, uint64_t job, enum job_status cause);
-/* Asks for a signal to be sent to the job's main process. */
+/* Asks for a signal to be sent to the job's main process. -EBUSY when too much waits to be sent. */
 int channel_signal(struct channel *ch, uint64_t job, uint32_t signal);
 /* Asks what a job has used so far; the answer is a USED, unless it has ended. */
 int channel_usage(struct channel *ch, uint64_t job);

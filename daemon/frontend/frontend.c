@@ -181,6 +181,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         TAILQ_INIT(&f->channel.pending);
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
+        LIST_INIT(&f->lingering);
         registry_init(&f->registry);
         TAILQ_INIT(&f->watch_turns);
         r = sd_event_new(&f->event);
@@ -204,6 +205,7 @@ void frontend_free(struct frontend *f)
                 connection_free(c);
         while ((job = LIST_FIRST(&f->jobs)))
                 job_lose(job);
+        linger_done(f);
         results_done(f);
         admission_done(f);
         f->watch_turn = sd_event_source_disable_unref(f->watch_turn);

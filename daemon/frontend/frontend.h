@@ -13,6 +13,7 @@
 #include "daemon/frontend/admission-queue.h"
 #include "daemon/frontend/channel.h"
 #include "daemon/frontend/idle.h"
+#include "daemon/frontend/linger.h"
 #include "daemon/frontend/listener.h"
 #include "daemon/frontend/policies.h"
 #include "daemon/frontend/record.h"
@@ -48,6 +49,7 @@ struct frontend {
         struct record_book records;
         struct connection_list connections;
         struct job_list jobs;
+        struct lingering_list lingering;
         struct admission_queue queue;
         struct admission_queue starts; /* of those that have a slot, until the monitor has room */
         uint32_t max_starting;         /* sandboxes that the monitor makes at one time */

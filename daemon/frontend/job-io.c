@@ -90,24 +90,32 @@ static int open_pipes(struct pipes *p, struct job *j)
         return r;
 }
 
+/* Fds on their way to all clients together: the kernel has a limit for those of one sender, which is ours
+ * for open files. */
+#define SOCKETS_MOST 2048
+
 /* What a user's sockets can be for that he has not received: all the jobs that he can have asked for. */
-static uint64_t max_sockets(const struct policy_server *server)
+static uint64_t max_sockets(struct frontend *f, uid_t uid)
 {
-        return _STREAM_SOCKETS *
-               ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user);
+        const struct policy_server *server = &f->policy->server;
+
+        return MIN(account_share(&f->accounts, uid, ACCOUNT_SOCKETS, SOCKETS_MOST),
+                _STREAM_SOCKETS *
+                        ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user));
 }
 
 static int charge_socket(struct frontend *f, uid_t uid)
 {
-        uint64_t max = max_sockets(&f->policy->server);
         int r;
 
-        r = account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max, ACCOUNT_UNLIMITED);
+        r = account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max_sockets(f, uid),
+                SOCKETS_MOST);
         if (r >= 0)
                 return r;
         /* That those which were sent have been received we are not told. */
         connections_settle_sockets(f, uid);
-        return account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max, ACCOUNT_UNLIMITED);
+        return account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max_sockets(f, uid),
+                SOCKETS_MOST);
 }
 
 static int open_sockets(struct pipes *p, struct job *j)
@@ -115,6 +123,8 @@ static int open_sockets(struct pipes *p, struct job *j)
         struct frontend *f = j->frontend;
         int r;
 
+        if (j->stream_sockets && linger_is_excessive(f, j->uid))
+                return -ENOBUFS;
         for (enum stream_socket s = 0; s < _STREAM_SOCKETS; s++) {
                 if (!has_socket(j, s))
                         continue;

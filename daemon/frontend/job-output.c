@@ -27,7 +27,8 @@ static void close_stream(struct job_stream *s)
         if (queue_size(&s->unsent) > 0)
                 output_give_up(&s->output, queue_size(&s->unsent));
         s->socket_source = sd_event_source_disable_unref(s->socket_source);
-        s->socket = safe_close(s->socket);
+        if (s->socket >= 0)
+                linger(s->job->frontend, s->job->uid, TAKE_FD(s->socket));
         queue_done(&s->unsent);
 }
 

@@ -278,9 +278,15 @@ void job_ask_monitor(struct job *j)
         end_deadlines(j);
         job_set_state(j, JOB_STARTING);
         r = job_start(j);
-        if (r == -EDQUOT) {
+        if (r == -EDQUOT || r == -EUSERS) {
                 job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
                         "too many sockets wait for you to receive them: read your connections");
+                return;
+        }
+        if (r == -ENOBUFS) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
+                        "too much that your ended jobs wrote is unread in their sockets: read "
+                        "them or close them");
                 return;
         }
         if (r < 0) {

@@ -24,6 +24,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/job-reply.c \
 	daemon/frontend/job-state.c daemon/frontend/job-state.h \
 	daemon/frontend/kept-files.c daemon/frontend/kept-files.h \
+	daemon/frontend/linger.c daemon/frontend/linger.h \
 	daemon/frontend/listener.c daemon/frontend/listener.h \
 	daemon/frontend/out-queue.c daemon/frontend/out-queue.h \
 	daemon/frontend/output.c daemon/frontend/output.h \

@@ -98,6 +98,7 @@ void request_signal_job(struct connection *c, const Sandboxd__V1__Request *reque
 {
         const Sandboxd__V1__SignalJob *m = request->signal_job;
         struct result *r;
+        int q;
 
         if (m->signal < 1 || m->signal > SIGNAL_MOST)
                 return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT,
@@ -110,7 +111,11 @@ void request_signal_job(struct connection *c, const Sandboxd__V1__Request *reque
                         r->job ? "the job does not run yet, or not any more: a signal needs a "
                                  "process"
                                : "the job has ended: there is nothing to signal");
-        if (channel_signal(&c->frontend->channel, r->id, m->signal) < 0)
+        q = channel_signal(&c->frontend->channel, r->id, m->signal);
+        if (q == -EBUSY)
+                return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__BUSY, "",
+                        "too many signals wait to be sent: try again later");
+        if (q < 0)
                 return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__INTERNAL, "",
                         "sandboxd is out of memory: try again later");
         reply_done(c, request->id);

@@ -12,9 +12,9 @@ import pytest
 
 from lib import fuse, host, wire
 from lib.daemon import NOBODY
-from lib.stdio import ALL, STDIN, STDOUT, Sockets, is_at_end, is_stuck, read_all
+from lib.stdio import ALL, STDERR, STDIN, STDOUT, Sockets, is_at_end, is_stuck, read_all
 
-SO_PASSRIGHTS = 83
+SO_PEEK_OFF, SO_PASSRIGHTS = 42, 83
 
 
 def kernel_refuses_fds():
@@ -166,32 +166,101 @@ def test_51_sleeping_file(daemon, tmp_path):
         os.close(fd)
 
 
+def peek(sock):
+    """What lies in the socket, over the fds that lie there between."""
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, SO_PEEK_OFF, 0)
+    out = b""
+    try:
+        while got := sock.recv(1 << 20, socket.MSG_PEEK):
+            out += got
+    except BlockingIOError:
+        pass
+    sock.setsockopt(socket.SOL_SOCKET, SO_PEEK_OFF, -1)
+    sock.settimeout(timeout)
+    return out
+
+
 def test_49_never_received(make_daemon):
     """Sockets that their client does not receive are bounded, and cost it alone."""
     d = make_daemon(settings={"Server": {"MaxJobsPerUser": 4, "MaxQueuedPerUser": 4}})
     before = host.fd_count(d.frontend)
     with d.session(NOBODY) as c:
-        for i in range(2, 302):
-            c.send(wire.run(i, argv=[b"true"], stream_sockets=ALL))
+        sent = 0
+
+        def refused_some():
+            nonlocal sent
+            c.send(wire.run(sent + 2, argv=[b"true"], stream_sockets=ALL))
+            sent += 1
+            return b"stream_sockets" in peek(c.sock)
+
+        # Slots are free again when jobs end, places for sockets are not.
+        assert host.wait_until(refused_some, 60)
         assert d.run("--", "echo", "x").stdout == "x\n"
         assert host.fd_count(d.frontend) < before + 100
         with d.session() as other, Sockets() as s:
             s.run(other, 2, STDOUT, argv=[b"echo", b"y"])
             assert read_all(s.stdout) == b"y\n"
             other.finish(2)
-        # Slots were free again, places for sockets were not; once they are received, they are.
-        ends, refused = 0, set()
-        while ends < 300:
+        ends = 0
+        while ends < sent:
             response = c.receive()
             ends += "result" in response or "error" in response
-            refused.add(response.get("error", {}).get("field"))
-        assert "stream_sockets" in refused
         while c.fds:
             os.close(c.fds.pop())
         with Sockets() as s:
-            s.run(c, 302, STDOUT, argv=[b"echo", b"z"])
+            s.run(c, sent + 2, STDOUT, argv=[b"echo", b"z"])
             assert read_all(s.stdout) == b"z\n"
     assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
+
+
+def leave_output(connection, request_id):
+    """Runs a job and reads nothing of what it wrote. Returns its sockets, or what refused it."""
+    code = b"import os; os.write(1, bytes(150_000)); os.write(2, bytes(150_000))"
+    s = Sockets()
+    s.ask(connection, request_id, STDOUT | STDERR, runtime="python", code=code)
+    while True:
+        response = connection.receive()
+        if "error" in response:
+            return s, response["error"]
+        if "started" in response:
+            s.stdout, s.stderr = (socket.socket(fileno=fd) for fd in connection.fds)
+            connection.fds.clear()
+        if "result" in response:
+            assert response["result"]["stdout_bytes"] == 150_000
+            return s, None
+
+
+def test_35_output_left_in_sockets(daemon):
+    """Also when its job is gone, and who ran it: a user has so much of it, until it is read or closed."""
+    before = host.fd_count(daemon.frontend)
+    with daemon.session(NOBODY) as c:
+        left = []
+        for i in range(2, 500):
+            s, error = leave_output(c, i)
+            left.append(s)
+            if error:
+                break
+        assert error and error["field"] == "stream_sockets" and "unread" in error["message"], error
+        # 64 MiB, in jobs that leave two times 150 kB.
+        assert 100 < len(left) < 250
+        with daemon.session() as other, Sockets() as s:
+            s.run(other, 2, STDOUT, argv=[b"echo", b"y"])
+            assert read_all(s.stdout) == b"y\n"
+            other.finish(2)
+    with daemon.session(NOBODY) as c:
+        assert leave_output(c, 2)[1]
+        # Some by reading, some by closing.
+        assert read_all(left[0].stdout) == read_all(left[0].stderr) == bytes(150_000)
+        assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 3, 5)
+        left[1].close("stdout", "stderr")
+        assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 5, 5)
+        s, error = leave_output(c, 3)
+        assert not error
+    for s in left + [s]:
+        s.close("stdout", "stderr")
+    assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before, 5)
 
 
 def test_52_vanishing_with_a_full_socket(daemon):

@@ -75,6 +75,21 @@ START_TEST(test_amounts)
 }
 END_TEST
 
+START_TEST(test_shares)
+{
+        struct account_book book = {};
+
+        ck_assert_uint_eq(account_share(&book, 1, ACCOUNT_SOCKETS, 100), 50);
+        ck_assert_int_eq(account_charge(&book, 1, ACCOUNT_SOCKETS, 50, 50, 100), 0);
+        /* What it holds itself does not make its own share smaller, but that of others. */
+        ck_assert_uint_eq(account_share(&book, 1, ACCOUNT_SOCKETS, 100), 50);
+        ck_assert_uint_eq(account_share(&book, 2, ACCOUNT_SOCKETS, 100), 25);
+        ck_assert_uint_eq(account_share(&book, 2, ACCOUNT_SOCKETS, 49), 0);
+        account_release(&book, 1, ACCOUNT_SOCKETS, 50);
+        ck_assert(account_book_is_empty(&book));
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("account");
@@ -86,6 +101,7 @@ int main(void)
         tcase_add_test(tc, test_nothing_is_kept_of_a_refusal);
         tcase_add_test(tc, test_many_users);
         tcase_add_test(tc, test_amounts);
+        tcase_add_test(tc, test_shares);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

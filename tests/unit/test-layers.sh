@@ -56,6 +56,23 @@ forbid daemon/init protobuf-c
 forbid daemon/init seccomp
 forbid daemon/frontend ini.h
 
+# seccomp_subset A B: whatever A allows is allowed by B, for the same arguments
+seccomp_subset()
+{
+    while IFS= read -r line; do
+        fail "${2##*/} does not allow what ${1##*/} does: $line"
+    done < <(awk '
+        { sub(/ *#.*/, "") }
+        /^\[/ { skip = $0 == "[deny]" }
+        skip || !NF || /^\[/ { next }
+        FNR == NR { some[$1] = 1; if (NF == 1) all[$1] = 1; for (i = 2; i <= NF; i++) has[$1, $i] = 1; next }
+        { bad = !($1 in some); if (!($1 in all)) for (i = 2; i <= NF; i++) bad += !(($1, $i) in has) }
+        bad' "$2" "$1")
+}
+
+[ -s "$top/policy/seccomp/frontend.seccomp" ] || fail "there is no policy/seccomp/frontend.seccomp"
+seccomp_subset "$top/policy/seccomp/frontend.seccomp" "$top/policy/seccomp/frontend-sanitizers.seccomp"
+
 for program in sandboxd sandboxd-frontend sandboxd-init; do
     [ -x "$program" ] || fail "$program is not built: run make first"
 done

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stream sockets that are left to be read. Runs in the frontend, which sends nothing by them any more.
+ */
+#include "daemon/frontend/linger.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "common/io.h"
+#include "daemon/frontend/frontend.h"
+
+struct lingering {
+        LIST_ENTRY(lingering) entries;
+        struct frontend *frontend;
+        uid_t uid;
+        uint64_t charge;
+        int fd;
+        sd_event_source *source;
+};
+
+/* Closing our end leaves what was sent to the reader. */
+static void lingering_free(struct lingering *l)
+{
+        account_release(&l->frontend->accounts, l->uid, ACCOUNT_LINGERING, l->charge);
+        LIST_REMOVE(l, entries);
+        l->source = sd_event_source_disable_unref(l->source);
+        l->fd = safe_close(l->fd);
+        free(l);
+}
+
+/* EPOLLHUP is there from the beginning, and says nothing. */
+static int on_lingering(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        if (revents & EPOLLOUT)
+                lingering_free(userdata);
+        return 0;
+}
+
+/* A Unix socket can be written to when what it has sent and is not read fills no more than a quarter of
+ * its buffer. With the smallest buffer that is a kilobyte or nothing. Told once a change (EPOLLET), since
+ * it would say for ever that it is shut down. */
+static int watch(struct lingering *l)
+{
+        const int least = 0;
+
+        if (setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) < 0)
+                return -errno;
+        if (shutdown(l->fd, SHUT_WR) < 0)
+                return -errno;
+        return sd_event_add_io(l->frontend->event, &l->source, l->fd, EPOLLOUT | EPOLLET,
+                on_lingering, l);
+}
+
+void linger(struct frontend *f, uid_t uid, int socket)
+{
+        struct lingering *l;
+        int left;
+
+        if (ioctl(socket, SIOCOUTQ, &left) < 0 || left == 0) {
+                (void) safe_close(socket);
+                return;
+        }
+        l = calloc(1, sizeof(*l));
+        if (!l) {
+                (void) safe_close(socket);
+                return;
+        }
+        *l = (struct lingering) { .frontend = f, .uid = uid, .fd = socket };
+        LIST_INSERT_HEAD(&f->lingering, l, entries);
+        /* It is there, whatever may be. */
+        if (account_charge(&f->accounts, uid, ACCOUNT_LINGERING,
+                    MAX((uint64_t) left, LINGERING_LEAST), ACCOUNT_UNLIMITED,
+                    ACCOUNT_UNLIMITED) >= 0)
+                l->charge = MAX((uint64_t) left, LINGERING_LEAST);
+        if (l->charge == 0 || watch(l) < 0)
+                lingering_free(l);
+}
+
+bool linger_is_excessive(struct frontend *f, uid_t uid)
+{
+        return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >=
+               MIN(account_share(&f->accounts, uid, ACCOUNT_LINGERING, LINGERING_MOST),
+                       LINGERING_USER_MOST);
+}
+
+void linger_done(struct frontend *f)
+{
+        struct lingering *l;
+
+        while ((l = LIST_FIRST(&f->lingering)))
+                lingering_free(l);
+}
