@@ -28,10 +28,7 @@ static void leave(struct start *s, const sandbox_job *job)
 /* Large files are sent when its turn has come. */
 static void on_queued(sandbox_job *job, unsigned position, void *userdata)
 {
-        uint64_t sent, size;
-
-        sandbox_job_get_upload(job, &sent, &size);
-        if (sent == size)
+        if (sandbox_job_may_be_left(job))
                 leave(userdata, job);
 }
 

@@ -219,6 +219,12 @@ static void wake_pipe(struct run_pipe *p, const struct pollfd *fd)
                 p->wait_fd = -EBADF;
 }
 
+/* Responses that are here already, and no longer held up: no socket will tell of them. */
+static bool has_more(const struct run *r)
+{
+        return r->job && sandbox_client_get_timeout(r->client) == 0;
+}
+
 /* Only looks, with moved: there may be more to move. */
 static int wait_some(struct run *r, bool moved)
 {
@@ -238,6 +244,7 @@ static int wait_some(struct run *r, bool moved)
         struct timespec left;
         int q;
 
+        moved |= has_more(r);
         q = ppoll(fds, ELEMENTSOF(fds), moved ? &at_once : longest_wait(r, &left), &r->signals);
         if (q < 0)
                 return errno == EINTR ? 0 : -errno;
@@ -254,6 +261,7 @@ static int wait_some(struct run *r, bool moved)
                 write_pending(r, SANDBOX_STDOUT);
         if (fds[3].revents)
                 write_pending(r, SANDBOX_STDERR);
+        r->client_due |= has_more(r);
         return 0;
 }
 

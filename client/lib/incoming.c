@@ -11,7 +11,7 @@
 #define ERROR_LENGTH_MAX 4095
 /* Files, folders and failures of one request. They use no credit, and whoever is told of them keeps them:
  * so they are counted. The daemon sends fewer, as PROTOCOL.md says. */
-#define NAMED_MAX 9216
+#define NAMED_MAX 9472
 
 void incoming_done(struct incoming *in)
 {

@@ -190,6 +190,7 @@ static int add_files(struct run_message *m, sandbox_job *job, const sandbox_spec
                 if (r < 0)
                         return r;
         }
+        job->data_size = job->upload_size + m->run.code.len;
         return 0;
 }
 

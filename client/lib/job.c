@@ -220,6 +220,31 @@ static int take_stdin_credit(sandbox_job *job, const Sandboxd__V1__Response *res
         return r;
 }
 
+/* Whether it did something with sockets that never came: what it wrote there is lost. */
+static bool lost_sockets(const sandbox_job *job, const Sandboxd__V1__Result *r)
+{
+        bool wanted = false;
+
+        for (size_t i = 0; i < JOB_SOCKETS; i++)
+                wanted |= job->sockets[i].wanted;
+        if (!wanted || job->started)
+                return false;
+        return r->status == SANDBOXD__V1__STATUS__OK || r->status == SANDBOXD__V1__STATUS__EXITED ||
+               r->status == SANDBOXD__V1__STATUS__SIGNALED || r->stdout_bytes + r->stderr_bytes > 0;
+}
+
+static int fail_lost(sandbox_job *job)
+{
+        struct failure f;
+
+        (void) failure_set(&f, -EBUSY, SANDBOX_ERROR_BUSY, "stream_sockets",
+                "the job has ended, and sandboxd could not send its sockets, since too many wait "
+                "to "
+                "be received: what it wrote is lost, try again");
+        tell_end(job, &f.error, NULL);
+        return 0;
+}
+
 static int take_result(sandbox_job *job, const Sandboxd__V1__Response *response)
 {
         sandbox_client *c = job->x.client;
@@ -229,6 +254,8 @@ static int take_result(sandbox_job *job, const Sandboxd__V1__Response *response)
         if (incoming_open(&job->incoming))
                 return -EBADMSG;
         job->x.finished = true;
+        if (lost_sockets(job, response->result))
+                return fail_lost(job);
         r = result_new(wire_take(c->wire), &result);
         if (r < 0) {
                 (void) failure_memory(&c->failure);
@@ -425,6 +452,20 @@ void sandbox_job_get_upload(const sandbox_job *job, uint64_t *ret_sent, uint64_t
 {
         *ret_sent = job->upload_sent;
         *ret_size = job->upload_size;
+}
+
+/* Bytes of code and files with more of which the daemon has a job wait for its turn before it has them
+ * (PROTOCOL.md, "The queue"). */
+#define STREAMED_ABOVE MIB
+
+int sandbox_job_may_be_left(const sandbox_job *job)
+{
+        if (!job->detached || job->id[0] == '\0')
+                return 0;
+        if (job->started || job->n_uploads == 0)
+                return 1;
+        /* With more the daemon queues it while they are on their way: that we have sent them says nothing. */
+        return !job_has_uploads(job) && job->data_size <= STREAMED_ABOVE;
 }
 
 void *sandbox_job_get_userdata(const sandbox_job *job)

@@ -39,13 +39,14 @@ struct sandbox_job {
         bool started;
         bool cancelled;
 
-        struct upload *uploads;
+        struct upload *uploads; /* files that are not in the request */
         size_t n_uploads;
         size_t next_upload;
         uint64_t file_credit;
         bool keeps_file_credit; /* else any number of bytes may be sent */
         uint64_t upload_sent;   /* bytes of files, with those in the request */
         uint64_t upload_size;
+        uint64_t data_size; /* that, and the code */
 
         bool stdin_stream;
         struct blob *stdin_data;

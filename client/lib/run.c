@@ -66,11 +66,9 @@ static void on_started(sandbox_job *job, void *userdata)
 static void on_queued(sandbox_job *job, unsigned position, void *userdata)
 {
         struct run *run = userdata;
-        uint64_t sent, size;
 
         on_started(job, run);
-        sandbox_job_get_upload(job, &sent, &size);
-        run->done = run->job_id && sent == size;
+        run->done = run->job_id && sandbox_job_may_be_left(job);
 }
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,

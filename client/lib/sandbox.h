@@ -385,6 +385,9 @@ SANDBOX_API const char *sandbox_job_get_profile(const sandbox_job *job);
 /* How many bytes of its files were sent, and how many there are. */
 SANDBOX_API void sandbox_job_get_upload(const sandbox_job *job, uint64_t *ret_sent,
         uint64_t *ret_size);
+/* Whether a detached job goes on when its client leaves: it was started, or is queued and the daemon is
+ * known to have all its files. 0 for any other: leaving would cancel it. Ask in on_queued. */
+SANDBOX_API int sandbox_job_may_be_left(const sandbox_job *job);
 SANDBOX_API void *sandbox_job_get_userdata(const sandbox_job *job);
 SANDBOX_API sandbox_client *sandbox_job_get_client(const sandbox_job *job);
 

@@ -277,11 +277,6 @@ void admission_end_start(struct job *j)
         schedule_dispatch(f);
 }
 
-bool admission_wants_word(const struct frontend *f)
-{
-        return f->accounts.total[ACCOUNT_STARTS] > f->max_starting / 2;
-}
-
 void admission_dequeue(struct job *j)
 {
         struct frontend *f = j->frontend;

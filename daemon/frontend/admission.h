@@ -31,8 +31,6 @@ int admission_enqueue(struct job *j);
 int admission_take_start(struct job *j);
 /* It is made, or never will be. Whose turn it is then is asked for in a later turn of the loop. */
 void admission_end_start(struct job *j);
-/* Whether the monitor is to say when it is made: with few that are not, nobody waits for that. */
-bool admission_wants_word(const struct frontend *f);
 /* It does not wait any more, for either. */
 void admission_dequeue(struct job *j);
 

@@ -171,7 +171,7 @@ void connection_send_fds(struct connection *c, const Sandboxd__V1__Response *res
                 log_debug("dropping a connection of uid %u with %zu bytes unread: %s",
                         (unsigned) c->uid, out_queue_size(&c->out), strerror(-r));
                 drop_fds(c, fds, n_fds);
-                out_queue_done(&c->out);
+                out_queue_drop(&c->out);
                 (void) charge_unread(c);
                 set_state(c, CONNECTION_CLOSING);
                 c->blocked = false;
@@ -509,11 +509,10 @@ void connection_free(struct connection *c)
         drop_sources(c);
         LIST_REMOVE(c, entries);
         frame_reader_done(&c->reader);
-        out_queue_done(&c->out);
+        linger(f, c->uid, TAKE_FD(c->fd), out_queue_done(&c->out));
         account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         account_release(&f->accounts, c->uid, ACCOUNT_UNREAD, c->unread);
         account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
-        (void) safe_close(c->fd);
         free(c);
         idle_update(f);
         frontend_check_stopped(f);

@@ -260,8 +260,7 @@ int job_start(struct job *j)
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
                 .flags = (j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0) |
                          (j->wants_stdin || has_socket(j, STREAM_SOCKET_STDIN) ? CHANNEL_START_STDIN
-                                                                               : 0) |
-                         (admission_wants_word(j->frontend) ? CHANNEL_START_TELL : 0),
+                                                                               : 0),
                 .owner = j->uid,
                 .limits = j->result->limits,
         };

@@ -28,7 +28,7 @@ static void close_stream(struct job_stream *s)
                 output_give_up(&s->output, queue_size(&s->unsent));
         s->socket_source = sd_event_source_disable_unref(s->socket_source);
         if (s->socket >= 0)
-                linger(s->job->frontend, s->job->uid, TAKE_FD(s->socket));
+                linger(s->job->frontend, s->job->uid, TAKE_FD(s->socket), 0);
         queue_done(&s->unsent);
 }
 

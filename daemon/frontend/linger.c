@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stream sockets that are left to be read. Runs in the frontend, which sends nothing by them any more.
+ * Sockets that are left to be read. Runs in the frontend, which neither sends nor reads by them any more.
  */
 #include "daemon/frontend/linger.h"
 
@@ -16,6 +16,7 @@ struct lingering {
         struct frontend *frontend;
         uid_t uid;
         uint64_t charge;
+        size_t n_fds;
         int fd;
         sd_event_source *source;
 };
@@ -24,22 +25,35 @@ struct lingering {
 static void lingering_free(struct lingering *l)
 {
         account_release(&l->frontend->accounts, l->uid, ACCOUNT_LINGERING, l->charge);
+        account_release(&l->frontend->accounts, l->uid, ACCOUNT_SOCKETS, l->n_fds);
         LIST_REMOVE(l, entries);
         l->source = sd_event_source_disable_unref(l->source);
         l->fd = safe_close(l->fd);
         free(l);
 }
 
-/* EPOLLHUP is there from the beginning, and says nothing. */
+/* Bytes, in what they cost the kernel, that are not read. While it frees the last of them it counts 1. */
+static bool is_read(int fd, uint64_t *ret_left)
+{
+        int left = 0;
+
+        if (ioctl(fd, SIOCOUTQ, &left) < 0 || left <= 1)
+                return true;
+        *ret_left = (uint64_t) left;
+        return false;
+}
+
 static int on_lingering(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        if (revents & EPOLLOUT)
+        uint64_t left;
+
+        if (is_read(fd, &left))
                 lingering_free(userdata);
         return 0;
 }
 
-/* A Unix socket can be written to when what it has sent and is not read fills no more than a quarter of
- * its buffer. With the smallest buffer that is a kilobyte or nothing. Told once a change (EPOLLET), since
+/* A Unix socket can be written to, and says so, when what it has sent and is not read fills no more than a
+ * quarter of its buffer: of the smallest buffer that is a kilobyte. Told with each change (EPOLLET), since
  * it would say for ever that it is shut down. */
 static int watch(struct lingering *l)
 {
@@ -47,33 +61,31 @@ static int watch(struct lingering *l)
 
         if (setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) < 0)
                 return -errno;
-        if (shutdown(l->fd, SHUT_WR) < 0)
+        if (shutdown(l->fd, SHUT_RDWR) < 0)
                 return -errno;
         return sd_event_add_io(l->frontend->event, &l->source, l->fd, EPOLLOUT | EPOLLET,
                 on_lingering, l);
 }
 
-void linger(struct frontend *f, uid_t uid, int socket)
+void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
 {
-        struct lingering *l;
-        int left;
+        struct lingering *l = NULL;
+        uint64_t left;
 
-        if (ioctl(socket, SIOCOUTQ, &left) < 0 || left == 0) {
-                (void) safe_close(socket);
-                return;
-        }
-        l = calloc(1, sizeof(*l));
+        if (!is_read(socket, &left))
+                l = calloc(1, sizeof(*l));
         if (!l) {
+                account_release(&f->accounts, uid, ACCOUNT_SOCKETS, n_fds);
                 (void) safe_close(socket);
                 return;
         }
-        *l = (struct lingering) { .frontend = f, .uid = uid, .fd = socket };
+        *l = (struct lingering) { .frontend = f, .uid = uid, .fd = socket, .n_fds = n_fds };
         LIST_INSERT_HEAD(&f->lingering, l, entries);
+        left = MAX(left, LINGERING_LEAST);
         /* It is there, whatever may be. */
-        if (account_charge(&f->accounts, uid, ACCOUNT_LINGERING,
-                    MAX((uint64_t) left, LINGERING_LEAST), ACCOUNT_UNLIMITED,
+        if (account_charge(&f->accounts, uid, ACCOUNT_LINGERING, left, ACCOUNT_UNLIMITED,
                     ACCOUNT_UNLIMITED) >= 0)
-                l->charge = MAX((uint64_t) left, LINGERING_LEAST);
+                l->charge = left;
         if (l->charge == 0 || watch(l) < 0)
                 lingering_free(l);
 }

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Stream sockets whose stream has ended, and whose client has not read it to the end. What lies there is
- * our memory for as long as the client likes, also after its connection: our end is kept to know how much
- * it is, and it is charged as ACCOUNT_LINGERING until it is read or thrown away.
+ * Sockets that we are done with, and whose client has not read them to the end: of streams that have ended,
+ * and connections that we close. What lies there is our memory for as long as the client likes, and so are
+ * the sockets that are on their way in it: our end is kept to know, and the user charged as
+ * ACCOUNT_LINGERING, and ACCOUNT_SOCKETS, until all is read or thrown away.
  */
 
 #include <sys/queue.h>
@@ -18,13 +19,15 @@ struct lingering;
 LIST_HEAD(lingering_list, lingering);
 
 /* What all users together may leave in such sockets, and one of them, in bytes. A socket counts as
- * LINGERING_LEAST at the least, since it costs an fd, too. Who has left more gets no new ones. */
+ * LINGERING_LEAST at the least, since it costs an fd, too. Who has left more gets no new ones, nor is he
+ * served on a new connection. */
 #define LINGERING_MOST (UINT64_C(1024) * MIB)
 #define LINGERING_USER_MOST (UINT64_C(64) * MIB)
 #define LINGERING_LEAST (UINT64_C(64) * KIB)
 
-/* The stream has ended: the reader gets what is there, and then its end. Takes the socket over. */
-void linger(struct frontend *f, uid_t uid, int socket);
+/* Nothing more is sent: the reader gets what is there, and then the end. Takes the socket over, and of
+ * what is charged as ACCOUNT_SOCKETS the fds that are on their way in it. */
+void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds);
 
 /* Whether a user has left so much unread that it gets no more sockets. */
 bool linger_is_excessive(struct frontend *f, uid_t uid);

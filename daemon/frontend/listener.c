@@ -54,6 +54,10 @@ static void refuse(struct frontend *f, int fd, uid_t uid, int error)
                         "%" PRIu32 " connections are open, as many as MaxConnections= allows: try "
                         "again later",
                         server->max_connections);
+        else if (error == -ENOBUFS)
+                (void) error_set(&text, error,
+                        "too much that you were sent is unread in your sockets: read them or close "
+                        "them");
         else
                 (void) error_set(&text, error, "sandboxd is out of memory: try again later");
         refuse_as(f, fd, uid, SANDBOXD__V1__ERROR_CODE__BUSY, &text);
@@ -75,6 +79,8 @@ static void admit(struct listener *l, int client_fd)
         }
         if (access_check(f->policy, &peer, &text) < 0)
                 return refuse_as(f, fd, peer.uid, SANDBOXD__V1__ERROR_CODE__DENIED, &text);
+        if (linger_is_excessive(f, peer.uid))
+                return refuse(f, fd, peer.uid, -ENOBUFS);
         r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
                 server->max_connections_per_user, server->max_connections);
         if (r >= 0) {

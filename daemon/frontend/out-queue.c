@@ -63,15 +63,28 @@ void out_queue_settle(struct out_queue *q, int fd)
         forget_sent(q, n);
 }
 
-void out_queue_done(struct out_queue *q)
+void out_queue_drop(struct out_queue *q)
 {
-        while (next_fds(q))
-                close_next(q);
-        forget_sent(q, q->n_sent);
+        while (q->n_fds > q->n_sent) {
+                struct out_fds *f = &q->fds[--q->n_fds];
+
+                io_close_all(f->fds, f->n_fds);
+                account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, f->n_fds);
+        }
+        queue_done(&q->bytes);
+}
+
+size_t out_queue_done(struct out_queue *q)
+{
+        size_t fds = 0;
+
+        out_queue_drop(q);
+        for (size_t i = 0; i < q->n_sent; i++)
+                fds += q->fds[i].n_fds;
+        q->n_sent = q->n_fds = q->room = 0;
         free(q->fds);
         q->fds = NULL;
-        q->room = 0;
-        queue_done(&q->bytes);
+        return fds;
 }
 
 int out_queue_attach(struct out_queue *q, uint64_t job, size_t frame, int *fds, size_t n_fds)

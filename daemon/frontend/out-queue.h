@@ -35,7 +35,11 @@ struct out_queue {
 };
 
 void out_queue_init(struct out_queue *q, struct account_book *accounts, uid_t uid);
-void out_queue_done(struct out_queue *q);
+/* Drops what was not sent. */
+void out_queue_drop(struct out_queue *q);
+/* The same. Returns how many fds were sent and may not be received yet: the caller takes over what they
+ * are charged. */
+size_t out_queue_done(struct out_queue *q);
 
 static inline size_t out_queue_size(const struct out_queue *q)
 {

@@ -534,9 +534,9 @@ static void on_made(struct placement *p, int r, const char *detail)
 /* What is left to be done is the job's, or its client's. */
 static void tell_started(struct sandbox *s)
 {
-        if (s->tells)
+        if (!s->told)
                 s->host->started(s->host->userdata, s->place.job);
-        s->tells = false;
+        s->told = true;
 }
 
 static void on_event(struct sandbox *s, const struct launch_event *e)
@@ -730,7 +730,6 @@ int sandbox_start(struct sandbox_host *host, struct generation *g, const struct 
                 },
                 .profile = m->profile,
                 .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
-                .tells = (m->flags & CHANNEL_START_TELL) != 0,
                 .receives = (m->flags & CHANNEL_START_INPUT) != 0,
                 .collects = (m->flags & CHANNEL_START_COLLECT) != 0,
                 .pidfd = -EBADF,

@@ -42,7 +42,7 @@ struct sandbox {
         struct placement place;
         uint32_t profile; /* index in the policy */
         bool return_value;
-        bool tells;                       /* the frontend waits for its being made */
+        bool told;                        /* the frontend was, that it is made */
         bool receives;                    /* init is sent files before the job begins */
         bool collects;                    /* init hands files over when the job has ended */
         int start_fds[_CHANNEL_FD_COUNT]; /* until they are sent to init */

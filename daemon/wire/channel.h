@@ -24,15 +24,14 @@ enum channel_op {
         CHANNEL_OP_SIGNAL = 7, /* struct channel_signal: to the payload's own process, if it runs */
         CHANNEL_OP_USAGE = 8,  /* no body: answered by a USED, unless the job has ended */
         /* monitor to frontend */
-        CHANNEL_OP_POLICY = 16, /* struct channel_generation; fd: sealed memfd with struct policy.
+        CHANNEL_OP_POLICY = 16,  /* struct channel_generation; fd: sealed memfd with struct policy.
                                  * The first message, and after each reload. */
-        CHANNEL_OP_ENDED = 17,  /* struct channel_ended; fd: the return value's file, if any */
-        CHANNEL_OP_GONE = 18,   /* no body: nothing of the sandbox is left */
-        CHANNEL_OP_STOP = 19,   /* no body: finish what runs, answer the clients, exit */
-        CHANNEL_OP_PING = 20,   /* no body: say that you are not stuck */
-        CHANNEL_OP_USED = 21,   /* struct channel_used: what the job has used so far */
-        CHANNEL_OP_STARTED =
-                22, /* no body: the sandbox is made; to a START with TELL, before ENDED */
+        CHANNEL_OP_ENDED = 17,   /* struct channel_ended; fd: the return value's file, if any */
+        CHANNEL_OP_GONE = 18,    /* no body: nothing of the sandbox is left */
+        CHANNEL_OP_STOP = 19,    /* no body: finish what runs, answer the clients, exit */
+        CHANNEL_OP_PING = 20,    /* no body: say that you are not stuck */
+        CHANNEL_OP_USED = 21,    /* struct channel_used: what the job has used so far */
+        CHANNEL_OP_STARTED = 22, /* no body: the sandbox is made; not when it ends before */
 };
 
 struct channel_header {
@@ -62,9 +61,8 @@ enum channel_start_flag {
         CHANNEL_START_STDIN = 1 << 1,
         CHANNEL_START_INPUT = 1 << 2,
         CHANNEL_START_COLLECT = 1 << 3,
-        CHANNEL_START_TELL = 1 << 4, /* say STARTED, when the sandbox does not end before */
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE | CHANNEL_START_STDIN |
-                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT | CHANNEL_START_TELL,
+                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT,
 };
 
 /* Whether a START with these flags carries that fd. */

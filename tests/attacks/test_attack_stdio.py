@@ -215,6 +215,37 @@ def test_49_never_received(make_daemon):
     assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
 
 
+def test_49_never_received_and_left(make_daemon):
+    """The daemon has closed the connection, and the sockets are still on their way in it."""
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": 4, "MaxQueuedPerUser": 4}})
+    before = host.fd_count(d.frontend)
+    kept = []
+    for _ in range(2):
+        c = d.connect(NOBODY)
+        kept.append(c)
+        c.hello()
+        sent = 0
+
+        def refused_some():
+            nonlocal sent
+            c.send(wire.run(sent + 2, argv=[b"true"], stream_sockets=ALL))
+            sent += 1
+            return b"stream_sockets" in peek(c.sock)
+
+        assert host.wait_until(refused_some, 60)
+        # The second time there is no place for even one.
+        assert sent > 8 or len(kept) == 2
+        assert sent < 4 or len(kept) == 1
+        c.sock.shutdown(socket.SHUT_WR)
+        assert d.run("--", "echo", "x").stdout == "x\n"
+    for c in kept:
+        c.close()
+    with d.session(NOBODY) as c, Sockets() as s:
+        s.run(c, 2, STDOUT, argv=[b"echo", b"z"])
+        assert read_all(s.stdout) == b"z\n"
+    assert host.wait_until(lambda: host.fd_count(d.frontend) <= before, 10)
+
+
 def leave_output(connection, request_id):
     """Runs a job and reads nothing of what it wrote. Returns its sockets, or what refused it."""
     code = b"import os; os.write(1, bytes(150_000)); os.write(2, bytes(150_000))"
@@ -249,13 +280,14 @@ def test_35_output_left_in_sockets(daemon):
             s.run(other, 2, STDOUT, argv=[b"echo", b"y"])
             assert read_all(s.stdout) == b"y\n"
             other.finish(2)
+    with daemon.connect(NOBODY) as c:
+        assert "unread" in c.expect("error")["message"]
+    # Some by reading, some by closing.
+    assert read_all(left[0].stdout) == read_all(left[0].stderr) == bytes(150_000)
+    assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 4, 5)
+    left[1].close("stdout", "stderr")
+    assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 6, 5)
     with daemon.session(NOBODY) as c:
-        assert leave_output(c, 2)[1]
-        # Some by reading, some by closing.
-        assert read_all(left[0].stdout) == read_all(left[0].stderr) == bytes(150_000)
-        assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 3, 5)
-        left[1].close("stdout", "stderr")
-        assert host.wait_until(lambda: host.fd_count(daemon.frontend) <= before + 2 * len(left) - 5, 5)
         s, error = leave_output(c, 3)
         assert not error
     for s in left + [s]:

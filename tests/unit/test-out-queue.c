@@ -31,7 +31,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-        out_queue_done(&queue);
+        account_release(&accounts, UID, ACCOUNT_SOCKETS, out_queue_done(&queue));
         ck_assert(account_book_is_empty(&accounts));
         ours = safe_close(ours);
         theirs = safe_close(theirs);
@@ -153,9 +153,29 @@ START_TEST(test_dropped)
 
         ck_assert(!is_closed(a));
         ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 4);
-        out_queue_done(&queue);
+        ck_assert_uint_eq(out_queue_done(&queue), 0);
         ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 0);
         ck_assert(is_closed(a) && is_closed(b));
+        (void) close(a);
+        (void) close(b);
+}
+END_TEST
+
+/* What was sent is still charged, to be settled by who ends the queue. */
+START_TEST(test_sent_and_dropped)
+{
+        int a = push_fds(10, 1, 3), b;
+        uint64_t job;
+
+        ck_assert_int_eq(out_queue_send(&queue, ours, &job), 10);
+        b = push_fds(10, 2, 1);
+        out_queue_drop(&queue);
+        ck_assert_uint_eq(out_queue_size(&queue), 0);
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 3);
+        ck_assert(!is_closed(a) && is_closed(b));
+        ck_assert_uint_eq(out_queue_done(&queue), 3);
+        ck_assert_uint_eq(account_held(&accounts, UID, ACCOUNT_SOCKETS), 3);
+        account_release(&accounts, UID, ACCOUNT_SOCKETS, 3);
         (void) close(a);
         (void) close(b);
 }
@@ -260,6 +280,7 @@ int main(void)
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_loop_test(t, test_offsets, 0, 2);
         tcase_add_test(t, test_dropped);
+        tcase_add_test(t, test_sent_and_dropped);
         tcase_add_test(t, test_unreceived);
         tcase_add_test(t, test_backlog);
         tcase_add_test(t, test_refused);
