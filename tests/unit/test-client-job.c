@@ -420,6 +420,58 @@ START_TEST(test_files)
 }
 END_TEST
 
+/* One with so many bytes is queued while they are on their way: that they were sent says nothing. */
+static const struct {
+        size_t size;
+        size_t more;
+        bool detach;
+        int may_be_left;
+} uploads[] = {
+        { 1000, 0, true, 1 },
+        { 200000, 0, true, 1 },
+        { 200000, 0, false, 0 },
+        { 200000, 900000, true, 0 },
+};
+
+START_TEST(test_leaving)
+{
+        size_t size = uploads[_i].size, more = uploads[_i].more;
+        char *data = calloc(1, size + more);
+        size_t bytes = 0;
+
+        ck_assert_int_eq(sandbox_spec_add_file_data(spec, "x", 0, data, size), 0);
+        if (more > 0)
+                ck_assert_int_eq(sandbox_spec_add_file_data(spec, "y", 0, data, more), 0);
+        sandbox_spec_set_detach(spec, uploads[_i].detach);
+        start(0);
+        ck_assert_int_eq(sandbox_job_may_be_left(job), 0);
+        if (size > 1000) {
+                settle();
+                say_queued(2);
+                settle();
+                /* With bytes to be sent for which there is no credit. */
+                ck_assert_int_eq(sandbox_job_may_be_left(job), 0);
+                say_file_credit(2, 1 << 20);
+                while (bytes < size + more) {
+                        settle();
+                        ck_assert(hear());
+                        ck_assert_int_eq(heard->body_case, SANDBOXD__V1__REQUEST__BODY_FILE_DATA);
+                        bytes += heard->file_data->data.len;
+                }
+        } else {
+                say_queued(2);
+                settle();
+        }
+        ck_assert_int_eq(sandbox_job_may_be_left(job), uploads[_i].may_be_left);
+        if (!uploads[_i].detach)
+                sandbox_job_abandon(job);
+        else
+                say_started(2, 0);
+        settle();
+        free(data);
+}
+END_TEST
+
 /* A daemon that keeps no credit gets all, in pieces that it takes. */
 START_TEST(test_files_of_old)
 {
@@ -867,6 +919,29 @@ START_TEST(test_sockets)
 }
 END_TEST
 
+/* The result alone says that there were no places for them. It is no good, if something was to be had. */
+static const struct {
+        unsigned wanted;
+        Sandboxd__V1__Status status;
+        const char *story;
+} lost_sockets[] = {
+        { 7, SANDBOXD__V1__STATUS__OK, "error:BUSY:-16:stream_sockets " },
+        { 1, SANDBOXD__V1__STATUS__EXITED, "error:BUSY:-16:stream_sockets " },
+        { 7, SANDBOXD__V1__STATUS__CANCELLED, "end:CANCELLED " },
+        { 7, SANDBOXD__V1__STATUS__SETUP_ERROR, "end:SETUP_ERROR " },
+        { 0, SANDBOXD__V1__STATUS__OK, "end:OK " },
+};
+
+START_TEST(test_sockets_lost)
+{
+        want_sockets(lost_sockets[_i].wanted);
+        start(0);
+        say_result(2, lost_sockets[_i].status, 0);
+        settle();
+        ck_assert_str_eq(story, lost_sockets[_i].story);
+}
+END_TEST
+
 /* Each job has its own, also when all that is said comes at once, and one waits for none. */
 START_TEST(test_sockets_of_many)
 {
@@ -1270,7 +1345,9 @@ int main(void)
         tcase_add_test(t, test_started_too_early);
         tcase_add_test(t, test_credit);
         tcase_add_test(t, test_manual_credit);
+        tcase_add_loop_test(t, test_leaving, 0, (int) ELEMENTSOF(uploads));
         tcase_add_test(t, test_sockets);
+        tcase_add_loop_test(t, test_sockets_lost, 0, (int) ELEMENTSOF(lost_sockets));
         tcase_add_test(t, test_sockets_of_many);
         tcase_add_loop_test(t, test_sockets_wrong, 0, (int) ELEMENTSOF(wrong_sockets));
         tcase_add_test(t, test_sockets_not_taken);

@@ -625,6 +625,38 @@ START_TEST(test_cancel_before_its_turn)
 }
 END_TEST
 
+/* A job that runs has given its place at the monitor back, however few there are. */
+START_TEST(test_places_of_running_jobs)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        static struct start starts[2 * CPU_SETSIZE + 4];
+        size_t n = 0, places = 0;
+        struct client c;
+        uint64_t id = 10;
+
+        policy.server.max_jobs = policy.server.max_jobs_per_user = 4096;
+        restart();
+        client_hello(&c);
+        for (; n < 4; n++) {
+                client_run(&c, id++, &run);
+                monitor_expect_start(&starts[n]);
+                client_expect(&c, id - 1, BODY(STARTED));
+                monitor_send(CHANNEL_OP_STARTED, starts[n].message.header.job);
+        }
+        client_run(&c, id++, &run);
+        while (monitor_has_start(&starts[n])) {
+                n++;
+                places++;
+                client_run(&c, id++, &run);
+        }
+        /* Three quarters of eight, or of more. */
+        ck_assert_uint_ge(places, 6);
+        for (size_t i = 0; i < n; i++)
+                monitor_end(&starts[i], JOB_STATUS_OK);
+        client_close(&c);
+}
+END_TEST
+
 static void put_file(int out, const char *name, const char *data)
 {
         const struct transfer_record file = {
@@ -706,6 +738,7 @@ int main(void)
         tcase_add_test(tc, test_handed_over);
         tcase_add_test(tc, test_starts_in_turn);
         tcase_add_test(tc, test_cancel_before_its_turn);
+        tcase_add_test(tc, test_places_of_running_jobs);
         suite_add_tcase(suite, tc);
         return run_suite(suite);
 }
