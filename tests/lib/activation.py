@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 
+from . import wire
 from .daemon import Daemon
 
 # Moves the sockets down to 3 and up, and sets LISTEN_PID, which only the process itself knows.
@@ -108,7 +109,8 @@ class Supervisor(threading.Thread):
         try:
             while self._wait_for_client():
                 self.before_life(self.activated)
-                process = self.activated.spawn().process
+                with wire.as_root:
+                    process = self.activated.spawn().process
                 self.activated.codes.append(process.wait())
         except Exception as e:  # for the thread of the test to raise
             self.failure = e

@@ -10,6 +10,7 @@ import array
 import os
 import socket
 import struct
+import threading
 import time
 
 FRAME_MAX = 4 * 1024 * 1024
@@ -289,6 +290,25 @@ class Closed(Exception):
     """The daemon closed the connection."""
 
 
+# Effective ids are the whole process's: held by who changes them, and by a thread for what takes root.
+as_root = threading.Lock()
+
+
+def _connect(sock, path, uid):
+    """SO_PEERCRED is taken from the effective ids at the time of connect()."""
+    if not uid:
+        sock.connect(path)
+        return
+    with as_root:
+        os.setegid(uid)
+        os.seteuid(uid)
+        try:
+            sock.connect(path)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+
 class Connection:
     """One connection. Nothing is sent on its own: a test decides every byte."""
 
@@ -298,19 +318,11 @@ class Connection:
         self.timeout = timeout
         self.buf = bytearray()
         self.fds = []  # that came, and nobody has taken
-        # SO_PEERCRED is taken from the effective ids at the time of connect().
-        if uid:
-            os.setegid(uid)
-            os.seteuid(uid)
         try:
-            self.sock.connect(str(path))
+            _connect(self.sock, str(path), uid)
         except BaseException:
             self.sock.close()
             raise
-        finally:
-            if uid:
-                os.seteuid(0)
-                os.setegid(0)
 
     def __enter__(self):
         return self
