@@ -319,13 +319,12 @@ static int on_next(sd_event_source *source, void *userdata)
         return 0;
 }
 
-void connections_settle_sockets(struct frontend *f, uid_t uid)
+void connections_settle_sockets(struct frontend *f)
 {
         struct connection *c;
 
         LIST_FOREACH (c, &f->connections, entries)
-                if (c->uid == uid)
-                        out_queue_settle(&c->out, c->fd);
+                out_queue_settle(&c->out, c->fd);
 }
 
 /* The sockets of a job cannot be sent. */

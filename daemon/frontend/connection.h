@@ -85,8 +85,8 @@ static inline bool connection_is_congested(const struct connection *c)
 /* Whether bytes of its client are here, or wait in its socket, that were not handled yet. */
 bool connection_has_unread(const struct connection *c);
 
-/* Releases what of a user's stream sockets has been received on his connections. */
-void connections_settle_sockets(struct frontend *f, uid_t uid);
+/* Releases what of stream sockets has been received, of all users: what one holds leaves less to others. */
+void connections_settle_sockets(struct frontend *f);
 
 /* By the id of a request that is under way; NULL when there is none, or it is of the other kind. */
 struct job *connection_find_job(struct connection *c, uint64_t request);

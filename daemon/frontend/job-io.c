@@ -113,7 +113,7 @@ static int charge_socket(struct frontend *f, uid_t uid)
         if (r >= 0)
                 return r;
         /* That those which were sent have been received we are not told. */
-        connections_settle_sockets(f, uid);
+        connections_settle_sockets(f);
         return account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max_sockets(f, uid),
                 SOCKETS_MOST);
 }

@@ -92,9 +92,12 @@ void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
 
 bool linger_is_excessive(struct frontend *f, uid_t uid)
 {
-        return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >=
-               MIN(account_share(&f->accounts, uid, ACCOUNT_LINGERING, LINGERING_MOST),
-                       LINGERING_USER_MOST);
+        uint64_t most = MIN(account_share(&f->accounts, uid, ACCOUNT_LINGERING, LINGERING_MOST),
+                LINGERING_USER_MOST);
+
+        /* What jobs that ran already leave may be more than all are to have: who has left little is
+         * served all the same. */
+        return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >= MAX(most, MIB);
 }
 
 void linger_done(struct frontend *f)
