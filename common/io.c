@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,6 +66,16 @@ int io_set_nonblock(int fd)
         if (flags < 0)
                 return -errno;
         return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+size_t io_socket_unread(int fd)
+{
+        int left;
+
+        /* While it frees something, the kernel counts 1 for that, and tells who waits for room. */
+        if (ioctl(fd, SIOCOUTQ, &left) < 0 || left < IO_SOCKET_SEND_MIN)
+                return 0;
+        return (size_t) left;
 }
 
 int io_refuse_fds(int fd)

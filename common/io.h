@@ -22,6 +22,10 @@ int io_set_nonblock(int fd);
 /* Has the kernel refuse fds that are sent to a Unix socket, or to who connects to one that listens: the
  * sender gets EPERM. -ENOPROTOOPT where the kernel cannot, before Linux 6.16. */
 int io_refuse_fds(int fd);
+/* How much of what a Unix stream socket has sent its reader has not taken, in bytes as what they cost the
+ * kernel: at least IO_SOCKET_SEND_MIN for each send; 0 when all is taken. */
+size_t io_socket_unread(int fd);
+#define IO_SOCKET_SEND_MIN 512
 
 /* Reads a whole file of at most max bytes beneath dir_fd (AT_FDCWD allowed); the text is
  * NUL-terminated and owned by the caller. -EFBIG when it is larger. */

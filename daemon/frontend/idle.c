@@ -12,11 +12,11 @@
 
 /* A client that is refused costs nothing here, and does not keep the daemon up. What a detached job
  * left does, as long as it is kept: it is there to be asked for later. So does an order to take no jobs,
- * of which our next life would know nothing. */
+ * and what users have left unread, of both of which our next life would know nothing. */
 static bool is_idle(const struct frontend *f)
 {
         return LIST_EMPTY(&f->connections) && LIST_EMPTY(&f->jobs) && f->registry.n_detached == 0 &&
-               !f->draining;
+               LIST_EMPTY(&f->lingering) && !f->draining;
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)

@@ -4,12 +4,14 @@
  */
 #include "daemon/frontend/linger.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
 #include "daemon/frontend/frontend.h"
+
+/* Of the files that we may open, the part that lingering sockets may be. */
+#define LINGERING_FILES_PART 8
 
 struct lingering {
         LIST_ENTRY(lingering) entries;
@@ -24,31 +26,47 @@ struct lingering {
 /* Closing our end leaves what was sent to the reader. */
 static void lingering_free(struct lingering *l)
 {
-        account_release(&l->frontend->accounts, l->uid, ACCOUNT_LINGERING, l->charge);
-        account_release(&l->frontend->accounts, l->uid, ACCOUNT_SOCKETS, l->n_fds);
+        struct frontend *f = l->frontend;
+
+        account_release(&f->accounts, l->uid, ACCOUNT_LINGERING, l->charge);
+        account_release(&f->accounts, l->uid, ACCOUNT_SOCKETS, l->n_fds);
         LIST_REMOVE(l, entries);
         l->source = sd_event_source_disable_unref(l->source);
         l->fd = safe_close(l->fd);
         free(l);
+        idle_update(f);
 }
 
-/* Bytes, in what they cost the kernel, that are not read. While it frees the last of them it counts 1. */
-static bool is_read(int fd, uint64_t *ret_left)
+/* What a socket counts as at the least. */
+static uint64_t least_charge(void)
 {
-        int left = 0;
+        struct rlimit limit;
 
-        if (ioctl(fd, SIOCOUTQ, &left) < 0 || left <= 1)
-                return true;
-        *ret_left = (uint64_t) left;
-        return false;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < LINGERING_FILES_PART)
+                return LINGERING_MOST;
+        return MAX(LINGERING_MOST / (limit.rlim_cur / LINGERING_FILES_PART), LINGERING_LEAST);
+}
+
+static void settle(struct lingering *l)
+{
+        size_t left = io_socket_unread(l->fd);
+        uint64_t charge;
+
+        if (left == 0) {
+                lingering_free(l);
+                return;
+        }
+        charge = MAX(left, least_charge());
+        if (charge < l->charge) {
+                account_release(&l->frontend->accounts, l->uid, ACCOUNT_LINGERING,
+                        l->charge - charge);
+                l->charge = charge;
+        }
 }
 
 static int on_lingering(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        uint64_t left;
-
-        if (is_read(fd, &left))
-                lingering_free(userdata);
+        settle(userdata);
         return 0;
 }
 
@@ -69,10 +87,10 @@ static int watch(struct lingering *l)
 
 void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
 {
+        uint64_t left = io_socket_unread(socket);
         struct lingering *l = NULL;
-        uint64_t left;
 
-        if (!is_read(socket, &left))
+        if (left > 0)
                 l = calloc(1, sizeof(*l));
         if (!l) {
                 account_release(&f->accounts, uid, ACCOUNT_SOCKETS, n_fds);
@@ -81,7 +99,7 @@ void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
         }
         *l = (struct lingering) { .frontend = f, .uid = uid, .fd = socket, .n_fds = n_fds };
         LIST_INSERT_HEAD(&f->lingering, l, entries);
-        left = MAX(left, LINGERING_LEAST);
+        left = MAX(left, least_charge());
         /* It is there, whatever may be. */
         if (account_charge(&f->accounts, uid, ACCOUNT_LINGERING, left, ACCOUNT_UNLIMITED,
                     ACCOUNT_UNLIMITED) >= 0)
@@ -90,7 +108,7 @@ void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
                 lingering_free(l);
 }
 
-bool linger_is_excessive(struct frontend *f, uid_t uid)
+static bool is_over(struct frontend *f, uid_t uid)
 {
         uint64_t most = MIN(account_share(&f->accounts, uid, ACCOUNT_LINGERING, LINGERING_MOST),
                 LINGERING_USER_MOST);
@@ -98,6 +116,20 @@ bool linger_is_excessive(struct frontend *f, uid_t uid)
         /* What jobs that ran already leave may be more than all are to have: who has left little is
          * served all the same. */
         return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >= MAX(most, MIB);
+}
+
+bool linger_is_excessive(struct frontend *f, uid_t uid)
+{
+        struct lingering *l, *next;
+
+        if (!is_over(f, uid))
+                return false;
+        /* Of what is read in part we are not told. */
+        for (l = LIST_FIRST(&f->lingering); l; l = next) {
+                next = LIST_NEXT(l, entries);
+                settle(l);
+        }
+        return is_over(f, uid);
 }
 
 void linger_done(struct frontend *f)

@@ -19,8 +19,9 @@ struct lingering;
 LIST_HEAD(lingering_list, lingering);
 
 /* What all users together may leave in such sockets, and one of them, in bytes. A socket counts as
- * LINGERING_LEAST at the least, since it costs an fd, too. Who has left more gets no new ones, nor is he
- * served on a new connection. */
+ * LINGERING_LEAST at the least, since it costs an fd, too: as more where we may open so few files that an
+ * eighth of them would be LINGERING_MOST. Who has left more gets no new ones, nor is he served on a new
+ * connection. */
 #define LINGERING_MOST (UINT64_C(1024) * MIB)
 #define LINGERING_USER_MOST (UINT64_C(64) * MIB)
 #define LINGERING_LEAST (UINT64_C(64) * KIB)

@@ -4,8 +4,6 @@
  */
 #include "daemon/frontend/out-queue.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
@@ -15,19 +13,22 @@ void out_queue_init(struct out_queue *q, struct account_book *accounts, uid_t ui
         *q = (struct out_queue) { .accounts = accounts, .uid = uid };
 }
 
-/* What the kernel counts at least for the bytes of one send(), which fds came with. */
-#define SENT_SIZE_MIN 512
+/* How many went with the first n frames that had some. */
+static size_t count_fds(const struct out_queue *q, size_t n)
+{
+        size_t fds = 0;
+
+        for (size_t i = 0; i < n; i++)
+                fds += q->fds[i].n_fds;
+        return fds;
+}
 
 /* Of the first frames, those that were sent. */
 static void forget_sent(struct out_queue *q, size_t n)
 {
-        size_t fds = 0;
-
         if (n == 0)
                 return;
-        for (size_t i = 0; i < n; i++)
-                fds += q->fds[i].n_fds;
-        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, fds);
+        account_release(q->accounts, q->uid, ACCOUNT_SOCKETS, count_fds(q, n));
         q->n_sent -= n;
         q->n_fds -= n;
         memmove(q->fds, q->fds + n, q->n_fds * sizeof(*q->fds));
@@ -50,15 +51,14 @@ static void close_next(struct out_queue *q)
 
 void out_queue_settle(struct out_queue *q, int fd)
 {
-        size_t most, n = 0;
-        int left;
+        size_t left, most, n = 0;
 
-        /* How much of what was sent its receiver has not taken, in what it costs the kernel: it is no
-         * more bytes than that, and no more sends. */
-        if (q->n_sent == 0 || ioctl(fd, SIOCOUTQ, &left) < 0)
+        if (q->n_sent == 0)
                 return;
-        most = ((size_t) left + SENT_SIZE_MIN - 1) / SENT_SIZE_MIN;
-        while (n < q->n_sent && (q->n_sent - n > most || q->fds[n].at + (uint64_t) left < q->sent))
+        /* No more bytes than that, and no more sends. */
+        left = io_socket_unread(fd);
+        most = (left + IO_SOCKET_SEND_MIN - 1) / IO_SOCKET_SEND_MIN;
+        while (n < q->n_sent && (q->n_sent - n > most || q->fds[n].at + left < q->sent))
                 n++;
         forget_sent(q, n);
 }
@@ -76,11 +76,10 @@ void out_queue_drop(struct out_queue *q)
 
 size_t out_queue_done(struct out_queue *q)
 {
-        size_t fds = 0;
+        size_t fds;
 
         out_queue_drop(q);
-        for (size_t i = 0; i < q->n_sent; i++)
-                fds += q->fds[i].n_fds;
+        fds = count_fds(q, q->n_sent);
         q->n_sent = q->n_fds = q->room = 0;
         free(q->fds);
         q->fds = NULL;

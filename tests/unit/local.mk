@@ -54,6 +54,7 @@ check_PROGRAMS += \
 	tests/unit/test-job \
 	tests/unit/test-journal \
 	tests/unit/test-limit \
+	tests/unit/test-linger \
 	tests/unit/test-listen \
 	tests/unit/test-log \
 	tests/unit/test-notify \
@@ -136,6 +137,8 @@ tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_linger_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_linger_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_out_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_sockets_CFLAGS = $(UNIT_CFLAGS)

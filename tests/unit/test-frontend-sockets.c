@@ -565,6 +565,64 @@ START_TEST(test_not_received)
 }
 END_TEST
 
+/* What is unread in sockets is in no books but ours: we stay up for them. */
+START_TEST(test_unread_keeps_it_up)
+{
+        struct client c;
+        struct stdio io;
+        struct start s;
+
+        policy.server.idle_exit_usec = 20 * USEC_PER_MSEC;
+        restart();
+        client_hello(&c);
+        run_stdio(&c, 2, &s, &io);
+        job_writes(&s, CHANNEL_FD_STDOUT, 600);
+        monitor_end(&s, JOB_STATUS_OK);
+        client_expect(&c, 2, BODY(RESULT));
+        client_close(&c);
+        (void) usleep(100000);
+        monitor_expect_silence();
+        expect_bytes(io.out, 600);
+        monitor_expect_idle();
+        stdio_close(&io);
+}
+END_TEST
+
+static void client_hello_as(struct client *c, uid_t uid)
+{
+        ck_assert_int_eq(seteuid(uid), 0);
+        client_hello(c);
+        ck_assert_int_eq(seteuid(0), 0);
+}
+
+/* Users who have received all of theirs, of which nobody tells us, leave the last of them nothing before we
+ * look: each takes half of what the others leave. */
+START_TEST(test_received_by_others)
+{
+        struct client clients[11];
+        unsigned free = 2048;
+        struct stdio io;
+        struct start s;
+
+        policy.server.max_jobs_per_user = policy.server.max_queued_per_user = 1000;
+        policy.server.max_jobs = policy.server.max_queued = 1000;
+        policy.server.max_connections = 20;
+        restart();
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++) {
+                client_hello_as(&clients[i], 2000 + (uid_t) i);
+                for (unsigned n = MAX(free / 2 / 3, 1U), id = 2; n > 0; n--, id++, free -= 3) {
+                        run_stdio(&clients[i], id, &s, &io);
+                        stdio_close(&io);
+                        monitor_end(&s, JOB_STATUS_OK);
+                        client_expect(&clients[i], id, BODY(RESULT));
+                }
+        }
+        ck_assert_uint_lt(free / 2, 3);
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++)
+                client_close(&clients[i]);
+}
+END_TEST
+
 /* Fds that a client sends are none of ours: here the kernel drops them, as the socket does not refuse. */
 START_TEST(test_uninvited)
 {
@@ -702,6 +760,8 @@ int main(void)
         tcase_add_test(tc, test_output_takes_nothing);
         tcase_add_loop_test(tc, test_refused, 0, (int) ELEMENTSOF(refusals));
         tcase_add_test(tc, test_not_received);
+        tcase_add_test(tc, test_received_by_others);
+        tcase_add_test(tc, test_unread_keeps_it_up);
         tcase_add_test(tc, test_uninvited);
         tcase_add_test(tc, test_credit);
         tcase_add_test(tc, test_credit_and_limit);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What users leave unread in sockets that we are done with: what it is charged, until when, and who is refused
+ * for it.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "common/io.h"
+#include "daemon/frontend/frontend.h"
+
+#define A 1000
+#define B 1001
+
+static struct frontend frontend;
+static uint8_t bytes[256 * KIB];
+
+static void setup(void)
+{
+        LIST_INIT(&frontend.connections);
+        LIST_INIT(&frontend.jobs);
+        LIST_INIT(&frontend.lingering);
+        ck_assert_int_ge(sd_event_new(&frontend.event), 0);
+}
+
+static void teardown(void)
+{
+        linger_done(&frontend);
+        ck_assert(account_book_is_empty(&frontend.accounts));
+        frontend.event = sd_event_unref(frontend.event);
+}
+
+/* Has so much linger; returns the reader's end. */
+static int leave(uid_t uid, size_t size)
+{
+        int ends[2];
+        const int room = 1 * MIB;
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
+                0);
+        ck_assert_int_eq(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)), 0);
+        for (size_t n = 0; n < size; n += MIN(size - n, sizeof(bytes)))
+                ck_assert_int_eq(io_write_full(ends[0], bytes, MIN(size - n, sizeof(bytes))), 0);
+        linger(&frontend, uid, ends[0], 0);
+        return ends[1];
+}
+
+static uint64_t held(uid_t uid)
+{
+        return account_held(&frontend.accounts, uid, ACCOUNT_LINGERING);
+}
+
+static void turn(void)
+{
+        while (sd_event_run(frontend.event, 0) > 0)
+                ;
+}
+
+static void charge(uid_t uid, uint64_t amount)
+{
+        ck_assert_int_eq(account_charge(&frontend.accounts, uid, ACCOUNT_LINGERING, amount,
+                                 ACCOUNT_UNLIMITED, ACCOUNT_UNLIMITED),
+                0);
+}
+
+static void release(uid_t uid, uint64_t amount)
+{
+        account_release(&frontend.accounts, uid, ACCOUNT_LINGERING, amount);
+}
+
+/* Until it is read or closed. */
+START_TEST(test_charged)
+{
+        int other = leave(A, 1), fd;
+        uint64_t least = held(A);
+
+        ck_assert_uint_ge(least, LINGERING_LEAST);
+        fd = leave(A, 700 * KIB);
+        turn();
+        ck_assert_uint_ge(held(A), 700 * KIB + least);
+        for (unsigned i = 0; i < 7; i++)
+                ck_assert_int_eq(io_read_full(fd, bytes, 100 * KIB), 100 * KIB);
+        turn();
+        ck_assert_uint_eq(held(A), least);
+        (void) close(other);
+        turn();
+        ck_assert_uint_eq(held(A), 0);
+        (void) close(fd);
+}
+END_TEST
+
+START_TEST(test_nothing_left)
+{
+        int fd = leave(A, 0);
+
+        ck_assert_uint_eq(held(A), 0);
+        ck_assert_int_eq(read(fd, bytes, 1), 0);
+        (void) close(fd);
+}
+END_TEST
+
+/* What is read in part is no longer charged when it matters, though nobody told us. */
+START_TEST(test_read_in_part)
+{
+        int fd = leave(A, 700 * KIB);
+
+        charge(A, LINGERING_USER_MOST - 700 * KIB);
+        ck_assert(linger_is_excessive(&frontend, A));
+        ck_assert_int_eq(io_read_full(fd, bytes, 256 * KIB), 256 * KIB);
+        ck_assert(!linger_is_excessive(&frontend, A));
+        ck_assert_uint_lt(held(A), LINGERING_USER_MOST - 200 * KIB);
+        ck_assert(!linger_is_excessive(&frontend, B));
+        release(A, LINGERING_USER_MOST - 700 * KIB);
+        (void) close(fd);
+        turn();
+        ck_assert_uint_eq(held(A), 0);
+}
+END_TEST
+
+/* More than all are to have: who has left little is served. */
+START_TEST(test_more_than_all)
+{
+        for (uid_t uid = 2000; uid < 2020; uid++)
+                charge(uid, LINGERING_USER_MOST);
+        ck_assert(linger_is_excessive(&frontend, 2000));
+        ck_assert(!linger_is_excessive(&frontend, A));
+        charge(A, MIB - 1);
+        ck_assert(!linger_is_excessive(&frontend, A));
+        charge(A, 1);
+        ck_assert(linger_is_excessive(&frontend, A));
+        release(A, MIB);
+        for (uid_t uid = 2000; uid < 2020; uid++)
+                release(uid, LINGERING_USER_MOST);
+}
+END_TEST
+
+/* Where few files may be open a socket counts as more: an eighth of them is what all may have. */
+START_TEST(test_few_files)
+{
+        struct rlimit before, limit;
+        int fd;
+
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+        limit = (struct rlimit) { 1024, before.rlim_max };
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        fd = leave(A, 1);
+        ck_assert_uint_eq(held(A), LINGERING_MOST / 128);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+        (void) close(fd);
+        turn();
+        ck_assert_uint_eq(held(A), 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("linger");
+        TCase *tc = tcase_create("linger");
+        SRunner *runner;
+        int failed;
+
+        tcase_add_checked_fixture(tc, setup, teardown);
+        tcase_add_test(tc, test_charged);
+        tcase_add_test(tc, test_nothing_left);
+        tcase_add_test(tc, test_read_in_part);
+        tcase_add_test(tc, test_more_than_all);
+        tcase_add_test(tc, test_few_files);
+        suite_add_tcase(suite, tc);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
