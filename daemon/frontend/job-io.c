@@ -118,17 +118,25 @@ static int charge_socket(struct frontend *f, uid_t uid)
                 SOCKETS_MOST);
 }
 
-static int open_sockets(struct pipes *p, struct job *j)
+static int open_sockets(struct pipes *p, struct job *j, const char **ret_refusal)
 {
         struct frontend *f = j->frontend;
         int r;
 
-        if (j->stream_sockets && linger_is_excessive(f, j->uid))
-                return -ENOBUFS;
+        if (j->stream_sockets && linger_is_excessive(f, j->uid)) {
+                *ret_refusal = "too much that your ended jobs wrote is unread in their sockets: "
+                               "read them or close them";
+                return 1;
+        }
         for (enum stream_socket s = 0; s < _STREAM_SOCKETS; s++) {
                 if (!has_socket(j, s))
                         continue;
                 r = charge_socket(f, j->uid);
+                if (r == -EDQUOT || r == -EUSERS) {
+                        *ret_refusal = "too many sockets wait for you to receive them: read your "
+                                       "connections";
+                        return 1;
+                }
                 if (r < 0)
                         return r;
                 r = stream_socket_open(s, &p->own_sockets[s], &j->client_sockets[s]);
@@ -246,7 +254,7 @@ static int attach(struct job *j, struct pipes *p)
         return sd_event_add_io(event, &j->input_source, j->input.fd, 0, on_input, j);
 }
 
-int job_start(struct job *j)
+int job_start(struct job *j, const char **ret_refusal)
 {
         _cleanup_(pipes_done) struct pipes p = {
                 .job = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
@@ -269,8 +277,8 @@ int job_start(struct job *j)
         r = open_pipes(&p, j);
         if (r < 0)
                 return r;
-        r = open_sockets(&p, j);
-        if (r < 0)
+        r = open_sockets(&p, j, ret_refusal);
+        if (r != 0)
                 return r;
         r = attach(j, &p);
         if (r < 0)

@@ -273,20 +273,14 @@ void job_launch(struct job *j)
 
 void job_ask_monitor(struct job *j)
 {
+        const char *refusal;
         int r;
 
         end_deadlines(j);
         job_set_state(j, JOB_STARTING);
-        r = job_start(j);
-        if (r == -EDQUOT || r == -EUSERS) {
-                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
-                        "too many sockets wait for you to receive them: read your connections");
-                return;
-        }
-        if (r == -ENOBUFS) {
-                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets",
-                        "too much that your ended jobs wrote is unread in their sockets: read "
-                        "them or close them");
+        r = job_start(j, &refusal);
+        if (r > 0) {
+                job_fail(j, SANDBOXD__V1__ERROR_CODE__BUSY, "stream_sockets", "%s", refusal);
                 return;
         }
         if (r < 0) {

@@ -197,8 +197,9 @@ void job_pause_files(struct job *j);
 void job_resume_files(struct job *j);
 void job_close_files(struct job *j);
 
-/* Makes the pipes and asks the monitor for the sandbox. */
-int job_start(struct job *j);
+/* Makes the pipes and asks the monitor for the sandbox. 1 when the user may have no more sockets: *ret_refusal
+ * is what to tell him. */
+int job_start(struct job *j, const char **ret_refusal);
 /* The client's ends of its sockets, in their order: hands those over that there are. */
 size_t job_take_client_sockets(struct job *j, int ret[static _STREAM_SOCKETS]);
 /* They cannot be sent: to its client it is as if it had never been. May free it. */
