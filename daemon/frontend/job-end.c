@@ -185,12 +185,14 @@ void job_cancel(struct job *j)
 
 void job_abandon(struct job *j)
 {
+        bool handed_over = is_handed_over(j);
+
         job_leave_connection(j);
         if (j->state == JOB_RECEIVING) {
                 finish(j);
                 return;
         }
-        if (j->state == JOB_FEEDING) {
+        if (j->state == JOB_FEEDING && !handed_over) {
                 watches_on_dropped(j->result, SANDBOXD__V1__ERROR_CODE__NO_SUCH_JOB,
                         RESULTS_NO_SUCH_JOB);
                 withdraw(j);

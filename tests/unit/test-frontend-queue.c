@@ -158,6 +158,49 @@ START_TEST(test_queue_and_a_client_that_vanishes)
 }
 END_TEST
 
+/* One of whose files nothing is left to be sent when it is queued: what is on its way into the sandbox when its
+ * client leaves needs no client. */
+START_TEST(test_queue_and_a_client_that_leaves)
+{
+        const size_t size = 600 * KIB;
+        _cleanup_free_ uint8_t *data = calloc(1, size), *buffer = malloc(size);
+        Sandboxd__V1__File files[2], *items[2];
+        Sandboxd__V1__Run run;
+        char ids[2][ID_SIZE];
+        struct client c, other;
+        struct start s;
+        int input;
+
+        policy.profiles[0].maximums.value[LIMIT_FILES_SIZE] = 4 * MIB;
+        policy.profiles[0].maximums.value[LIMIT_TMP_SIZE] = 4 * MIB;
+        policy.profiles[0].defaults = policy.profiles[0].maximums;
+        policy.server.max_upload_per_user = 4 * MIB;
+        restart_with_one_slot();
+        client_hello(&c);
+        client_hello(&other);
+        begin_detached(&other, 2, &s, ids[0]);
+        run_with_files(&run, files, items);
+        for (size_t i = 0; i < 2; i++) {
+                files[i].data = (ProtobufCBinaryData) { size, data };
+                files[i].size = size;
+        }
+        run.detach = true;
+        expect_queued(&c, 3, &run, 1, ids[1]);
+        monitor_end(&s, JOB_STATUS_OK);
+        monitor_expect_start(&s);
+        ck_assert(s.message.flags & CHANNEL_START_INPUT);
+        client_close(&c);
+        monitor_expect_silence();
+        input = TAKE_FD(s.fds[--s.n_fds]);
+        ck_assert_int_eq(io_read_full(input, buffer, size), (ssize_t) size);
+        (void) close(input);
+        monitor_end(&s, JOB_STATUS_OK);
+        ask(&other, 6, REQUEST(WAIT_JOB), ids[1]);
+        ck_assert_int_eq(client_expect(&other, 6, BODY(RESULT))->result->status, STATUS(OK));
+        client_close(&other);
+}
+END_TEST
+
 /* Files of one that waits for a slot are received all the same, and a later one does not overtake. */
 START_TEST(test_queue_and_an_upload)
 {
@@ -388,6 +431,7 @@ int main(void)
         tcase_add_test(tc, test_queue_of_all);
         tcase_add_test(tc, test_queue_and_cancel);
         tcase_add_test(tc, test_queue_and_a_client_that_vanishes);
+        tcase_add_test(tc, test_queue_and_a_client_that_leaves);
         tcase_add_test(tc, test_queue_and_an_upload);
         tcase_add_test(tc, test_queue_and_stdin);
         tcase_add_test(tc, test_queue_is_charged);
