@@ -409,6 +409,21 @@ static inline void monitor_end(struct start *s, enum job_status status)
         monitor_send(CHANNEL_OP_GONE, s->message.header.job);
 }
 
+/* A job that was asked for comes to the monitor, and its client is told that it runs. */
+static inline void expect_begin(struct client *c, uint64_t id, struct start *s)
+{
+        monitor_expect_start(s);
+        client_expect(c, id, BODY(STARTED));
+}
+
+/* It ends well, as its client is told. */
+static inline void expect_end(struct client *c, uint64_t id, struct start *s)
+{
+        monitor_end(s, JOB_STATUS_OK);
+        ck_assert_int_eq(client_expect(c, id, BODY(RESULT))->result->status,
+                SANDBOXD__V1__STATUS__OK);
+}
+
 /* One job that ends well shows that the frontend is in order. */
 static inline void expect_service(struct client *c, uint64_t id)
 {
@@ -416,11 +431,8 @@ static inline void expect_service(struct client *c, uint64_t id)
         struct start s;
 
         client_run(c, id, &run);
-        monitor_expect_start(&s);
-        client_expect(c, id, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        ck_assert_int_eq(client_expect(c, id, BODY(RESULT))->result->status,
-                SANDBOXD__V1__STATUS__OK);
+        expect_begin(c, id, &s);
+        expect_end(c, id, &s);
 }
 
 /* Reads what the job wrote, up to the Result; returns the bytes of output. */

@@ -171,8 +171,7 @@ START_TEST(test_small_frames)
         run.n_limits = 1;
         run.limits = &limits;
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         for (size_t i = 0; i < sizeof(data); i++)
                 data[i] = (uint8_t) (i / 7);
         ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data)), 0);
@@ -183,8 +182,7 @@ START_TEST(test_small_frames)
                 ck_assert_mem_eq(output->data.data, data + done, output->data.len);
                 done += output->data.len;
         }
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_simple(&c, 3, SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES);
         client_expect_error(&c, 3, ERROR_CODE(INTERNAL), "MaxFrameSize=");
         expect_service(&c, 4);
@@ -245,8 +243,7 @@ START_TEST(test_misuse)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         client_run(&c, 2, &run);
         client_expect_error(&c, 2, ERROR_CODE(BAD_REQUEST), "in use");
         client_close(&c);

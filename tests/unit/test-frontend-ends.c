@@ -295,8 +295,7 @@ START_TEST(test_strings_are_charged)
         run.get = get;
         for (uint64_t i = 0; i < ELEMENTSOF(s); i++) {
                 client_run(&c, 4 + i, &run);
-                monitor_expect_start(&s[i]);
-                client_expect(&c, 4 + i, BODY(STARTED));
+                expect_begin(&c, 4 + i, &s[i]);
         }
         client_run(&c, 6, &run);
         client_expect_error(&c, 6, ERROR_CODE(BUSY), "strings");
@@ -522,8 +521,7 @@ START_TEST(test_handed_over)
         ck_assert_int_eq(c.last->result->status, STATUS(SETUP_ERROR));
         ck_assert_str_eq(c.last->result->step, "receive");
         ck_assert_ptr_nonnull(strstr(c.last->result->message, "send the job again"));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_close(&c);
 }
 END_TEST
@@ -639,8 +637,7 @@ START_TEST(test_places_of_running_jobs)
         client_hello(&c);
         for (; n < 4; n++) {
                 client_run(&c, id++, &run);
-                monitor_expect_start(&starts[n]);
-                client_expect(&c, id - 1, BODY(STARTED));
+                expect_begin(&c, id - 1, &starts[n]);
                 monitor_send(CHANNEL_OP_STARTED, starts[n].message.header.job);
         }
         client_run(&c, id++, &run);

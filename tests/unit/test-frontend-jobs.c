@@ -246,8 +246,7 @@ START_TEST(test_forget)
         job_writes(&s, CHANNEL_FD_STDOUT, "x");
         /* The id is free, and it alone is answered. */
         ask(&c, 3, REQUEST(WAIT_JOB), id);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
+        expect_end(&c, 3, &s);
         client_wait(&c);
         client_close(&c);
 }
@@ -285,8 +284,7 @@ START_TEST(test_ids_under_way)
         {
                 struct start attached;
 
-                monitor_expect_start(&attached);
-                client_expect(&other, 3, BODY(STARTED));
+                expect_begin(&other, 3, &attached);
                 ask(&other, 3, REQUEST(WAIT_JOB), id);
                 client_expect_error(&other, 3, ERROR_CODE(BAD_REQUEST), "in use");
                 client_expect_end(&other);
@@ -478,8 +476,7 @@ START_TEST(test_list)
         client_hello(&c);
         for (size_t i = 0; i < N; i++) {
                 begin_attached(&c, 2, &s, ids[i]);
-                monitor_end(&s, JOB_STATUS_OK);
-                client_expect(&c, 2, BODY(RESULT));
+                expect_end(&c, 2, &s);
         }
         begin_detached(&c, 3, &s, running);
         ask_list(&c, 4, false);
@@ -637,8 +634,7 @@ START_TEST(test_results_go_with_time)
         client_hello(&c);
         begin_detached(&c, 2, &s, id);
         ask(&c, 3, REQUEST(WAIT_JOB), id);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
+        expect_end(&c, 3, &s);
         do {
                 (void) usleep(10000);
                 ask(&c, 4, REQUEST(GET_JOB), id);
@@ -845,8 +841,7 @@ START_TEST(test_idle)
         client_hello(&c);
         begin_detached(&c, 2, &s, id);
         ask(&c, 3, REQUEST(WAIT_JOB), id);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
+        expect_end(&c, 3, &s);
         client_close(&c);
         (void) usleep(100000);
         monitor_expect_silence();

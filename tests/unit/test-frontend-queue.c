@@ -46,8 +46,7 @@ START_TEST(test_queue)
         client_expect_error(&c, 21, ERROR_CODE(NOT_RUNNING), "does not run yet");
         monitor_expect_silence();
         for (uint32_t i = 1; i < 4; i++) {
-                monitor_end(&s, JOB_STATUS_OK);
-                client_expect(&c, 1 + i, BODY(RESULT));
+                expect_end(&c, 1 + i, &s);
                 monitor_expect_start(&s);
                 ck_assert_str_eq(client_expect(&c, 2 + i, BODY(STARTED))->started->job_id, ids[i]);
         }
@@ -71,8 +70,7 @@ START_TEST(test_no_queue)
         begin_attached(&c, 2, &s, id);
         client_run(&c, 3, &run);
         client_expect_error(&c, 3, ERROR_CODE(BUSY), "MaxJobsPerUser=");
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         expect_service(&c, 4);
         client_close(&c);
 }
@@ -93,12 +91,9 @@ START_TEST(test_queue_of_all)
         expect_queued(&c, 3, &run, 1, id);
         client_run(&c, 4, &run);
         client_expect_error(&c, 4, ERROR_CODE(BUSY), "MaxQueued=");
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
-        monitor_expect_start(&s);
-        client_expect(&c, 3, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
+        expect_end(&c, 2, &s);
+        expect_begin(&c, 3, &s);
+        expect_end(&c, 3, &s);
         client_close(&c);
 }
 END_TEST
@@ -121,8 +116,7 @@ START_TEST(test_queue_and_cancel)
         client_expect(&c, 5, BODY(DONE));
         ck_assert_int_eq(client_expect(&c, 4, BODY(RESULT))->result->status, STATUS(CANCELLED));
         ck_assert_uint_eq(get_host(&c)->queued_jobs, 0);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         monitor_expect_silence();
         expect_service(&c, 6);
         client_close(&c);
@@ -214,14 +208,11 @@ START_TEST(test_queue_and_an_upload)
         begin_attached(&c, 2, &s, ids[0]);
         client_run_upload(&c, 3);
         expect_queued(&c, 4, &run, 1, ids[1]);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
-        monitor_expect_start(&s);
-        client_expect(&c, 4, BODY(STARTED));
+        expect_end(&c, 2, &s);
+        expect_begin(&c, 4, &s);
         client_simple(&c, 3, REQUEST(CANCEL));
         client_expect(&c, 3, BODY(RESULT));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 4, BODY(RESULT));
+        expect_end(&c, 4, &s);
         expect_service(&c, 6);
         client_close(&c);
 }
@@ -244,8 +235,7 @@ START_TEST(test_queue_and_stdin)
         client_stdin(&c, 3, "", 0, true);
         client_expect_error(&c, 3, ERROR_CODE(BAD_REQUEST), "wait for Started");
         client_expect_end(&c);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&other, 2, BODY(RESULT));
+        expect_end(&other, 2, &s);
         expect_service(&other, 3);
         client_close(&c);
         client_close(&other);
@@ -279,12 +269,9 @@ START_TEST(test_queue_is_charged)
         client_simple(&c, 6, REQUEST(CANCEL));
         client_expect(&c, 6, BODY(RESULT));
         expect_queued(&c, 5, &run, 1, id);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
-        monitor_expect_start(&s);
-        client_expect(&c, 5, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 5, BODY(RESULT));
+        expect_end(&c, 2, &s);
+        expect_begin(&c, 5, &s);
+        expect_end(&c, 5, &s);
         client_close(&c);
 }
 END_TEST
@@ -341,10 +328,8 @@ START_TEST(test_queue_and_reload)
         client_expect(&c, 6, BODY(RESULT));
         ck_assert_int_eq(c.last->result->status, STATUS(SETUP_ERROR));
         ck_assert_ptr_nonnull(strstr(c.last->result->message, "send the job again"));
-        monitor_end(&second, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 3, &second);
+        expect_end(&c, 2, &s);
         client_close(&c);
 }
 END_TEST
@@ -374,12 +359,9 @@ START_TEST(test_drain)
         client_run(&c, 5, &run);
         client_expect_error(&c, 5, ERROR_CODE(DRAINING), "sandboxctl resume");
         /* What runs or waits goes on. */
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
-        monitor_expect_start(&s);
-        client_expect(&c, 3, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 3, BODY(RESULT));
+        expect_end(&c, 2, &s);
+        expect_begin(&c, 3, &s);
+        expect_end(&c, 3, &s);
         order(&c, 6, REQUEST(RESUME));
         client_expect(&c, 6, BODY(DONE));
         ck_assert(!get_host(&c)->draining);

@@ -56,8 +56,7 @@ START_TEST(test_reload)
         ck_assert_uint_eq(s.message.generation, 2);
         ck_assert_uint_eq(s.message.limits.value[LIMIT_MEMORY], 99 * MIB);
         client_expect(&c, 2, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         for (uint32_t generation = 3; generation < 100; generation++) {
                 monitor_reload(generation);
                 monitor_expect_retire(generation - 1);
@@ -79,8 +78,7 @@ START_TEST(test_reload_while_a_job_runs)
         client_hello(&c);
         run.profile = (ProtobufCBinaryData) BYTES("open");
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         policy.n_profiles = 1;
         monitor_reload(2);
         monitor_expect_retire(1);
@@ -134,8 +132,7 @@ START_TEST(test_reload_during_an_upload)
         client_simple(&c, 3, SANDBOXD__V1__REQUEST__BODY_CANCEL);
         client_expect(&c, 3, BODY(RESULT));
         monitor_expect_retire(2);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         expect_service(&c, 4);
         client_close(&c);
 }
@@ -154,8 +151,7 @@ START_TEST(test_reload_and_a_slow_upload)
         restart();
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         client_run_upload(&c, 3);
         client_wait(&c);
         monitor_reload(2);
@@ -165,8 +161,7 @@ START_TEST(test_reload_and_a_slow_upload)
         monitor_expect_silence();
         client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_CANCEL);
         client_expect(&c, 4, BODY(RESULT));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         expect_service(&c, 5);
         client_close(&c);
 }

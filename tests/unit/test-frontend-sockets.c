@@ -391,8 +391,7 @@ START_TEST(test_order)
                 ck_assert_int_eq(read(s[i].fds[CHANNEL_FD_STDIN], text, 8), (ssize_t) i + 1);
         }
         for (unsigned i = 0; i < 3; i++) {
-                monitor_end(&s[i], JOB_STATUS_OK);
-                client_expect(&c, 2 + i, BODY(RESULT));
+                expect_end(&c, 2 + i, &s[i]);
                 stdio_close(&io[i]);
         }
         client_close(&c);
@@ -415,8 +414,7 @@ START_TEST(test_stdin_end)
                 ck_assert_int_eq(shutdown(io.in, SHUT_WR), 0);
         expect_bytes(s.fds[CHANNEL_FD_STDIN], 3);
         expect_eof(s.fds[CHANNEL_FD_STDIN]);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         stdio_close(&io);
         client_close(&c);
 }
@@ -438,8 +436,7 @@ START_TEST(test_stdin_closed_by_job)
         expect_service(&c, 3);
         s.fds[CHANNEL_FD_STDIN] = safe_close(s.fds[CHANNEL_FD_STDIN]);
         expect_hangup(io.in);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         stdio_close(&io);
         client_close(&c);
 }
@@ -477,8 +474,7 @@ START_TEST(test_stdin_full)
                 received += (size_t) n;
         }
         ck_assert_uint_eq(received, all);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         stdio_close(&io);
         client_close(&c);
 }
@@ -495,8 +491,7 @@ START_TEST(test_output_takes_nothing)
         run_stdio(&c, 2, &s, &io);
         ck_assert_int_eq(send(io.out, "x", 1, MSG_NOSIGNAL), -1);
         ck_assert_int_eq(errno, EPIPE);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         expect_eof(io.out);
         stdio_close(&io);
         client_close(&c);
@@ -558,8 +553,7 @@ START_TEST(test_not_received)
         }
         run_stdio(&other, 3, &s, &io);
         stdio_close(&io);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&other, 3, BODY(RESULT));
+        expect_end(&other, 3, &s);
         client_close(&c);
         client_close(&other);
 }
@@ -577,8 +571,7 @@ START_TEST(test_unread_keeps_it_up)
         client_hello(&c);
         run_stdio(&c, 2, &s, &io);
         job_writes(&s, CHANNEL_FD_STDOUT, 600);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_close(&c);
         (void) usleep(100000);
         monitor_expect_silence();
@@ -613,8 +606,7 @@ START_TEST(test_received_by_others)
                 for (unsigned n = MAX(free / 2 / 3, 1U), id = 2; n > 0; n--, id++, free -= 3) {
                         run_stdio(&clients[i], id, &s, &io);
                         stdio_close(&io);
-                        monitor_end(&s, JOB_STATUS_OK);
-                        client_expect(&clients[i], id, BODY(RESULT));
+                        expect_end(&clients[i], id, &s);
                 }
         }
         ck_assert_uint_lt(free / 2, 3);
@@ -654,8 +646,7 @@ START_TEST(test_credit)
 
         client_hello(&c);
         client_run_credit(&c, 2, 100);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         job_writes(&s, CHANNEL_FD_STDOUT, 500);
         client_expect_output(&c, 2, 100);
         /* Neither the other stream nor another job waits for that. */
@@ -673,8 +664,7 @@ START_TEST(test_credit)
         give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, UINT64_MAX);
         job_writes(&s, CHANNEL_FD_STDOUT, 1);
         client_expect_output(&c, 2, 1);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         /* Nor is it an error when it comes too late. */
         give_credit(&c, 2, SANDBOXD__V1__OUTPUT_CREDIT__OF__OF_STDOUT, 1);
         expect_service(&c, 4);
@@ -691,8 +681,7 @@ START_TEST(test_credit_and_limit)
 
         client_hello(&c);
         client_run_credit(&c, 2, 1000);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         job_writes(&s, CHANNEL_FD_STDOUT, 1000);
         client_expect_output(&c, 2, 1000);
         job_writes(&s, CHANNEL_FD_STDOUT, 200 * KIB);
@@ -713,8 +702,7 @@ START_TEST(test_credit_after_the_end)
 
         client_hello(&c);
         client_run_credit(&c, 2, 100);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         job_writes(&s, CHANNEL_FD_STDOUT, 300);
         client_expect_output(&c, 2, 100);
         monitor_end(&s, JOB_STATUS_OK);

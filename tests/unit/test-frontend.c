@@ -82,8 +82,7 @@ START_TEST(test_output_is_bounded)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         for (size_t i = 0; i < 6; i++)
                 ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, sizeof(data)), 0);
         ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], data, 3999), 0);
@@ -105,8 +104,7 @@ static void check_output_kill(bool strict, size_t size)
         client_hello(&c);
         run.strict_output = strict;
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDERR], data, size), 0);
         monitor_expect_kill(&s, JOB_STATUS_OUTPUT_LIMIT);
         monitor_end(&s, JOB_STATUS_OUTPUT_LIMIT);
@@ -139,8 +137,7 @@ static void check_output_after_the_end(struct client *c, bool strict, size_t siz
 
         run.strict_output = strict;
         client_run(c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(c, 2, BODY(STARTED));
+        expect_begin(c, 2, &s);
         monitor_ended(&s, ended, -EBADF);
         /* The frontend has read that: its answer to this request comes from a later turn. */
         monitor_send(CHANNEL_OP_GONE, 0);
@@ -212,8 +209,7 @@ START_TEST(test_stdin)
         ck_assert_uint_eq(credit, sizeof(data));
         client_stdin(&c, 2, "end", 3, true);
         ck_assert_int_eq(io_read_full(s.fds[CHANNEL_FD_STDIN], got, sizeof(got)), 3);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_close(&c);
 }
 END_TEST
@@ -227,14 +223,12 @@ START_TEST(test_stdin_closed_by_job)
         client_hello(&c);
         run.stdin = true;
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         s.fds[CHANNEL_FD_STDIN] = safe_close(s.fds[CHANNEL_FD_STDIN]);
         ck_assert(client_expect(&c, 2, BODY(STDIN_CREDIT))->stdin_credit->closed);
         /* What was under way is no misuse. */
         client_stdin(&c, 2, "late", 4, true);
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_close(&c);
 }
 END_TEST
@@ -249,8 +243,7 @@ START_TEST(test_stdin_over_credit)
         client_hello(&c);
         run.stdin = true;
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         client_stdin(&c, 2, data, sizeof(data), false);
         /* 64 KiB fit the pipe, and are given back; a second full credit is too much. */
         client_stdin(&c, 2, data, sizeof(data), false);
@@ -273,8 +266,7 @@ START_TEST(test_stdin_not_asked_for)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         client_stdin(&c, 2, "x", 1, false);
         client_expect_error(&c, 2, ERROR_CODE(BAD_REQUEST), "stdin");
         client_expect_end(&c);
@@ -293,8 +285,7 @@ START_TEST(test_cancel)
         client_hello(&c);
         client_simple(&c, 99, SANDBOXD__V1__REQUEST__BODY_CANCEL);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_CANCEL);
         client_simple(&c, 2, SANDBOXD__V1__REQUEST__BODY_CANCEL);
         monitor_expect_kill(&s, JOB_STATUS_CANCELLED);
@@ -353,8 +344,7 @@ START_TEST(test_files)
         ck_assert(spec.search_path);
         spec_view_done(&spec);
         client_expect(&c, 2, BODY(STARTED));
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         client_close(&c);
 }
 END_TEST
@@ -441,12 +431,10 @@ START_TEST(test_upload_handed_over)
         run.files = items;
         for (size_t i = 0; i < ELEMENTSOF(s); i++) {
                 client_run(&c, 2 + i, &run);
-                monitor_expect_start(&s[i]);
-                client_expect(&c, 2 + i, BODY(STARTED));
+                expect_begin(&c, 2 + i, &s[i]);
         }
         for (size_t i = 0; i < ELEMENTSOF(s); i++) {
-                monitor_end(&s[i], JOB_STATUS_OK);
-                client_expect(&c, 2 + i, BODY(RESULT));
+                expect_end(&c, 2 + i, &s[i]);
         }
         client_close(&c);
 }
@@ -485,8 +473,7 @@ START_TEST(test_upload_deadline)
                 client_file(&c, 2, 0, "a");
         }
         client_file(&c, 2, 1, "BBB");
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         /* A FileData without bytes is no progress. */
         client_run(&c, 3, &run);
         for (unsigned i = 0; i < 4; i++) {
@@ -498,8 +485,7 @@ START_TEST(test_upload_deadline)
         ck_assert_str_eq(c.last->error->field, "files");
         client_expect(&c, 4, BODY(HOST));
         /* Only that Run has ended. */
-        monitor_end(&s, JOB_STATUS_OK);
-        client_expect(&c, 2, BODY(RESULT));
+        expect_end(&c, 2, &s);
         expect_service(&c, 5);
         client_close(&c);
 }
@@ -529,8 +515,7 @@ START_TEST(test_busy)
         client_hello(&c);
         for (size_t i = 0; i < 3; i++) {
                 client_run(&c, 2 + i, &run);
-                monitor_expect_start(&s[i]);
-                client_expect(&c, 2 + i, BODY(STARTED));
+                expect_begin(&c, 2 + i, &s[i]);
         }
         client_run(&c, 9, &run);
         client_expect_error(&c, 9, ERROR_CODE(BUSY), "MaxJobsPerUser=");
@@ -539,8 +524,7 @@ START_TEST(test_busy)
         client_run(&c, 9, &run);
         client_expect_error(&c, 9, ERROR_CODE(BUSY), "MaxJobsPerUser=");
         for (size_t i = 0; i < 3; i++) {
-                monitor_end(&s[i], JOB_STATUS_OK);
-                client_expect(&c, 2 + i, BODY(RESULT));
+                expect_end(&c, 2 + i, &s[i]);
         }
         expect_service(&c, 10);
         client_close(&c);
@@ -559,8 +543,7 @@ static Sandboxd__V1__Result *run_returning(struct client *c, const void *data, s
         run.runtime = (ProtobufCBinaryData) BYTES("python");
         run.code = (ProtobufCBinaryData) { 1, (uint8_t *) "1" };
         client_run(c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(c, 2, BODY(STARTED));
+        expect_begin(c, 2, &s);
         start_close(&s);
         monitor_ended(&s, &(struct channel_ended) { .status = status }, fd);
         monitor_send(CHANNEL_OP_GONE, s.message.header.job);
@@ -606,8 +589,7 @@ START_TEST(test_setup_error)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         start_close(&s);
         monitor_ended(&s,
                 &(struct channel_ended) {
@@ -632,8 +614,7 @@ START_TEST(test_gone_without_report)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         monitor_send(CHANNEL_OP_GONE, s.message.header.job);
         client_expect_error(&c, 2, ERROR_CODE(INTERNAL), "without a report");
         start_close(&s);
@@ -651,8 +632,7 @@ START_TEST(test_pipe_kept_open)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
         ck_assert_int_eq(io_write_full(s.fds[CHANNEL_FD_STDOUT], "late", 4), 0);
         client_expect(&c, 2, BODY(OUTPUT));
@@ -687,8 +667,7 @@ START_TEST(test_stop)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         run_with_files(&uploading, files, items);
         client_run(&c, 3, &uploading);
         client_simple(&c, 4, SANDBOXD__V1__REQUEST__BODY_GET_HOST);
@@ -729,8 +708,7 @@ static uint32_t profile_of(unsigned socket, Sandboxd__V1__Run *run)
         chosen = socket;
         client_hello(&c);
         client_run(&c, 2, run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         start_close(&s);
         monitor_ended(&s, &(struct channel_ended) { .status = JOB_STATUS_OK }, -EBADF);
         client_expect(&c, 2, BODY(RESULT));
@@ -835,8 +813,7 @@ START_TEST(test_monitor_dies)
 
         client_hello(&c);
         client_run(&c, 2, &run);
-        monitor_expect_start(&s);
-        client_expect(&c, 2, BODY(STARTED));
+        expect_begin(&c, 2, &s);
         channel = safe_close(channel);
         client_expect_error(&c, 0, ERROR_CODE(INTERNAL), "stopping");
         client_expect_end(&c);
