@@ -181,9 +181,11 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         TAILQ_INIT(&f->channel.pending);
         LIST_INIT(&f->connections);
         LIST_INIT(&f->jobs);
-        LIST_INIT(&f->lingering);
         registry_init(&f->registry);
         TAILQ_INIT(&f->watch_turns);
+        r = linger_init(f);
+        if (r < 0)
+                return r;
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;

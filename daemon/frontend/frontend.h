@@ -50,6 +50,7 @@ struct frontend {
         struct connection_list connections;
         struct job_list jobs;
         struct lingering_list lingering;
+        uint64_t lingering_least; /* what a socket counts as, at the least */
         struct admission_queue queue;
         struct admission_queue starts; /* of those that have a slot, until the monitor has room */
         uint32_t max_starting;         /* sandboxes that the monitor makes at one time */

@@ -11,7 +11,7 @@
 #include "daemon/frontend/frontend.h"
 
 /* Of the files that we may open, the part that lingering sockets may be. */
-#define LINGERING_FILES_PART 8
+#define LINGERING_FILES_PART 4
 
 struct lingering {
         LIST_ENTRY(lingering) entries;
@@ -37,16 +37,6 @@ static void lingering_free(struct lingering *l)
         idle_update(f);
 }
 
-/* What a socket counts as at the least. */
-static uint64_t least_charge(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < LINGERING_FILES_PART)
-                return LINGERING_MOST;
-        return MAX(LINGERING_MOST / (limit.rlim_cur / LINGERING_FILES_PART), LINGERING_LEAST);
-}
-
 static void settle(struct lingering *l)
 {
         size_t left = io_socket_unread(l->fd);
@@ -56,7 +46,7 @@ static void settle(struct lingering *l)
                 lingering_free(l);
                 return;
         }
-        charge = MAX(left, least_charge());
+        charge = MAX(left, l->frontend->lingering_least);
         if (charge < l->charge) {
                 account_release(&l->frontend->accounts, l->uid, ACCOUNT_LINGERING,
                         l->charge - charge);
@@ -99,7 +89,7 @@ void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds)
         }
         *l = (struct lingering) { .frontend = f, .uid = uid, .fd = socket, .n_fds = n_fds };
         LIST_INSERT_HEAD(&f->lingering, l, entries);
-        left = MAX(left, least_charge());
+        left = MAX(left, f->lingering_least);
         /* It is there, whatever may be. */
         if (account_charge(&f->accounts, uid, ACCOUNT_LINGERING, left, ACCOUNT_UNLIMITED,
                     ACCOUNT_UNLIMITED) >= 0)
@@ -130,6 +120,18 @@ bool linger_is_excessive(struct frontend *f, uid_t uid)
                 settle(l);
         }
         return is_over(f, uid);
+}
+
+int linger_init(struct frontend *f)
+{
+        struct rlimit limit;
+
+        LIST_INIT(&f->lingering);
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -errno;
+        f->lingering_least = MAX(LINGERING_LEAST,
+                LINGERING_MOST / MAX(limit.rlim_cur / LINGERING_FILES_PART, (rlim_t) 1));
+        return 0;
 }
 
 void linger_done(struct frontend *f)

@@ -19,8 +19,8 @@ struct lingering;
 LIST_HEAD(lingering_list, lingering);
 
 /* What all users together may leave in such sockets, and one of them, in bytes. A socket counts as
- * LINGERING_LEAST at the least, since it costs an fd, too: as more where we may open so few files that an
- * eighth of them would be LINGERING_MOST. Who has left more gets no new ones, nor is he served on a new
+ * LINGERING_LEAST at the least, since it costs an fd, too: as more where we may open so few files that a
+ * quarter of them would be LINGERING_MOST. Who has left more gets no new ones, nor is he served on a new
  * connection. */
 #define LINGERING_MOST (UINT64_C(1024) * MIB)
 #define LINGERING_USER_MOST (UINT64_C(64) * MIB)
@@ -33,5 +33,7 @@ void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds);
 /* Whether a user has left so much unread that it gets no more sockets. */
 bool linger_is_excessive(struct frontend *f, uid_t uid);
 
+/* Before our filter, which allows no getrlimit(), and after the limit for open files is what it stays. */
+int linger_init(struct frontend *f);
 /* Leaves them all to their readers. */
 void linger_done(struct frontend *f);
