@@ -4,6 +4,8 @@
  */
 #include "daemon/frontend/frontend.h"
 
+#include <sys/resource.h>
+
 #include "common/log.h"
 #include "daemon/frontend/admission.h"
 #include "daemon/frontend/connection.h"
@@ -167,6 +169,7 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         struct frontend **ret)
 {
         _cleanup_(frontend_freep) struct frontend *f = calloc(1, sizeof(*f));
+        struct rlimit files;
         int r;
 
         if (!f)
@@ -183,9 +186,10 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         LIST_INIT(&f->jobs);
         registry_init(&f->registry);
         TAILQ_INIT(&f->watch_turns);
-        r = linger_init(f);
-        if (r < 0)
-                return r;
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return -errno;
+        f->max_open_files = files.rlim_cur;
+        linger_init(f);
         r = sd_event_new(&f->event);
         if (r < 0)
                 return r;

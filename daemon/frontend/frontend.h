@@ -41,6 +41,7 @@ struct frontend {
         uint64_t plan_grace_usec;    /* CHANNEL_PLAN_GRACE_USEC */
         uint64_t overdue_usec;       /* FRONTEND_OVERDUE_USEC */
         pid_t monitor_pid;
+        uint64_t max_open_files; /* RLIMIT_NOFILE, which our filter lets nobody ask for later */
         struct channel channel;
         struct listener listeners[POLICY_LISTENERS_MAX];
         uint32_t n_listeners;
@@ -50,7 +51,8 @@ struct frontend {
         struct connection_list connections;
         struct job_list jobs;
         struct lingering_list lingering;
-        uint64_t lingering_least; /* what a socket counts as, at the least */
+        uint64_t lingering_least;      /* what a socket counts as, at the least */
+        uint64_t lingering_sweep_usec; /* when all of them may be looked at again */
         struct admission_queue queue;
         struct admission_queue starts; /* of those that have a slot, until the monitor has room */
         uint32_t max_starting;         /* sandboxes that the monitor makes at one time */

@@ -50,10 +50,11 @@ int idle_init(struct frontend *f)
 
 void idle_update(struct frontend *f)
 {
-        uint64_t usec = f->policy->server.idle_exit_usec;
+        uint64_t usec;
 
         if (!f->idle.timer)
                 return;
+        usec = f->policy->server.idle_exit_usec;
         if (!is_idle(f))
                 f->idle.since_usec = 0;
         else if (f->idle.since_usec == 0)

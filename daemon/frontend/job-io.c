@@ -92,14 +92,17 @@ static int open_pipes(struct pipes *p, struct job *j)
 
 /* Fds on their way to all clients together: the kernel has a limit for those of one sender, which is ours
  * for open files. */
-#define SOCKETS_MOST 2048
+static uint64_t max_sockets_of_all(struct frontend *f)
+{
+        return MIN(UINT64_C(2048), f->max_open_files / 2);
+}
 
 /* What a user's sockets can be for that he has not received: all the jobs that he can have asked for. */
 static uint64_t max_sockets(struct frontend *f, uid_t uid)
 {
         const struct policy_server *server = &f->policy->server;
 
-        return MIN(account_share(&f->accounts, uid, ACCOUNT_SOCKETS, SOCKETS_MOST),
+        return MIN(account_share(&f->accounts, uid, ACCOUNT_SOCKETS, max_sockets_of_all(f)),
                 _STREAM_SOCKETS *
                         ((uint64_t) server->max_jobs_per_user + server->max_queued_per_user));
 }
@@ -109,13 +112,13 @@ static int charge_socket(struct frontend *f, uid_t uid)
         int r;
 
         r = account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max_sockets(f, uid),
-                SOCKETS_MOST);
+                max_sockets_of_all(f));
         if (r >= 0)
                 return r;
         /* That those which were sent have been received we are not told. */
         connections_settle_sockets(f);
         return account_charge(&f->accounts, uid, ACCOUNT_SOCKETS, 1, max_sockets(f, uid),
-                SOCKETS_MOST);
+                max_sockets_of_all(f));
 }
 
 static int open_sockets(struct pipes *p, struct job *j, const char **ret_refusal)

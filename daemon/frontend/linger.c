@@ -4,7 +4,6 @@
  */
 #include "daemon/frontend/linger.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/io.h"
@@ -12,6 +11,10 @@
 
 /* Of the files that we may open, the part that lingering sockets may be. */
 #define LINGERING_FILES_PART 4
+/* Sockets that any user may leave. */
+#define LINGERING_FEW 8
+/* Who is refused asks again, and to look at all of them takes milliseconds. */
+#define SWEEP_EVERY_USEC USEC_PER_SEC
 
 struct lingering {
         LIST_ENTRY(lingering) entries;
@@ -66,11 +69,16 @@ static int on_lingering(sd_event_source *source, int fd, uint32_t revents, void 
 static int watch(struct lingering *l)
 {
         const int least = 0;
+        uint8_t dropped[4096];
 
         if (setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) < 0)
                 return -errno;
         if (shutdown(l->fd, SHUT_RDWR) < 0)
                 return -errno;
+        /* Nothing more comes in. What is there can be the reader's own end, on kernels that do not refuse
+         * it: as long as it lay here it would be open. */
+        while (read(l->fd, dropped, sizeof(dropped)) > 0)
+                ;
         return sd_event_add_io(l->frontend->event, &l->source, l->fd, EPOLLOUT | EPOLLET,
                 on_lingering, l);
 }
@@ -105,7 +113,8 @@ static bool is_over(struct frontend *f, uid_t uid)
 
         /* What jobs that ran already leave may be more than all are to have: who has left little is
          * served all the same. */
-        return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >= MAX(most, MIB);
+        return account_held(&f->accounts, uid, ACCOUNT_LINGERING) >=
+               MAX(most, MAX(MIB, LINGERING_FEW * f->lingering_least));
 }
 
 bool linger_is_excessive(struct frontend *f, uid_t uid)
@@ -114,6 +123,9 @@ bool linger_is_excessive(struct frontend *f, uid_t uid)
 
         if (!is_over(f, uid))
                 return false;
+        if (io_now_usec() < f->lingering_sweep_usec)
+                return true;
+        f->lingering_sweep_usec = io_now_usec() + SWEEP_EVERY_USEC;
         /* Of what is read in part we are not told. */
         for (l = LIST_FIRST(&f->lingering); l; l = next) {
                 next = LIST_NEXT(l, entries);
@@ -122,16 +134,11 @@ bool linger_is_excessive(struct frontend *f, uid_t uid)
         return is_over(f, uid);
 }
 
-int linger_init(struct frontend *f)
+void linger_init(struct frontend *f)
 {
-        struct rlimit limit;
-
         LIST_INIT(&f->lingering);
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return -errno;
         f->lingering_least = MAX(LINGERING_LEAST,
-                LINGERING_MOST / MAX(limit.rlim_cur / LINGERING_FILES_PART, (rlim_t) 1));
-        return 0;
+                LINGERING_MOST / MAX(f->max_open_files / LINGERING_FILES_PART, UINT64_C(1)));
 }
 
 void linger_done(struct frontend *f)

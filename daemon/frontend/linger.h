@@ -30,10 +30,10 @@ LIST_HEAD(lingering_list, lingering);
  * what is charged as ACCOUNT_SOCKETS the fds that are on their way in it. */
 void linger(struct frontend *f, uid_t uid, int socket, size_t n_fds);
 
-/* Whether a user has left so much unread that it gets no more sockets. */
+/* Whether a user has left so much unread that it gets no more sockets. What was read in part counts whole
+ * for up to a second. */
 bool linger_is_excessive(struct frontend *f, uid_t uid);
 
-/* Before our filter, which allows no getrlimit(), and after the limit for open files is what it stays. */
-int linger_init(struct frontend *f);
+void linger_init(struct frontend *f);
 /* Leaves them all to their readers. */
 void linger_done(struct frontend *f);

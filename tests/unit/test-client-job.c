@@ -472,6 +472,38 @@ START_TEST(test_leaving)
 }
 END_TEST
 
+static void on_end_by_error(sandbox_job *ended, const sandbox_error *error, sandbox_result *result,
+        void *userdata)
+{
+        int *may_be_left = userdata;
+
+        ck_assert_ptr_nonnull(error);
+        *may_be_left = sandbox_job_may_be_left(ended);
+}
+
+/* One that will not go on, whoever stays. */
+START_TEST(test_leaving_what_does_not_go_on)
+{
+        sandbox_job_handlers h = { .size = sizeof(h), .on_end = on_end_by_error };
+        int may_be_left = -1;
+
+        sandbox_spec_set_detach(spec, 1);
+        ck_assert_int_eq(sandbox_job_start(client, spec, &h, &may_be_left, 0, &job), 0);
+        HEAR(RUN);
+        say_queued(2);
+        settle();
+        ck_assert_int_eq(sandbox_job_may_be_left(job), 1);
+        if (_i == 0) {
+                ck_assert_int_eq(sandbox_job_cancel(job), 0);
+                ck_assert_int_eq(sandbox_job_may_be_left(job), 0);
+        } else {
+                say_error(2, SANDBOXD__V1__ERROR_CODE__BUSY, "", "no");
+                settle();
+                ck_assert_int_eq(may_be_left, 0);
+        }
+}
+END_TEST
+
 /* A daemon that keeps no credit gets all, in pieces that it takes. */
 START_TEST(test_files_of_old)
 {
@@ -1346,6 +1378,7 @@ int main(void)
         tcase_add_test(t, test_credit);
         tcase_add_test(t, test_manual_credit);
         tcase_add_loop_test(t, test_leaving, 0, (int) ELEMENTSOF(uploads));
+        tcase_add_loop_test(t, test_leaving_what_does_not_go_on, 0, 2);
         tcase_add_test(t, test_sockets);
         tcase_add_loop_test(t, test_sockets_lost, 0, (int) ELEMENTSOF(lost_sockets));
         tcase_add_test(t, test_sockets_of_many);
