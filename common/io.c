@@ -133,7 +133,10 @@ int io_write_file(int dir_fd, const char *path, const char *text)
 
         if (fd < 0)
                 return -errno;
-        n = write(fd, text, size);
+        /* A v1 memory.limit_in_bytes gives way to any signal, a tracer's also. */
+        do
+                n = write(fd, text, size);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
         return (size_t) n == size ? 0 : -EIO;

@@ -465,6 +465,11 @@ static void on_stopped(struct placement *p)
 
 static void give_up(struct sandbox *s, enum setup_step step, int error)
 {
+        /* When init has failed before, and is dead, there is no scope to be made of it, nor are its cgroups
+         * there any more: what it said comes first. */
+        read_control(s);
+        if (s->state != SANDBOX_RUNNING || s->explaining)
+                return;
         fail(s, step, error);
         kill_processes(s, LEAF_SANDBOX);
 }
