@@ -460,12 +460,13 @@ void sandbox_job_get_upload(const sandbox_job *job, uint64_t *ret_sent, uint64_t
 
 int sandbox_job_may_be_left(const sandbox_job *job)
 {
-        if (!job->detached || job->id[0] == '\0' || job->cancelled)
+        if (!job->detached || job->id[0] == '\0')
                 return 0;
+        /* A Cancel that comes after that finds no job on the connection. */
         if (job->started)
                 return 1;
-        if (job->x.finished)
-                return 0; /* by an error */
+        if (job->x.finished || job->cancelled)
+                return 0;
         if (job->n_uploads == 0)
                 return 1;
         /* With more the daemon queues it while they are on their way: that we have sent them says nothing. */

@@ -470,6 +470,9 @@ static void give_up(struct sandbox *s, enum setup_step step, int error)
         read_control(s);
         if (s->state != SANDBOX_RUNNING || s->explaining)
                 return;
+        /* Then the detail is another step's. */
+        if (s->ending.step != SETUP_STEP_NONE)
+                s->detail[0] = '\0';
         fail(s, step, error);
         kill_processes(s, LEAF_SANDBOX);
 }
@@ -515,7 +518,8 @@ static void on_made(struct placement *p, int r, const char *detail)
         struct sandbox *s = container_of(p, struct sandbox, place);
         enum setup_step step = SETUP_STEP_SCOPE;
 
-        if (s->state != SANDBOX_RUNNING || s->explaining)
+        /* Of an init that is gone its pidfd tells. */
+        if (s->state != SANDBOX_RUNNING || s->explaining || s->control_fd < 0)
                 return;
         if (r < 0) {
                 set_detail(s, detail);

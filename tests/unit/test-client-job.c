@@ -481,6 +481,31 @@ static void on_end_by_error(sandbox_job *ended, const sandbox_error *error, sand
         *may_be_left = sandbox_job_may_be_left(ended);
 }
 
+static void on_end_of_a_detached(sandbox_job *ended, const sandbox_error *error,
+        sandbox_result *result, void *userdata)
+{
+        int *may_be_left = userdata;
+
+        ck_assert_ptr_null(error);
+        *may_be_left = sandbox_job_may_be_left(ended);
+}
+
+/* It has started when it is told to end: the daemon knows it no more as one of this connection's. */
+START_TEST(test_leaving_what_was_cancelled_too_late)
+{
+        sandbox_job_handlers h = { .size = sizeof(h), .on_end = on_end_of_a_detached };
+        int may_be_left = -1;
+
+        sandbox_spec_set_detach(spec, 1);
+        ck_assert_int_eq(sandbox_job_start(client, spec, &h, &may_be_left, 0, &job), 0);
+        HEAR(RUN);
+        ck_assert_int_eq(sandbox_job_cancel(job), 0);
+        say_started(2, 0);
+        settle();
+        ck_assert_int_eq(may_be_left, 1);
+}
+END_TEST
+
 /* One that will not go on, whoever stays. */
 START_TEST(test_leaving_what_does_not_go_on)
 {
@@ -1379,6 +1404,7 @@ int main(void)
         tcase_add_test(t, test_manual_credit);
         tcase_add_loop_test(t, test_leaving, 0, (int) ELEMENTSOF(uploads));
         tcase_add_loop_test(t, test_leaving_what_does_not_go_on, 0, 2);
+        tcase_add_test(t, test_leaving_what_was_cancelled_too_late);
         tcase_add_test(t, test_sockets);
         tcase_add_loop_test(t, test_sockets_lost, 0, (int) ELEMENTSOF(lost_sockets));
         tcase_add_test(t, test_sockets_of_many);

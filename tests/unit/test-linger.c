@@ -110,6 +110,8 @@ START_TEST(test_read_in_part)
         ck_assert(linger_is_excessive(&frontend, A));
         ck_assert_int_eq(io_read_full(fd, bytes, 256 * KIB), 256 * KIB);
         /* To look costs time, which who is refused does not get each time. */
+        ck_assert_uint_gt(frontend.lingering_sweep_usec, io_now_usec());
+        frontend.lingering_sweep_usec = UINT64_MAX;
         ck_assert(linger_is_excessive(&frontend, A));
         frontend.lingering_sweep_usec = 0;
         ck_assert(!linger_is_excessive(&frontend, A));
