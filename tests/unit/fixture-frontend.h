@@ -292,6 +292,14 @@ static inline void client_hello(struct client *c)
         ck_assert_uint_eq(response->hello->max_frame_bytes, policy.server.max_frame_bytes);
 }
 
+/* A client of another user. */
+static inline void client_hello_as(struct client *c, uid_t uid)
+{
+        ck_assert_int_eq(seteuid(uid), 0);
+        client_hello(c);
+        ck_assert_int_eq(seteuid(0), 0);
+}
+
 /* Sends a Run of the command runtime, changed by what the test sets in run before. */
 static inline void client_run(struct client *c, uint64_t id, Sandboxd__V1__Run *run)
 {

@@ -526,14 +526,6 @@ START_TEST(test_handed_over)
 }
 END_TEST
 
-/* A client of another user. */
-static void client_hello_as(struct client *c, uid_t uid)
-{
-        ck_assert_int_eq(seteuid(uid), 0);
-        client_hello(c);
-        ck_assert_int_eq(seteuid(0), 0);
-}
-
 static bool monitor_has_start(struct start *s)
 {
         struct pollfd p = { .fd = channel, .events = POLLIN };

@@ -581,13 +581,6 @@ START_TEST(test_unread_keeps_it_up)
 }
 END_TEST
 
-static void client_hello_as(struct client *c, uid_t uid)
-{
-        ck_assert_int_eq(seteuid(uid), 0);
-        client_hello(c);
-        ck_assert_int_eq(seteuid(0), 0);
-}
-
 /* Users who have received all of theirs, of which nobody tells us, leave the last of them nothing before we
  * look: each takes half of what the others leave. */
 START_TEST(test_received_by_others)
