@@ -72,15 +72,18 @@ static int set_text(sandbox_spec *s, char **field, const char *text)
         return 0;
 }
 
+/* A list that is made by this alone has room for the next power of two. */
 static int add_text(sandbox_spec *s, char ***list, size_t *n, const char *text)
 {
-        char **grown = reallocarray(*list, *n + 1, sizeof(*grown));
+        if ((*n & (*n - 1)) == 0) {
+                char **grown = reallocarray(*list, *n > 0 ? 2 * *n : 1, sizeof(*grown));
 
-        if (!grown)
-                return WITHOUT_MEMORY(s);
-        *list = grown;
-        grown[*n] = strdup(text);
-        if (!grown[*n])
+                if (!grown)
+                        return WITHOUT_MEMORY(s);
+                *list = grown;
+        }
+        (*list)[*n] = strdup(text);
+        if (!(*list)[*n])
                 return WITHOUT_MEMORY(s);
         (*n)++;
         return 0;
