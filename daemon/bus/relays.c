@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The relay processes there are. Runs in the service (sandboxd-bus). A relay that is killed may be slow to go, as when
+ * the caller's file system does not answer: it stays charged until it has. The caller's fds are handed on,
+ * and never read from, written to or asked anything of here.
+ */
+#include "daemon/bus/relays.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+struct relay {
+        struct relays *relays;
+        LIST_ENTRY(relay) entries;
+        uid_t uid;
+        enum relay_stream stream;
+        int reason_fd;
+        sd_event_source *child;
+        relay_handler on_end; /* NULL: it was stopped */
+        void *userdata;
+};
+
+void relays_init(struct relays *rs, sd_event *event, const char *program)
+{
+        *rs = (struct relays) {
+                .event = sd_event_ref(event),
+                .program = program ? program : "/proc/self/exe",
+        };
+        LIST_INIT(&rs->list);
+}
+
+static void relay_free(struct relay *r)
+{
+        LIST_REMOVE(r, entries);
+        r->child = sd_event_source_disable_unref(r->child);
+        r->reason_fd = safe_close(r->reason_fd);
+        free(r);
+}
+
+void relay_stop(struct relay *r)
+{
+        if (!r)
+                return;
+        r->on_end = NULL;
+        (void) sd_event_source_send_child_signal(r->child, SIGKILL, NULL, 0);
+}
+
+void relays_done(struct relays *rs)
+{
+        while (!LIST_EMPTY(&rs->list)) {
+                struct relay *r = LIST_FIRST(&rs->list);
+
+                relay_stop(r);
+                relay_free(r);
+        }
+        rs->event = sd_event_unref(rs->event);
+}
+
+static int check_room(const struct relays *rs, uid_t uid)
+{
+        const struct relay *r;
+        unsigned all = 0, of_user = 0;
+
+        LIST_FOREACH (r, &rs->list, entries) {
+                all++;
+                of_user += r->uid == uid;
+        }
+        if (of_user >= RELAYS_USER_MAX)
+                return -EDQUOT;
+        return all >= RELAYS_MAX ? -EUSERS : 0;
+}
+
+/* Whatever the process has become, what it says is one line of text. */
+static void read_reason(const struct relay *r, char text[static RELAY_REASON_MAX])
+{
+        ssize_t n = read(r->reason_fd, text, RELAY_REASON_MAX - 1);
+
+        text[MAX(n, 0)] = '\0';
+        for (char *p = text; *p; p++)
+                if (*p < ' ' || *p > '~')
+                        *p = '?';
+}
+
+static enum relay_end judge(const struct relay *r, const siginfo_t *si,
+        char reason[static RELAY_REASON_MAX])
+{
+        read_reason(r, reason);
+        if (si->si_code == CLD_EXITED && si->si_status == RELAY_ENDED) {
+                reason[0] = '\0';
+                return RELAY_ENDED;
+        }
+        if (si->si_code == CLD_EXITED && reason[0] &&
+                (si->si_status == RELAY_REFUSED || si->si_status == RELAY_FAILED))
+                return si->si_status;
+        (void) snprintf(reason, RELAY_REASON_MAX,
+                "%s is no longer copied: its relay ended with %s %d, see the log of sandboxd-bus",
+                relay_stream_name(r->stream), si->si_code == CLD_EXITED ? "exit status" : "signal",
+                si->si_status);
+        return RELAY_FAILED;
+}
+
+static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata)
+{
+        struct relay *r = userdata;
+        char reason[RELAY_REASON_MAX];
+
+        if (r->on_end) {
+                enum relay_end end = judge(r, si, reason);
+
+                r->on_end(r, end, reason, r->userdata);
+        }
+        relay_free(r);
+        return 0;
+}
+
+/* Where fds are handed over they must not lie in each other's places. */
+static int move_up(int fd)
+{
+        int moved = fcntl(fd, F_DUPFD_CLOEXEC, RELAY_REASON_FD + 1);
+
+        return moved < 0 ? -errno : moved;
+}
+
+/* Names of fds in the order of their numbers in the relay. */
+struct places {
+        int fds[RELAY_REASON_FD + 1 - RELAY_CALLER_FD];
+};
+
+static int describe_fds(posix_spawn_file_actions_t *actions, const struct places *places)
+{
+        int q = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+        if (q == 0)
+                q = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
+        for (size_t i = 0; q == 0 && i < ELEMENTSOF(places->fds); i++)
+                q = posix_spawn_file_actions_adddup2(actions, places->fds[i],
+                        RELAY_CALLER_FD + (int) i);
+        if (q == 0)
+                q = posix_spawn_file_actions_addclosefrom_np(actions, RELAY_REASON_FD + 1);
+        return q;
+}
+
+static int describe_signals(posix_spawnattr_t *attributes)
+{
+        sigset_t all, none;
+        int q;
+
+        (void) sigfillset(&all);
+        (void) sigemptyset(&none);
+        q = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        if (q == 0)
+                q = posix_spawnattr_setsigmask(attributes, &none);
+        if (q == 0)
+                q = posix_spawnattr_setsigdefault(attributes, &all);
+        return q;
+}
+
+static int spawn_program(const char *program, char *const argv[], const struct places *places,
+        pid_t *ret)
+{
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        char *no_environment[] = { NULL };
+        int q;
+
+        q = posix_spawn_file_actions_init(&actions);
+        if (q != 0)
+                return -q;
+        q = posix_spawnattr_init(&attributes);
+        if (q == 0) {
+                q = describe_fds(&actions, places);
+                if (q == 0)
+                        q = describe_signals(&attributes);
+                if (q == 0)
+                        q = posix_spawn(ret, program, &actions, &attributes, argv, no_environment);
+                (void) posix_spawnattr_destroy(&attributes);
+        }
+        (void) posix_spawn_file_actions_destroy(&actions);
+        return -q;
+}
+
+static int spawn_relay(const struct relay *r, const struct places *places, pid_t *ret)
+{
+        char uid[sizeof("4294967295")], stream[sizeof("stdout")];
+        char name[] = "sandboxd-bus", mode[] = "--relay", option[] = "--uid";
+        char *argv[] = { name, mode, stream, option, uid, NULL };
+
+        (void) snprintf(uid, sizeof(uid), "%u", (unsigned) r->uid);
+        (void) str_copy(stream, sizeof(stream), relay_stream_name(r->stream));
+        return spawn_program(r->relays->program, argv, places, ret);
+}
+
+/* On success the caller's fd, the socket and the pipe's write end are in the process, and here no more. */
+static int start_process(struct relay *r, int caller_fd, int socket_fd, pid_t *ret)
+{
+        _cleanup_close_ int caller = move_up(caller_fd), socket = move_up(socket_fd);
+        _cleanup_close_ int reason_in = -EBADF, reason = -EBADF;
+        struct places places;
+        int ends[2];
+
+        if (caller < 0 || socket < 0)
+                return MIN(caller, socket);
+        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        r->reason_fd = ends[0];
+        reason_in = ends[1];
+        reason = move_up(reason_in);
+        if (reason < 0)
+                return reason;
+        places = (struct places) { { caller, socket, reason } };
+        return spawn_relay(r, &places, ret);
+}
+
+static int watch_process(struct relay *r, pid_t pid)
+{
+        int q = sd_event_add_child(r->relays->event, &r->child, pid, WEXITED, on_child, r);
+
+        /* Our bug: SIGCHLD is not blocked. */
+        ASSERT(q != -EBUSY);
+        if (q < 0) {
+                /* It is ours, and not reaped: the pid is its own. Where it has not gone by the time of
+                 * the second call, which does not wait, a zombie is left. */
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, WNOHANG);
+        }
+        return q;
+}
+
+int relays_start(struct relays *rs, uid_t uid, int caller_fd, int socket_fd,
+        enum relay_stream stream, relay_handler on_end, void *userdata, struct relay **ret)
+{
+        struct relay *r;
+        pid_t pid = 0;
+        int q;
+
+        ASSERT(on_end);
+        q = check_room(rs, uid);
+        if (q < 0)
+                return q;
+        r = malloc(sizeof(*r));
+        if (!r)
+                return -ENOMEM;
+        *r = (struct relay) {
+                .relays = rs,
+                .uid = uid,
+                .stream = stream,
+                .reason_fd = -EBADF,
+                .on_end = on_end,
+                .userdata = userdata,
+        };
+        LIST_INSERT_HEAD(&rs->list, r, entries);
+        q = start_process(r, caller_fd, socket_fd, &pid);
+        if (q >= 0)
+                q = watch_process(r, pid);
+        if (q < 0) {
+                relay_free(r);
+                return q;
+        }
+        if (ret)
+                *ret = r;
+        return 0;
+}
