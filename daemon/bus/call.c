@@ -38,8 +38,7 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
         r = caller_find(s, m, &caller);
         if (r < 0)
                 return r;
-        if (caller->user->n_calls >= USER_CALLS_MAX ||
-                user_charge(caller->user, CALL_COST) < 0)
+        if (caller->user->n_calls >= USER_CALLS_MAX || user_charge(caller->user, CALL_COST) < 0)
                 return sd_bus_error_setf(ret_error, ERROR_PREFIX "Busy",
                         "user %u has too many calls under way: wait for the answers of some",
                         (unsigned) caller->user->uid);
@@ -51,6 +50,8 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
         c->service = s;
         c->caller = caller;
         c->user = user_ref(caller->user);
+        c->as = user_ref(caller->user);
+        c->as->n_holds++;
         c->user->n_calls++;
         s->n_calls++;
         c->charged = CALL_COST;
@@ -79,7 +80,7 @@ int call_charge(struct call *c, uint64_t bytes)
 static void stop(struct call *c)
 {
         if (c->state == CALL_CONNECTING)
-                TAILQ_REMOVE(&c->user->connecting, c, waiting);
+                TAILQ_REMOVE(&c->as->connecting, c, waiting);
         if (c->question)
                 question_abandon(TAKE_PTR(c->question));
         if (c->request)
@@ -92,11 +93,18 @@ static void stop(struct call *c)
         c->message = sd_bus_message_unref(c->message);
 }
 
+static void release_as(struct call *c)
+{
+        c->as->n_holds--;
+        c->as = user_unref(c->as);
+}
+
 void call_free(struct call *c)
 {
         stop(c);
         c->service->n_calls--;
         c->user->n_calls--;
+        release_as(c);
         user_release(c->user, c->charged);
         (void) user_unref(c->user);
         service_touch(c->service);
@@ -229,7 +237,7 @@ void call_on_done(sandbox_client *client, const sandbox_error *error, void *user
 static void go(struct call *c)
 {
         call_set_state(c, CALL_WORKING);
-        c->step(c, c->user->link.client);
+        c->step(c, c->as->link.client);
 }
 
 static void refuse_unreachable(struct call *c, const sandbox_error *error)
@@ -263,9 +271,21 @@ void call_on_link(struct link *l, const sandbox_error *error, void *userdata)
         }
 }
 
+void call_become_root(struct call *c)
+{
+        struct user *root;
+
+        /* Where there is no memory it stays who it is, and is refused by sandboxd. */
+        if (user_find_root(c->service, &root) < 0)
+                return;
+        release_as(c);
+        c->as = user_ref(root);
+        root->n_holds++;
+}
+
 void call_connect(struct call *c, call_step step)
 {
-        struct user *u = c->user;
+        struct user *u = c->as;
         const struct link_identity identity = {
                 .uid = u->uid,
                 .gids = u->gids,

@@ -28,6 +28,7 @@ struct call {
         struct service *service;
         struct caller *caller; /* NULL when it has left, or is answered */
         struct user *user;
+        struct user *as; /* whom sandboxd takes us for: user, or root */
         LIST_ENTRY(call) of_caller;
         TAILQ_ENTRY(call) waiting; /* for the link, or in the outbox */
         sd_bus_message *message;
@@ -50,6 +51,9 @@ int call_charge(struct call *c, uint64_t bytes);
 
 /* What comes next, when sandboxd can be reached as the call's user. May be called at once. */
 void call_connect(struct call *c, call_step step);
+/* What follows is done as root, since its caller was allowed to have it done. The call stays charged to its
+ * user. */
+void call_become_root(struct call *c);
 /* The link of a user is there, or not. */
 void call_on_link(struct link *l, const sandbox_error *error, void *userdata);
 

@@ -121,14 +121,14 @@ static void user_free(struct user *u)
         free(u);
 }
 
-/* Without calls its link goes too, but later: the next call may come soon. */
+/* Without anything under way its link goes too, but later: the next call may come soon. */
 static int on_user_idle(sd_event_source *s, uint64_t usec, void *userdata)
 {
         struct user *u = userdata;
 
         if (u->n_refs == 0)
                 user_free(u);
-        else if (u->n_calls == 0)
+        else if (u->n_holds == 0)
                 link_close(&u->link);
         return 0;
 }
@@ -181,7 +181,7 @@ struct user *user_unref(struct user *u)
 {
         ASSERT(u->n_refs > 0);
         u->n_refs--;
-        if (u->n_refs == 0 || u->n_calls == 0) {
+        if (u->n_refs == 0 || u->n_holds == 0) {
                 (void) sd_event_source_set_time_relative(u->idle, LINK_IDLE_USEC);
                 (void) sd_event_source_set_enabled(u->idle, SD_EVENT_ONESHOT);
         }
@@ -278,13 +278,25 @@ static void free_caller_node(void *caller)
         caller_free(caller);
 }
 
-void callers_done(struct service *s)
+void callers_give_up(struct service *s)
+{
+        tdestroy(s->callers, free_caller_node);
+        s->callers = NULL;
+}
+
+void users_done(struct service *s)
 {
         struct user *u;
 
-        tdestroy(TAKE_PTR(s->callers), free_caller_node);
         while ((u = LIST_FIRST(&s->users))) {
                 ASSERT(u->n_refs == 0);
                 user_free(u);
         }
+}
+
+int user_find_root(struct service *s, struct user **ret)
+{
+        struct credentials root = {};
+
+        return user_find(s, &root, ret);
 }

@@ -25,6 +25,7 @@ struct user {
         gid_t *gids;
         size_t n_gids;
         unsigned n_calls; /* that are not answered, or whose answer the bus has not taken */
+        unsigned n_holds; /* calls and runs that its link is for */
         uint64_t n_bytes; /* of them, and of what else we hold */
         unsigned n_subscriptions;
         unsigned n_questions; /* put to polkit */
@@ -46,13 +47,18 @@ struct caller {
 int caller_find(struct service *s, sd_bus_message *m, struct caller **ret);
 /* The name has left the bus: what it waits for is given up. */
 void caller_gone(struct service *s, const char *name);
-void callers_done(struct service *s);
+/* All of them leave. */
+void callers_give_up(struct service *s);
+void users_done(struct service *s);
 
 /* Whether it may see what is that user's. */
 static inline bool caller_may_see(const struct caller *c, uid_t owner)
 {
         return c->user->uid == 0 || c->user->uid == owner;
 }
+
+/* root, with no other groups: for what an administrator was allowed. */
+int user_find_root(struct service *s, struct user **ret);
 
 struct user *user_ref(struct user *u);
 struct user *user_unref(struct user *u);

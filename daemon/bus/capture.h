@@ -16,7 +16,7 @@ struct capture {
         uint8_t *data;
         uint64_t size;
         uint64_t room;
-        int fd; /* of a memfd; -EBADF: in memory */
+        int fd;   /* of a memfd; -EBADF: in memory */
         bool cut; /* more came than is in it */
 };
 
@@ -28,15 +28,3 @@ int capture_put(struct capture *c, const void *data, size_t size);
 /* The memfd, sealed, open for reading alone. It stays charged until the last of those who got it has
  * closed it. ret: the caller's to close. */
 int capture_lend(struct capture *c, struct service *s, int *ret);
-
-/* Memfds that callers may have open. */
-struct loan;
-
-LIST_HEAD(loan_list, loan);
-
-struct loans {
-        struct loan_list list;
-        sd_event_source *sweep;
-};
-
-void loans_done(struct loans *ls);

@@ -13,7 +13,7 @@
 
 static void settle(struct feed *f)
 {
-        void (*handler)(struct service *s) = TAKE_PTR(f->on_settled);
+        void (*handler)(struct service * s) = TAKE_PTR(f->on_settled);
 
         if (handler)
                 handler(f->service);
@@ -33,6 +33,7 @@ static void lose(struct feed *f, const char *reason)
                 log_notice("sandboxd does not tell of its jobs: %s; trying again", reason);
         f->current = false;
         jobs_remove_all(&f->service->jobs);
+        runs_on_feed_lost(f->service);
         again_after(f, wait);
         settle(f);
 }
@@ -70,7 +71,8 @@ static void on_event(sandbox_client *c, const sandbox_error *error, int kind, sa
         if (error) {
                 if (error->code == SANDBOX_ERROR_UNREACHABLE)
                         return;
-                log_error("sandboxd refused to tell of its jobs: %s; User= of [Bus] in sandboxd.conf "
+                log_error("sandboxd refused to tell of its jobs: %s; User= of [Bus] in "
+                          "sandboxd.conf "
                           "must name the user of sandboxd-bus",
                         error->message);
                 f->current = false;

@@ -14,7 +14,7 @@ struct feed {
         struct link link;
         bool current; /* all jobs that there are have been told */
         sd_event_source *again;
-        unsigned n_attempts; /* that failed, one after another */
+        unsigned n_attempts;                   /* that failed, one after another */
         void (*on_settled)(struct service *s); /* once: the first attempt succeeded, or failed */
 };
 

@@ -111,6 +111,7 @@ static int add(struct jobs *js, sandbox_job_info *info)
         TAILQ_INSERT_TAIL(&js->list, j, entries);
         js->n++;
         count(js, j, 1);
+        runs_on_job(js->service, j);
         signals_tell(&js->service->signals, j,
                 JOB_NEWS_ADDED | (bus_job_has_ended(j) ? JOB_NEWS_ENDED : 0));
         return 0;

@@ -88,7 +88,8 @@ static int refresh_io(struct link *l)
                 l->io = sd_event_source_disable_unref(l->io);
                 l->fd = -EBADF;
                 if (fd >= 0) {
-                        r = sd_event_add_io(l->event, &l->io, fd, (uint32_t) MAX(events, 0), on_io, l);
+                        r = sd_event_add_io(l->event, &l->io, fd, (uint32_t) MAX(events, 0), on_io,
+                                l);
                         if (r < 0)
                                 return r;
                         l->fd = fd;

@@ -205,8 +205,8 @@ static int read_limit(sd_bus_message *m, const struct option_entry *e, struct op
                 return r;
         r = read_integer(m, type, &value);
         if (r == -ERANGE)
-                return error_set(ret_error, -EINVAL, "option '%s' is negative: give a number from 0 on",
-                        e->key);
+                return error_set(ret_error, -EINVAL,
+                        "option '%s' is negative: give a number from 0 on", e->key);
         if (r < 0)
                 return r;
         return refuse_spec(o, sandbox_spec_set_limit_by_name(o->spec, e->key, value), e->key,
@@ -271,8 +271,9 @@ static int check(const char *key, const struct option_entry *e, const char *type
                 return error_set(ret_error, -EINVAL, "option '%s' is there twice: give it once",
                         e->key);
         if (!fits(e, type))
-                return error_set(ret_error, -EINVAL, "option '%s' has the type '%.16s': give it as %s",
-                        e->key, type, e->type[0] ? e->type : "an integer, 't' for one");
+                return error_set(ret_error, -EINVAL,
+                        "option '%s' has the type '%.16s': give it as %s", e->key, type,
+                        e->type[0] ? e->type : "an integer, 't' for one");
         return 0;
 }
 

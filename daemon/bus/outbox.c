@@ -80,7 +80,8 @@ int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus)
         r = sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(event, &o->probe, CLOCK_MONOTONIC, PROBE_USEC, 1, on_probe, o);
+        r = sd_event_add_time_relative(event, &o->probe, CLOCK_MONOTONIC, PROBE_USEC, 1, on_probe,
+                o);
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);

@@ -97,7 +97,8 @@ static const char *explain(const sd_bus_error *error)
                                "have root do it";
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
                 sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
-                return "polkit gave no answer in time: see 'systemctl status polkit', and try again";
+                return "polkit gave no answer in time: see 'systemctl status polkit', and try "
+                       "again";
         return "polkit could not answer: see 'systemctl status polkit', and try again";
 }
 
@@ -119,7 +120,8 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         if (r >= 0)
                 r = sd_bus_message_read(m, "bb", &authorized, &challenge);
         if (r < 0) {
-                finish(q, false, "polkit gave an answer that is none: see 'systemctl status polkit'");
+                finish(q, false,
+                        "polkit gave an answer that is none: see 'systemctl status polkit'");
                 return 0;
         }
         (void) snprintf(reason, sizeof(reason),
@@ -135,8 +137,7 @@ static int ask(struct question *q)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         struct service *s = q->service;
-        bool interactive =
-                sd_bus_message_get_allow_interactive_authorization(q->call->message) > 0;
+        bool interactive = sd_bus_message_get_allow_interactive_authorization(q->call->message) > 0;
         int r;
 
         r = sd_bus_message_new_method_call(s->bus, &m, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
@@ -147,9 +148,8 @@ static int ask(struct question *q)
                 q->call->caller->name, q->action);
         if (r < 0)
                 return r;
-        r = q->detail_key
-                    ? sd_bus_message_append(m, "a{ss}", 1, q->detail_key, q->detail_value)
-                    : sd_bus_message_append(m, "a{ss}", 0);
+        r = q->detail_key ? sd_bus_message_append(m, "a{ss}", 1, q->detail_key, q->detail_value)
+                          : sd_bus_message_append(m, "a{ss}", 0);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "us", interactive ? POLKIT_INTERACTIVE : 0, "");

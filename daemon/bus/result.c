@@ -85,8 +85,8 @@ static int append_usage_fields(sd_bus_message *m, const sandbox_result *r)
         if (!r || !sandbox_result_get_usage(r, &u))
                 return sd_bus_message_append(m, "a{sv}", 0);
         return sd_bus_message_append(m, "a{sv}", 5, "wall_usec", "t", u.wall_usec, "cpu_user_usec",
-                "t", u.cpu_user_usec, "cpu_system_usec", "t", u.cpu_system_usec, "memory_peak_bytes",
-                "t", u.memory_peak_bytes, "pids_peak", "t", u.pids_peak);
+                "t", u.cpu_user_usec, "cpu_system_usec", "t", u.cpu_system_usec,
+                "memory_peak_bytes", "t", u.memory_peak_bytes, "pids_peak", "t", u.pids_peak);
 }
 
 int result_append_usage(sd_bus_message *m, const sandbox_result *r)
@@ -239,7 +239,8 @@ static int append_texts(sd_bus_message *m, const sandbox_result *r)
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 int e = append_string(m, texts[i].key,
-                        text_make_string(clean, sizeof(clean), texts[i].value ? texts[i].value : ""));
+                        text_make_string(clean, sizeof(clean),
+                                texts[i].value ? texts[i].value : ""));
 
                 if (e < 0)
                         return e;

@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 
 #include "client/lib/sandbox.h"
+#include "common/macro.h"
 
 struct capture;
 struct service;

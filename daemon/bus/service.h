@@ -11,9 +11,11 @@
 
 #include "daemon/bus/feed.h"
 #include "daemon/bus/jobs.h"
+#include "daemon/bus/loans.h"
 #include "daemon/bus/outbox.h"
 #include "daemon/bus/questions.h"
 #include "daemon/bus/relays.h"
+#include "daemon/bus/run.h"
 #include "daemon/bus/signals.h"
 
 #define BUS_NAME "org.sandboxd1"
@@ -48,7 +50,10 @@ struct service {
         struct questions questions;
         struct signals signals;
         struct relays relays;
+        struct runs runs;
+        struct loans loans;
         sd_event_source *idle;
+        bool named; /* the name on the bus is ours, or is asked for */
 };
 
 int service_init(struct service *s, const struct service_options *options);

@@ -179,7 +179,8 @@ static void schedule(struct signals *g)
         bool more = !TAILQ_EMPTY(&g->jobs) || g->manager;
         bool full = outbox_size(&g->service->outbox) >= QUEUE_MOST;
 
-        (void) sd_event_source_set_enabled(g->pump, more && !full ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(g->pump,
+                more && !full ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
         if (more && full) {
                 (void) sd_event_source_set_time_relative(g->wait, WAIT_USEC);
                 (void) sd_event_source_set_enabled(g->wait, SD_EVENT_ONESHOT);
