@@ -193,16 +193,17 @@ static void handle_get_host(struct connection *c, const Sandboxd__V1__Request *r
         reply_host(c, request->id);
 }
 
-/* The bus service hears of jobs for all, and does nothing in its own name. */
+/* The bus service hears of jobs for all, and does nothing in its own name. What belongs to a request under
+ * way has no answer, and none is under way that it would change. */
 static const struct {
         void (*handle)(struct connection *c, const Sandboxd__V1__Request *request);
         bool for_bus;
 } handlers[] = {
         [SANDBOXD__V1__REQUEST__BODY_HELLO] = { handle_hello, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_RUN] = { handle_run },
-        [SANDBOXD__V1__REQUEST__BODY_FILE_DATA] = { handle_file_data },
-        [SANDBOXD__V1__REQUEST__BODY_STDIN_DATA] = { handle_stdin_data },
-        [SANDBOXD__V1__REQUEST__BODY_CANCEL] = { handle_cancel },
+        [SANDBOXD__V1__REQUEST__BODY_FILE_DATA] = { handle_file_data, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_STDIN_DATA] = { handle_stdin_data, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_CANCEL] = { handle_cancel, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES] = { handle_list_runtimes, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES] = { handle_list_profiles, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_GET_HOST] = { handle_get_host, .for_bus = true },
@@ -216,7 +217,7 @@ static const struct {
         [SANDBOXD__V1__REQUEST__BODY_DRAIN] = { request_drain },
         [SANDBOXD__V1__REQUEST__BODY_RESUME] = { request_resume },
         [SANDBOXD__V1__REQUEST__BODY_STOP_ALL] = { request_stop_all },
-        [SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT] = { request_output_credit },
+        [SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT] = { request_output_credit, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_FORGET] = { request_forget, .for_bus = true },
         [SANDBOXD__V1__REQUEST__BODY_WATCH_JOBS] = { request_watch_jobs, .for_bus = true },
 };
