@@ -203,6 +203,14 @@ static int load_filter(void)
 #ifdef SYS_newfstatat
                 ALLOW(SYS_newfstatat),
 #endif
+#ifdef __SANITIZE_ADDRESS__
+                /* What its run time does before _exit() and in order to report. */
+                ALLOW(SYS_sigaltstack),
+                ALLOW(SYS_mmap),
+                ALLOW(SYS_munmap),
+                ALLOW(SYS_getpid),
+                ALLOW(SYS_gettid),
+#endif
                 RETURN(SECCOMP_RET_ERRNO | ENOSYS),
         };
         const struct sock_fprog program = {
