@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/io.h"
 #include "common/parse.h"
 #include "daemon/bus/relay-check.h"
 
@@ -236,7 +237,9 @@ static int confine_early(void)
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
         /* It may have died before we said so. */
-        return poll(&service, 1, 0) != 0 ? -ESRCH : 0;
+        if (poll(&service, 1, 0) != 0)
+                return -ESRCH;
+        return io_close_from(RELAY_REASON_FD + 1);
 }
 
 static int confine(void)
