@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/io.h"
 #include "common/parse.h"
 #include "daemon/bus/relay-check.h"
 
@@ -203,6 +204,14 @@ static int load_filter(void)
 #ifdef SYS_newfstatat
                 ALLOW(SYS_newfstatat),
 #endif
+#ifdef __SANITIZE_ADDRESS__
+                /* What its run time does before _exit() and in order to report. */
+                ALLOW(SYS_sigaltstack),
+                ALLOW(SYS_mmap),
+                ALLOW(SYS_munmap),
+                ALLOW(SYS_getpid),
+                ALLOW(SYS_gettid),
+#endif
                 RETURN(SECCOMP_RET_ERRNO | ENOSYS),
         };
         const struct sock_fprog program = {
@@ -228,7 +237,9 @@ static int confine_early(void)
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
         /* It may have died before we said so. */
-        return poll(&service, 1, 0) != 0 ? -ESRCH : 0;
+        if (poll(&service, 1, 0) != 0)
+                return -ESRCH;
+        return io_close_from(RELAY_REASON_FD + 1);
 }
 
 static int confine(void)

@@ -146,12 +146,17 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
         return 0;
 }
 
-/* Where fds are handed over they must not lie in each other's places. */
-static int move_up(int fd)
+/* An fd that lies where another one belongs in the relay is duplicated, and ret_copy to be closed. No other is:
+ * to close an fd of the caller's can take as long as its file system wishes. */
+static int move_up(int *fd, int *ret_copy)
 {
-        int moved = fcntl(fd, F_DUPFD_CLOEXEC, RELAY_REASON_FD + 1);
-
-        return moved < 0 ? -errno : moved;
+        if (*fd > RELAY_REASON_FD)
+                return 0;
+        *ret_copy = fcntl(*fd, F_DUPFD_CLOEXEC, RELAY_REASON_FD + 1);
+        if (*ret_copy < 0)
+                return -errno;
+        *fd = *ret_copy;
+        return 0;
 }
 
 /* Names of fds in the order of their numbers in the relay. */
@@ -159,6 +164,7 @@ struct places {
         int fds[RELAY_REASON_FD + 1 - RELAY_CALLER_FD];
 };
 
+/* What is not close-on-exec the relay closes itself, since we would wait until it has. */
 static int describe_fds(posix_spawn_file_actions_t *actions, const struct places *places)
 {
         int q = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -168,8 +174,6 @@ static int describe_fds(posix_spawn_file_actions_t *actions, const struct places
         for (size_t i = 0; q == 0 && i < ELEMENTSOF(places->fds); i++)
                 q = posix_spawn_file_actions_adddup2(actions, places->fds[i],
                         RELAY_CALLER_FD + (int) i);
-        if (q == 0)
-                q = posix_spawn_file_actions_addclosefrom_np(actions, RELAY_REASON_FD + 1);
         return q;
 }
 
@@ -223,25 +227,25 @@ static int spawn_relay(const struct relay *r, const struct places *places, pid_t
         return spawn_program(r->relays->program, argv, places, ret);
 }
 
-/* On success the caller's fd, the socket and the pipe's write end are in the process, and here no more. */
+/* Of what it opens, only the end of the pipe that is read from stays open. */
 static int start_process(struct relay *r, int caller_fd, int socket_fd, pid_t *ret)
 {
-        _cleanup_close_ int caller = move_up(caller_fd), socket = move_up(socket_fd);
-        _cleanup_close_ int reason_in = -EBADF, reason = -EBADF;
+        _cleanup_close_ int reason_fd = -EBADF, caller_copy = -EBADF, socket_copy = -EBADF,
+                            reason_copy = -EBADF;
         struct places places;
-        int ends[2];
+        int ends[2], q;
 
-        if (caller < 0 || socket < 0)
-                return MIN(caller, socket);
         if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
                 return -errno;
         r->reason_fd = ends[0];
-        reason_in = ends[1];
-        reason = move_up(reason_in);
-        if (reason < 0)
-                return reason;
-        places = (struct places) { { caller, socket, reason } };
-        return spawn_relay(r, &places, ret);
+        reason_fd = ends[1];
+        places = (struct places) { { caller_fd, socket_fd, reason_fd } };
+        q = move_up(&places.fds[0], &caller_copy);
+        if (q >= 0)
+                q = move_up(&places.fds[1], &socket_copy);
+        if (q >= 0)
+                q = move_up(&places.fds[2], &reason_copy);
+        return q < 0 ? q : spawn_relay(r, &places, ret);
 }
 
 static int watch_process(struct relay *r, pid_t pid)

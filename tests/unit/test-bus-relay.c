@@ -362,6 +362,48 @@ START_TEST(test_failed)
 }
 END_TEST
 
+static void on_end_exit(struct relay *r, enum relay_end end, const char *reason, void *userdata)
+{
+        _exit((int) end);
+}
+
+/* A service whose fds lie crosswise in the places that they have in the relay. In a process of its own, which
+ * may not assert: fds of the suite's are there too. */
+static void serve_crosswise(int caller_fd, int socket_fd)
+{
+        int caller = fcntl(caller_fd, F_DUPFD_CLOEXEC, 10);
+        int ours = fcntl(socket_fd, F_DUPFD_CLOEXEC, 10);
+
+        teardown();
+        (void) dup2(ours, RELAY_CALLER_FD);
+        (void) dup2(caller, RELAY_SOCKET_FD);
+        if (sd_event_new(&event) < 0)
+                _exit(10);
+        relays_init(&relays, event, NULL);
+        if (relays_start(&relays, getuid(), RELAY_SOCKET_FD, RELAY_CALLER_FD, RELAY_STDIN,
+                    on_end_exit, NULL, NULL) < 0)
+                _exit(11);
+        (void) sd_event_loop(event);
+        _exit(12);
+}
+
+START_TEST(test_places)
+{
+        int file = file_with_pattern(), job, ours, status;
+        pid_t service;
+
+        stream_pair(&job, &ours);
+        service = fork();
+        if (service == 0)
+                serve_crosswise(file, ours);
+        (void) close(ours);
+        assert_reads_pattern(job);
+        ck_assert_int_eq(waitpid(service, &status, 0), service);
+        ck_assert_int_eq(status, 0);
+        (void) close(file);
+}
+END_TEST
+
 /* A program that is none is told, and nothing is kept. */
 START_TEST(test_no_program)
 {
@@ -504,6 +546,7 @@ static int run_suite(void)
         tcase_add_test(tc, test_block_device);
         tcase_add_test(tc, test_foreign_socket);
         tcase_add_test(tc, test_failed);
+        tcase_add_test(tc, test_places);
         tcase_add_test(tc, test_no_program);
         tcase_add_test(tc, test_confined);
         tcase_add_test(tc, test_service_dies);
