@@ -14,7 +14,7 @@ import pytest
 from lib import host, machine
 
 EXAMPLES = Path("/usr/share/doc/sandboxd/examples")
-EXPOSURE_MAX = {machine.SERVICE_UNIT: 35, machine.BUS_UNIT: 3}  # tenths, of `systemd-analyze security`
+EXPOSURE_MAX = {machine.SERVICE_UNIT: 35, machine.BUS_UNIT: 5}  # tenths, of `systemd-analyze security`
 
 # daemon/monitor/privilege.c
 CAPABILITIES = {"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_CHROOT",
@@ -47,16 +47,17 @@ def names_of(text):
     return groups or set(re.findall(r"\w+(?==)", text))
 
 
-def test_what_is_not_set_has_its_reason():
+@pytest.mark.parametrize("unit, least", [(machine.SERVICE_UNIT, 16), (machine.BUS_UNIT, 4)])
+def test_what_is_not_set_has_its_reason(unit, least):
     """Each directive that systemd-analyze misses is in the table at the end of the unit, or set as far as it
     can be, with a comment; and the table has no others."""
-    path = unit_path(machine.SERVICE_UNIT)
+    path = unit_path(unit)
     found = json.loads(machine.call("systemd-analyze", "security", "--offline=true", "--json=short", path).stdout)
     missing = set().union(*(names_of(f["name"]) for f in found if not f["set"] and f["exposure"] is not None))
     text = Path(path).read_text()
     table = set().union(*(names_of(cell) for cell in re.findall(r"(?m)^#   (\S.*?)  +\S", text)))
     commented = set(re.findall(r"(?m)^#.*\n(\w+)=", text))
-    assert missing - commented == table and len(missing) > 15, (missing - commented) ^ table
+    assert missing - commented == table and len(missing) >= least, (missing - commented) ^ table
 
 
 def test_units_verify():
