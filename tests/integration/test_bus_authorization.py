@@ -8,13 +8,10 @@ import time
 import pytest
 
 from lib import dbus, host
-from lib.bus import (ALICE, BOB, CONTROL, INTROSPECTABLE, JOB, MANAGE_JOBS, MANAGER, MEMBERS, NAME, NOBODY,
-                     OBJECT_MANAGER, PEER, ROOT_PATH, RUN, USE_PROFILE, USER, job_id)
+from lib.bus import (ALICE, BOB, CONTROL, DENIED, INTROSPECTABLE, JOB, MANAGE_JOBS, MANAGER, MAY, MEMBERS, NAME,
+                     NO_OBJECT, NO_SUCH_JOB, NOBODY, PEER, ROOT_PATH, RUN, USE_PROFILE, USER, World, job_id)
 
 WHO = {"root": 0, "user": ALICE, "nobody": NOBODY}
-DENIED = "org.freedesktop.DBus.Error.AccessDenied"
-NO_SUCH_JOB = "org.sandboxd1.Error.NoSuchJob"
-NO_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 NOT_THERE = "f" * 16
 
 
@@ -32,24 +29,7 @@ CALLS = {
     (JOB, "ReadOutput"): lambda job: ("st", "stdout", 0),
 }
 
-# What a call of each method gives to whom: "" where it is done, else the error. A user calls it about a job of his
-# own, and about root's ("other"); nobody, about the user's.
-EVERYBODY = {"root": "", "user": "", "other": "", "nobody": ""}
-RUNS = {"root": "", "user": "", "other": "", "nobody": DENIED}
-CONTROLS = {"root": "", "user": DENIED, "other": DENIED, "nobody": DENIED}
-BY_ID = {"root": "", "user": "", "other": NO_SUCH_JOB, "nobody": NO_SUCH_JOB}
-BY_PATH = {"root": "", "user": "", "other": NO_OBJECT, "nobody": NO_OBJECT}
-MAY = {
-    (MANAGER, "Execute"): RUNS, (MANAGER, "Run"): RUNS, (MANAGER, "RunWithFds"): RUNS,
-    (MANAGER, "GetJob"): BY_ID, (MANAGER, "CancelJob"): BY_ID,
-    (MANAGER, "ListJobs"): EVERYBODY, (MANAGER, "ListRuntimes"): EVERYBODY, (MANAGER, "ListProfiles"): EVERYBODY,
-    (MANAGER, "Subscribe"): EVERYBODY, (MANAGER, "Unsubscribe"): EVERYBODY,
-    (MANAGER, "Drain"): CONTROLS, (MANAGER, "Resume"): CONTROLS, (MANAGER, "StopAll"): CONTROLS,
-    (JOB, "Cancel"): BY_PATH, (JOB, "Wait"): BY_PATH, (JOB, "ReadOutput"): BY_PATH,
-    (OBJECT_MANAGER, "GetManagedObjects"): EVERYBODY,
-}
-METHODS = [(interface, name) for interface, members in MEMBERS.items() for name, m in members.items()
-           if m[0] == "method"]
+METHODS = [(i, name) for i, members in MEMBERS.items() for name, m in members.items() if m[0] == "method"]
 
 
 @pytest.fixture
@@ -271,7 +251,6 @@ def test_polkit_is_not_there(bus):
 @pytest.fixture(scope="module")
 def hasty(build, daemon):
     """One that waits for polkit for a second."""
-    from lib.bus import World
     world = World(build, daemon, ["--polkit-timeout", "1"])
     try:
         yield world.start()

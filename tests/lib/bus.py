@@ -60,6 +60,27 @@ MEMBERS = {
     },
 }
 
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+NO_SUCH_JOB = "org.sandboxd1.Error.NoSuchJob"
+NO_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
+
+# What a call of each method gives to whom: "" where it is done, else the error. A user calls it about a job of his
+# own, and about root's ("other"); nobody, about the user's.
+EVERYBODY = {"root": "", "user": "", "other": "", "nobody": ""}
+RUNS = {"root": "", "user": "", "other": "", "nobody": DENIED}
+CONTROLS = {"root": "", "user": DENIED, "other": DENIED, "nobody": DENIED}
+BY_ID = {"root": "", "user": "", "other": NO_SUCH_JOB, "nobody": NO_SUCH_JOB}
+BY_PATH = {"root": "", "user": "", "other": NO_OBJECT, "nobody": NO_OBJECT}
+MAY = {
+    (MANAGER, "Execute"): RUNS, (MANAGER, "Run"): RUNS, (MANAGER, "RunWithFds"): RUNS,
+    (MANAGER, "GetJob"): BY_ID, (MANAGER, "CancelJob"): BY_ID,
+    (MANAGER, "ListJobs"): EVERYBODY, (MANAGER, "ListRuntimes"): EVERYBODY, (MANAGER, "ListProfiles"): EVERYBODY,
+    (MANAGER, "Subscribe"): EVERYBODY, (MANAGER, "Unsubscribe"): EVERYBODY,
+    (MANAGER, "Drain"): CONTROLS, (MANAGER, "Resume"): CONTROLS, (MANAGER, "StopAll"): CONTROLS,
+    (JOB, "Cancel"): BY_PATH, (JOB, "Wait"): BY_PATH, (JOB, "ReadOutput"): BY_PATH,
+    (OBJECT_MANAGER, "GetManagedObjects"): EVERYBODY,
+}
+
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
