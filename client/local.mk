@@ -65,6 +65,7 @@ client_ctl_libctl_a_SOURCES = \
 	client/ctl/download.c client/ctl/download.h \
 	client/ctl/findings.c client/ctl/findings.h \
 	client/ctl/host.c client/ctl/host.h \
+	client/ctl/host-bus.c \
 	client/ctl/host-cgroup.c \
 	client/ctl/interrupt.c client/ctl/interrupt.h \
 	client/ctl/job-id.c client/ctl/job-id.h \

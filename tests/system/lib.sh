@@ -93,7 +93,7 @@ check_libraries()
 {
     local root=$1 missing
     missing=$(chroot "$root" ldd /usr/sbin/sandboxd /usr/bin/sandboxctl \
-        /usr/libexec/sandboxd/sandboxd-frontend 2>&1 | grep -E 'not found' | sort -u) || return 0
+        /usr/libexec/sandboxd/sandboxd-{bus,frontend} 2>&1 | grep -E 'not found' | sort -u) || return 0
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
         die "the packages of tests/system/rootfs lack what this build links: $missing"
     fi
