@@ -66,7 +66,7 @@ def test_properties_of_the_manager(root, daemon):
     assert everything == {name: root.get(ROOT_PATH, MANAGER, name) for name in names}
     with daemon.connect() as c:
         hello = c.hello()
-    assert everything["Version"] == hello["version"] and "wait" not in everything
+    assert everything["Version"] == hello["version"]
     assert (everything["RunningJobs"], everything["QueuedJobs"], everything["Draining"]) == (0, 0, False)
     assert isinstance(everything["Features"], list)
 
@@ -146,10 +146,8 @@ def test_bytes(root, raw, name):
 
 
 def test_value_that_is_no_text(root):
-    value = root.execute("python", "'\\ud800\\0'")["return_value"]
-    assert set(value) <= {"text", "text_raw", "json"} and value, value
-    value = root.execute("python", "'a\\uffff'")["return_value"]
-    assert "\uffff".encode() in (value.get("text_raw") or value.get("json", "\\uffff").encode()) or value["json"]
+    value = root.execute("python", "class C:\n    def __repr__(self): return 'a\\uffff\\0'\nC()")["return_value"]
+    assert value == {"text_raw": "a\uffff\0".encode()}
 
 
 def test_options(root):
@@ -194,11 +192,9 @@ def test_types_of_limits(root, daemon, kind):
 def test_limits_that_cannot_be(root, name, value, code):
     """Attack 55."""
     error = root.refusal(root.bash, "true", **{name: value})
-    assert error.name in (f"org.sandboxd1.Error.{code}", "org.sandboxd1.Error.OverLimit" if value == ("t", 0) else "",
-                          "org.sandboxd1.Error.InvalidArgument" if value[1] == (1 << 64) - 1 else "")
-    assert name in error.message, error
+    assert error.name == f"org.sandboxd1.Error.{code}" and name in error.message, error
     if value[0] in "dsb":
-        assert f"'{value[0]}'" in error.message or f"\"{value[0]}\"" in error.message, error
+        assert f"'{value[0]}'" in error.message, error
 
 
 @pytest.mark.parametrize("name,value,want", [
@@ -231,13 +227,14 @@ def test_keys_that_cannot_be(root, pairs, word):
 
 
 @pytest.mark.parametrize("member,name,value", [
-    ("Run", "args", ["x"]), ("RunWithFds", "stdin", "x"), ("RunWithFds", "args", ["x"]),
+    ("Run", "args", ["x"]), ("Run", "stdin", "x"), ("Run", "output_fd", True), ("RunWithFds", "args", ["x"]),
+    ("RunWithFds", "stdin", "x"), ("RunWithFds", "output-fd", True),
 ])
 def test_options_of_other_methods(root, member, name, value):
     with open("/dev/null", "r+") as null:
         error = root.refusal(lambda: root.run_with_fds(["true"], [null.fileno()] * 3, **{name: value})
                              if member == "RunWithFds" else root.run("true", **{name: value}))
-    assert error.short == "InvalidArgument" and name in error.message
+    assert error.short == "InvalidArgument" and name.replace("-", "_") in error.message
 
 
 @pytest.mark.parametrize("values,code,word", [
@@ -286,10 +283,8 @@ def test_what_is_not_there(root, path, interface, member, code):
 
 
 @pytest.mark.parametrize("text", ["", "x", "f" * 16, "F" * 16, "f" * 15, "f" * 17, "../" + "f" * 16, "f" * 100000,
-                                  "\uffff"], ids=lambda t: t[:20].encode("unicode_escape").decode())
+                                  "\u00e4" * 16], ids=lambda t: t[:20].encode("unicode_escape").decode())
 def test_ids_of_no_job(root, text):
-    if text == "\uffff":
-        text = "\ufffe"
     for member in "GetJob", "CancelJob":
         error = root.refusal(root.manager, member, "s", text)
         assert error.name == "org.sandboxd1.Error.NoSuchJob" and len(error.message) < 1000
@@ -340,7 +335,7 @@ def test_output_as_fds(root):
 # --- jobs as objects
 
 def test_job(alice, daemon):
-    path = alice.run("bash", "-c", "echo begin; read x; exit 3", label="l\u00e4bel", stdin=b"go\n")
+    path = alice.run("bash", "-c", "echo begin; exit 3", label="l\u00e4bel")
     assert path == f"{ROOT_PATH}/job/{job_id(path)}" and len(job_id(path)) == 16
     r = alice.wait(path)
     assert (r["job_id"], r["status"], r["exit_code"], r["stdout"]) == (job_id(path), "EXITED", 3, "begin\n")
@@ -553,7 +548,6 @@ def test_subscribe_and_unsubscribe(alice):
     alice.bash("true")
     synchronise(alice)
     assert not [m for m in alice.signals if m.interface in (MANAGER, JOB, OBJECT_MANAGER)]
-    alice.refusal(alice.manager, "NoSuch")
 
 
 def test_counts_are_told(bus, alice):

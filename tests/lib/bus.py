@@ -280,15 +280,21 @@ class Polkit:
                 while not connection.calls:
                     connection.step()
                 message = connection.calls.pop(0)
-                if message.member == "CheckAuthorization":
-                    self.check(connection, message)
+                {"CheckAuthorization": self.check, "CancelCheckAuthorization": self.cancel}[message.member](message)
         except (dbus.Closed, OSError):
             connection.sock.close()
 
-    def check(self, connection, message):
+    def cancel(self, message):
+        """Who asked wants no answer any more, and gets one, so that the bus forgets the question."""
+        for held in [m for m in self.held if m.sender == message.sender and m.args()[4] == message.args()[0]]:
+            self.held.remove(held)
+            self.connection.refuse(held, "org.freedesktop.PolicyKit1.Error.Cancelled", "it was cancelled")
+        self.connection.answer(message)
+
+    def check(self, message):
         (_, subject), action = message.args()[:2]
         try:
-            uid, = connection.call(*dbus.BUS, "GetConnectionUnixUser", "s", subject.get("name", ""))
+            uid, = self.connection.call(*dbus.BUS, "GetConnectionUnixUser", "s", subject.get("name", ""))
         except dbus.Error:
             uid = None
         self.asked.append(Question(message, uid))
