@@ -3,7 +3,7 @@
 #
 # libsandbox is one set of objects: an archive that sandboxctl and the unit tests link, so that
 # sandboxctl is one file that runs from anywhere, and the shared library that is installed.
-LIBSANDBOX_VERSION = 0:0:0
+LIBSANDBOX_VERSION = 1:0:1
 
 noinst_LTLIBRARIES += client/lib/libsandbox-core.la
 client_lib_libsandbox_core_la_SOURCES = \
@@ -65,6 +65,7 @@ client_ctl_libctl_a_SOURCES = \
 	client/ctl/download.c client/ctl/download.h \
 	client/ctl/findings.c client/ctl/findings.h \
 	client/ctl/host.c client/ctl/host.h \
+	client/ctl/host-bus.c \
 	client/ctl/host-cgroup.c \
 	client/ctl/interrupt.c client/ctl/interrupt.h \
 	client/ctl/job-id.c client/ctl/job-id.h \

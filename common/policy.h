@@ -9,7 +9,7 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 5
+#define POLICY_VERSION 6
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32
@@ -53,6 +53,12 @@ struct policy_access {
         struct policy_ids deny_users;
 };
 
+/* [Bus]: the user of the bus service, who may act for others. */
+struct policy_bus {
+        uint32_t has_user; /* else nobody may */
+        uint32_t user;
+};
+
 struct policy_profile {
         char name[POLICY_NAME_MAX];
         char description[POLICY_TEXT_MAX];
@@ -91,6 +97,7 @@ struct policy {
         uint32_t listener_profiles[POLICY_LISTENERS_MAX]; /* for a Run there that names none */
         struct policy_server server;
         struct policy_access access;
+        struct policy_bus bus;
         struct policy_profile profiles[POLICY_PROFILES_MAX];
         struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];
         char driver[POLICY_NAME_MAX];  /* "cgroupfs" and the layout found, for doctor */

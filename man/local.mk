@@ -2,7 +2,9 @@
 # Manual pages, written in scdoc(5).
 MANUALS = \
 	man/libsandbox.3 \
+	man/org.sandboxd1.5 \
 	man/sandboxctl.1 \
+	man/sandboxd-bus.8 \
 	man/sandboxd.8 \
 	man/sandboxd.conf.5 \
 	man/sandboxd.profile.5 \

@@ -30,6 +30,15 @@ if WITH_SANITIZERS
 seccomp_DATA = policy/seccomp/frontend-sanitizers.seccomp
 endif
 
+# What the system bus is told of sandboxd-bus, and what that asks polkit. configure has the folders.
+dist_dbuspolicy_DATA = policy/dbus/org.sandboxd1.conf
+nodist_dbussystemservices_DATA = policy/dbus/org.sandboxd1.service
+dist_polkitaction_DATA = policy/polkit/org.sandboxd1.policy
+EXTRA_DIST += policy/dbus/org.sandboxd1.service.in
+CLEANFILES += policy/dbus/org.sandboxd1.service
+policy/dbus/org.sandboxd1.service: policy/dbus/org.sandboxd1.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's,@pkglibexecdir[@],$(pkglibexecdir),g' <$< >$@.tmp && mv $@.tmp $@
+
 # Never over a file that somebody may have edited.
 EXTRA_DIST += policy/sandboxd.conf
 install-data-local: install-configuration

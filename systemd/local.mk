@@ -3,6 +3,7 @@
 # is made from its .in file, since only make knows where programs go.
 MADE_UNITS = \
 	systemd/sandboxd.service \
+	systemd/sandboxd-bus.service \
 	systemd/examples/sandbox-greeting.service \
 	systemd/examples/sandbox-script@.service
 EXTRA_DIST += $(MADE_UNITS:=.in)
@@ -10,10 +11,10 @@ CLEANFILES += $(MADE_UNITS)
 
 $(MADE_UNITS): %: %.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's,@sbindir[@],$(sbindir),g' -e 's,@bindir[@],$(bindir),g' \
-		<$< >$@.tmp && mv $@.tmp $@
+		-e 's,@pkglibexecdir[@],$(pkglibexecdir),g' <$< >$@.tmp && mv $@.tmp $@
 
 dist_systemdsystemunit_DATA = systemd/sandboxd.socket systemd/sandbox.slice
-nodist_systemdsystemunit_DATA = systemd/sandboxd.service
+nodist_systemdsystemunit_DATA = systemd/sandboxd.service systemd/sandboxd-bus.service
 
 # One drop-in twice: for the slice of all jobs, and for each user's, whose name begins with "sandbox-".
 slicedropindir = $(systemdsystemunitdir)/sandbox.slice.d
@@ -33,8 +34,9 @@ nodist_examples_DATA = \
 	systemd/examples/sandbox-greeting.service \
 	systemd/examples/sandbox-script@.service
 
-# What the scripts of a package do, for an installation by hand into the system that runs: its user,
-# directory and units are there at once and not at the next boot. Nothing is enabled or started.
+# What the scripts of a package do, for an installation by hand into the system that runs: its users,
+# directory and units are there at once and not at the next boot. Nothing is enabled or started. The bus
+# has seen its new policy already, but that names a user that was not there then.
 install-data-hook:
 	@case "$(DESTDIR):$(systemdsystemunitdir)" in \
 	:/lib/systemd/system | :/usr/lib/systemd/system | :/usr/local/lib/systemd/system) \
@@ -42,6 +44,10 @@ install-data-hook:
 			systemd-sysusers $(sysusersdir)/sandboxd.conf && \
 			systemd-tmpfiles --create $(tmpfilesdir)/sandboxd.conf && \
 			journalctl --update-catalog && \
-			systemctl daemon-reload; \
+			systemctl daemon-reload && { \
+				test ! -S /run/dbus/system_bus_socket || \
+				busctl --system --quiet call org.freedesktop.DBus /org/freedesktop/DBus \
+					org.freedesktop.DBus ReloadConfig; \
+			}; \
 		} ;; \
 	esac

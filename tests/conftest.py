@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lib import bus as bus_lib
 from lib import host
 from lib.daemon import SOURCE, Daemon
 
@@ -59,7 +60,7 @@ def warm_up(d):
 def daemon(build):
     """The daemon that most tests share. It must end clean."""
     with contextlib.ExitStack() as cleanup:
-        d = Daemon(build)
+        d = Daemon(build, settings={"Bus": {"User": bus_lib.USER}})
         cleanup.callback(dispose, d)
         d.start()
         warm_up(d)
@@ -77,6 +78,37 @@ def make_daemon(build):
             if start:
                 d.start()
             return d
+        yield make
+
+
+@pytest.fixture(scope="module")
+def bus_world(build, daemon):
+    """sandboxd-bus for the daemon that most tests share, on a bus of its own."""
+    world = bus_lib.World(build, daemon)
+    try:
+        yield world.start()
+    finally:
+        world.dispose()
+
+
+@pytest.fixture
+def bus(bus_world):
+    """The same, with polkit as every test finds it; whatever a test did, sandboxd-bus is still the same process."""
+    bus_world.polkit.reset()
+    pid = bus_world.service.pid
+    yield bus_world
+    bus_world.leave()
+    assert not bus_world.service.ended() and bus_world.service.pid == pid, bus_world.service.log()
+
+
+@pytest.fixture
+def make_bus(build):
+    """make_bus(daemon, arguments) is another, which the test may break."""
+    with contextlib.ExitStack() as cleanup:
+        def make(daemon, arguments=()):
+            world = bus_lib.World(build, daemon, arguments)
+            cleanup.callback(world.dispose)
+            return world.start()
         yield make
 
 
@@ -126,3 +158,5 @@ def pytest_runtest_makereport(item, call):
     for name, value in getattr(item, "funcargs", {}).items():
         if isinstance(value, Daemon):
             report.sections.append((f"log of {name}", value.log()[-6000:]))
+        if isinstance(value, bus_lib.World):
+            report.sections.append((f"log of sandboxd-bus of {name}", value.service.log()[-6000:]))

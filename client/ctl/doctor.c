@@ -16,8 +16,9 @@
 const char doctor_help[] =
         "Usage: sandboxctl doctor [--json]\n"
         "Check what sandboxd needs of this host: kernel, cgroups, namespaces, file\n"
-        "systems, seccomp, interpreters, security modules and sysctls. Says what each\n"
-        "missing thing costs, and what to do. Needs no privilege and no running daemon.\n"
+        "systems, seccomp, interpreters, security modules, sysctls, D-Bus and polkit.\n"
+        "Says what each missing thing costs, and what to do. Needs no privilege and no\n"
+        "running daemon.\n"
         "The exit code is 0 when nothing that is required is missing, else 1.\n";
 
 /* What the daemon says; each is one question to it. */

@@ -291,6 +291,7 @@ void host_check(const struct host *h, struct findings *f)
                 check_lsm,
                 check_core_pattern,
                 check_sysctls,
+                host_check_bus,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(checks); i++)

@@ -22,6 +22,9 @@ void host_check_interpreters(const struct host *h, struct findings *f);
 /* The cgroup hierarchies and controllers; part of host_check(). */
 void host_check_cgroups(const struct host *h, struct findings *f);
 
+/* The system bus, org.sandboxd1 on it, and polkit; part of host_check(). */
+void host_check_bus(const struct host *h, struct findings *f);
+
 /* A whole file, or its first line; NULL when it cannot be read. Owned by the caller. */
 char *host_read(const struct host *h, const char *path);
 char *host_read_line(const struct host *h, const char *path);

@@ -186,6 +186,16 @@ int sandbox_wait_job_async(sandbox_client *c, const char *job_id, sandbox_result
                 userdata, ret);
 }
 
+int sandbox_watch_jobs_async(sandbox_client *c, sandbox_job_event_handler handler, void *userdata,
+        sandbox_request **ret)
+{
+        Sandboxd__V1__WatchJobs body = SANDBOXD__V1__WATCH_JOBS__INIT;
+        Sandboxd__V1__Request message = REQUEST(watch_jobs, WATCH_JOBS, &body);
+
+        return call_async(c, REQUEST_WATCH, &message, (union request_handler) { .event = handler },
+                userdata, ret);
+}
+
 int sandbox_cancel_job(sandbox_client *c, const char *job_id)
 {
         Sandboxd__V1__CancelJob body = SANDBOXD__V1__CANCEL_JOB__INIT;

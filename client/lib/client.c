@@ -71,6 +71,7 @@ sandbox_client *sandbox_client_free(sandbox_client *c)
                 return NULL;
         drop_connection(c);
         free(c->name);
+        free(c->behalf);
         free(c->path);
         free(c);
         return NULL;
@@ -84,6 +85,26 @@ int sandbox_client_set_name(sandbox_client *c, const char *name)
                 return failure_memory(&c->failure);
         free(c->name);
         c->name = copy;
+        return 0;
+}
+
+int sandbox_client_set_on_behalf_of(sandbox_client *c, uid_t uid, const gid_t *gids, size_t n_gids)
+{
+        struct behalf *b;
+        size_t size;
+
+        if (__builtin_mul_overflow(n_gids, sizeof(b->gids[0]), &size) ||
+                __builtin_add_overflow(size, sizeof(*b), &size))
+                return failure_memory(&c->failure);
+        b = malloc(size);
+        if (!b)
+                return failure_memory(&c->failure);
+        b->uid = uid;
+        b->n_gids = n_gids;
+        for (size_t i = 0; i < n_gids; i++)
+                b->gids[i] = gids[i];
+        free(c->behalf);
+        c->behalf = b;
         return 0;
 }
 
@@ -146,11 +167,18 @@ static int lose_with(sandbox_client *c, int error)
 static int send_hello(sandbox_client *c)
 {
         Sandboxd__V1__Hello hello = SANDBOXD__V1__HELLO__INIT;
+        Sandboxd__V1__OnBehalfOf behalf = SANDBOXD__V1__ON_BEHALF_OF__INIT;
         Sandboxd__V1__Request request = SANDBOXD__V1__REQUEST__INIT;
 
         hello.protocol = SANDBOX_PROTOCOL;
         if (c->name)
                 hello.client = c->name;
+        if (c->behalf) {
+                behalf.uid = c->behalf->uid;
+                behalf.n_gids = c->behalf->n_gids;
+                behalf.gids = c->behalf->gids;
+                hello.on_behalf_of = &behalf;
+        }
         request.id = c->hello_id = wire_next_id(c->wire);
         request.body_case = SANDBOXD__V1__REQUEST__BODY_HELLO;
         request.hello = &hello;
@@ -357,6 +385,7 @@ size_t sandbox_client_get_queued(const sandbox_client *c)
 static int take_hello(sandbox_client *c, const Sandboxd__V1__Response *response)
 {
         const Sandboxd__V1__HelloReply *reply = response->hello;
+        int r;
 
         if (response->id != c->hello_id)
                 return 0;
@@ -369,6 +398,10 @@ static int take_hello(sandbox_client *c, const Sandboxd__V1__Response *response)
         if (reply->max_frame_bytes > 0)
                 wire_set_max_request(c->wire, reply->max_frame_bytes);
         c->has_credit = sandbox_client_has_feature(c, "credit");
+        /* One that does not know of it would take us for ourselves. */
+        r = c->behalf ? client_require(c, "on-behalf") : 0;
+        if (r < 0)
+                return r;
         set_state(c, CLIENT_READY);
         tell_connected(c, NULL);
         return 0;
@@ -421,6 +454,9 @@ static int receive(sandbox_client *c)
                         return lose(c);
                 }
                 r = dispatch(c, response);
+                /* Of what the daemon lacks the sentence is there. */
+                if (r == -EOPNOTSUPP)
+                        return lose(c);
                 if (r < 0)
                         return lose_with(c, r);
         }

@@ -60,10 +60,17 @@ enum client_state {
 
 TAILQ_HEAD(job_queue, sandbox_job);
 
+struct behalf {
+        uint32_t uid;
+        size_t n_gids;
+        uint32_t gids[];
+};
+
 struct sandbox_client {
         enum client_state state;
         struct wire *wire;
         char *name;
+        struct behalf *behalf; /* for whom we act; NULL: for ourselves */
         char *path;
         uint64_t timeout_usec;
         uint64_t deadline_usec; /* of connecting and greeting */

@@ -56,7 +56,7 @@ int job_list_close(sandbox_job_list *l)
 }
 
 /* One alone is a list of one. */
-int job_info_new(struct received received, sandbox_job_info **ret)
+int job_info_new(struct received received, const Sandboxd__V1__Job *message, sandbox_job_info **ret)
 {
         sandbox_job_list *l = job_list_new();
         int r;
@@ -68,7 +68,7 @@ int job_info_new(struct received received, sandbox_job_info **ret)
         r = object_add(&l->object, received);
         if (r == 0) {
                 l->infos = calloc(1, sizeof(*l->infos));
-                r = l->infos ? add_info(l, received.response->job) : -ENOMEM;
+                r = l->infos ? add_info(l, message) : -ENOMEM;
         }
         if (r < 0) {
                 object_unref(&l->object);

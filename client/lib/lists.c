@@ -178,14 +178,14 @@ const char *sandbox_profile_list_get_limit(const sandbox_profile_list *l, size_t
         return found->field;
 }
 
-int host_new(struct received received, sandbox_host **ret)
+int host_new(struct received received, const Sandboxd__V1__Host *message, sandbox_host **ret)
 {
         int r;
         sandbox_host *h = show(received, sizeof(*h), &r);
 
         if (!h)
                 return r;
-        h->message = received.response->host;
+        h->message = message;
         *ret = h;
         return 0;
 }

@@ -65,12 +65,14 @@ struct sandbox_host {
         const Sandboxd__V1__Host *message;
 };
 
-/* Each takes over the response, which has that body, in any case. -ENOMEM. */
+/* Each takes over the response, which has that body or, as message, that part in it, in any case.
+ * -ENOMEM. */
 int result_new(struct received received, sandbox_result **ret);
-int job_info_new(struct received received, sandbox_job_info **ret);
+int job_info_new(struct received received, const Sandboxd__V1__Job *message,
+        sandbox_job_info **ret);
 int runtime_list_new(struct received received, sandbox_runtime_list **ret);
 int profile_list_new(struct received received, sandbox_profile_list **ret);
-int host_new(struct received received, sandbox_host **ret);
+int host_new(struct received received, const Sandboxd__V1__Host *message, sandbox_host **ret);
 
 /* A list is made of JobLists until one says that no more follows, and then closed. */
 sandbox_job_list *job_list_new(void);

@@ -51,6 +51,9 @@ static void call_handler(sandbox_request *q, const sandbox_error *error, void *o
         case REQUEST_FILES:
                 q->handler.done(c, error, q->userdata);
                 break;
+        case REQUEST_WATCH:
+                q->handler.event(c, error, 0, NULL, NULL, q->userdata);
+                break;
         case _REQUEST_KIND_COUNT:
                 break;
         }
@@ -92,7 +95,8 @@ static void queue_forget(sandbox_request *q)
         Sandboxd__V1__Forget body = SANDBOXD__V1__FORGET__INIT;
         Sandboxd__V1__Request message = SANDBOXD__V1__REQUEST__INIT;
 
-        if (q->kind != REQUEST_WAIT && q->kind != REQUEST_OUTPUT && q->kind != REQUEST_FILES)
+        if (q->kind != REQUEST_WAIT && q->kind != REQUEST_OUTPUT && q->kind != REQUEST_FILES &&
+                q->kind != REQUEST_WATCH)
                 return;
         message.body_case = SANDBOXD__V1__REQUEST__BODY_FORGET;
         message.forget = &body;
@@ -159,7 +163,7 @@ static int take_host(sandbox_request *q, const Sandboxd__V1__Response *response)
         sandbox_host *h = NULL;
         int r;
 
-        r = host_new(wire_take(q->x.client->wire), &h);
+        r = host_new(wire_take(q->x.client->wire), response->host, &h);
         return answer_with(q, r, h, (struct object *) h);
 }
 
@@ -189,7 +193,7 @@ static int take_job(sandbox_request *q, const Sandboxd__V1__Response *response)
         sandbox_job_info *i = NULL;
         int r;
 
-        r = job_info_new(wire_take(q->x.client->wire), &i);
+        r = job_info_new(wire_take(q->x.client->wire), response->job, &i);
         return answer_with(q, r, i, i ? i->owner : NULL);
 }
 
@@ -275,6 +279,58 @@ static int take_file(sandbox_request *q, const Sandboxd__V1__Response *response)
         return q->x.manual ? 0 : flow_settle(&q->x, SANDBOX_FILES, message->data.len);
 }
 
+/* Makes what an event shows of the response, which is taken over. */
+static int make_event(struct received received, sandbox_job_info **ret_job, sandbox_host **ret_host)
+{
+        const Sandboxd__V1__JobEvent *m = received.response->job_event;
+
+        if (m->job)
+                return job_info_new(received, m->job, ret_job);
+        if (m->host)
+                return host_new(received, m->host, ret_host);
+        wire_response_free(received.response);
+        return 0;
+}
+
+/* Whether what must go with an event is there. Kinds that are not known here may have anything. */
+static bool is_complete(const Sandboxd__V1__JobEvent *m)
+{
+        switch (m->kind) {
+        case SANDBOXD__V1__JOB_EVENT__KIND__ADDED:
+        case SANDBOXD__V1__JOB_EVENT__KIND__CHANGED:
+        case SANDBOXD__V1__JOB_EVENT__KIND__REMOVED:
+                return m->job && !m->host;
+        case SANDBOXD__V1__JOB_EVENT__KIND__HOST:
+                return m->host && !m->job;
+        default:
+                return true;
+        }
+}
+
+static int take_event(sandbox_request *q, const Sandboxd__V1__Response *response)
+{
+        int kind = (int) response->job_event->kind, r;
+        sandbox_job_info *job = NULL;
+        sandbox_host *host = NULL;
+
+        if (!is_complete(response->job_event))
+                return -EBADMSG;
+        if (q->x.silent || !q->handler.event)
+                return 0;
+        r = make_event(wire_take(q->x.client->wire), &job, &host);
+        if (r == -ENOMEM) {
+                queue_forget(q);
+                tell_memory(q);
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        q->handler.event(q->x.client, NULL, kind, job, host, q->userdata);
+        sandbox_job_info_unref(job);
+        sandbox_host_unref(host);
+        return 0;
+}
+
 /* What each kind is answered by: the last response, and what comes before. */
 static const struct {
         Sandboxd__V1__Response__BodyCase last;
@@ -293,6 +349,8 @@ static const struct {
                 SANDBOXD__V1__RESPONSE__BODY_OUTPUT, take_output },
         [REQUEST_FILES] = { SANDBOXD__V1__RESPONSE__BODY_DONE, take_done,
                 SANDBOXD__V1__RESPONSE__BODY_FILE_OUT, take_file },
+        [REQUEST_WATCH] = { .piece = SANDBOXD__V1__RESPONSE__BODY_JOB_EVENT,
+                .take_piece = take_event },
 };
 
 static int request_take(struct exchange *x, const Sandboxd__V1__Response *response)
@@ -301,7 +359,7 @@ static int request_take(struct exchange *x, const Sandboxd__V1__Response *respon
 
         if (response->body_case == SANDBOXD__V1__RESPONSE__BODY_ERROR)
                 return take_error(q, response);
-        if (response->body_case == kinds[q->kind].last)
+        if (kinds[q->kind].take_last && response->body_case == kinds[q->kind].last)
                 return kinds[q->kind].take_last(q, response);
         if (kinds[q->kind].take_piece && response->body_case == kinds[q->kind].piece)
                 return kinds[q->kind].take_piece(q, response);
@@ -327,6 +385,8 @@ static const char *feature_of(const Sandboxd__V1__Request *message)
                 return "jobs";
         case SANDBOXD__V1__REQUEST__BODY_GET_FILES:
                 return "get";
+        case SANDBOXD__V1__REQUEST__BODY_WATCH_JOBS:
+                return "watch-jobs";
         case SANDBOXD__V1__REQUEST__BODY_DRAIN:
         case SANDBOXD__V1__REQUEST__BODY_RESUME:
         case SANDBOXD__V1__REQUEST__BODY_STOP_ALL:

@@ -19,6 +19,7 @@ enum request_kind {
         REQUEST_DONE,   /* cancel, signal, drain, resume, stop-all */
         REQUEST_OUTPUT, /* read_output */
         REQUEST_FILES,  /* get_files */
+        REQUEST_WATCH,  /* watch_jobs */
         _REQUEST_KIND_COUNT,
 };
 
@@ -41,6 +42,7 @@ union request_handler {
         sandbox_result_handler result;
         sandbox_done_handler done;
         sandbox_output_end_handler output_end;
+        sandbox_job_event_handler event;
 };
 
 struct sandbox_request {

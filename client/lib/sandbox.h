@@ -125,6 +125,11 @@ SANDBOX_API sandbox_client *sandbox_client_free(sandbox_client *c);
 
 /* Who we are, for the daemon's log: "myprogram 1.0". Before connecting. -ENOMEM. */
 SANDBOX_API int sandbox_client_set_name(sandbox_client *c, const char *name);
+/* Act for another user, who has these groups: for the user of [Bus] User= in sandboxd.conf alone, anybody
+ * else is SANDBOX_ERROR_DENIED. Before connecting; copied. The connection is then that user's in all that
+ * it asks. A daemon that cannot do it is -EOPNOTSUPP when connecting. -ENOMEM. */
+SANDBOX_API int sandbox_client_set_on_behalf_of(sandbox_client *c, uid_t uid, const gid_t *gids,
+        size_t n_gids);
 /* How long connecting, and a blocking call whose answer comes at once, may take. 30 s at first;
  * SANDBOX_FOREVER is allowed. sandbox_run() and what waits for jobs have timeouts of their own. */
 SANDBOX_API void sandbox_client_set_timeout(sandbox_client *c, uint64_t timeout_usec);
@@ -481,7 +486,7 @@ SANDBOX_API const char *sandbox_result_get_failed_file(const sandbox_result *r, 
  */
 
 /* Ends a request without its callbacks: it may not be used again. Not for a job, and from a callback
- * only of another request. What it asked for may have been done. */
+ * only of another request, or of sandbox_watch_jobs_async(). What it asked for may have been done. */
 SANDBOX_API void sandbox_request_abandon(sandbox_request *q);
 /* As sandbox_job_consume(), for sandbox_read_output_async() and sandbox_get_files_async(). */
 SANDBOX_API int sandbox_request_consume(sandbox_request *q, enum sandbox_stream stream,
@@ -551,6 +556,24 @@ typedef void (*sandbox_result_handler)(sandbox_client *c, const sandbox_error *e
         sandbox_result *result, void *userdata);
 SANDBOX_API int sandbox_wait_job_async(sandbox_client *c, const char *job_id,
         sandbox_result_handler handler, void *userdata, sandbox_request **ret);
+
+enum sandbox_job_event_kind {
+        SANDBOX_JOB_EVENT_ADDED = 1,   /* job */
+        SANDBOX_JOB_EVENT_CHANGED = 2, /* job: its state is another one */
+        SANDBOX_JOB_EVENT_REMOVED = 3, /* job, its id alone: nothing of it is kept any more */
+        SANDBOX_JOB_EVENT_CURRENT = 4, /* all that there was has been told */
+        SANDBOX_JOB_EVENT_HOST = 5     /* host: whether jobs are taken is another */
+};
+
+/* kind may be a number that this header has no name for. What does not go with it is NULL. */
+typedef void (*sandbox_job_event_handler)(sandbox_client *c, const sandbox_error *error, int kind,
+        sandbox_job_info *job, sandbox_host *host, void *userdata);
+/* Tells of all jobs that the user may see, root of everybody's: first of each there is as ADDED, HOST
+ * once and CURRENT, then of what happens. Goes on until sandbox_request_abandon(), from handler too, or
+ * a call with an error, which is the last one. Of a client that was long without sandbox_client_process() all
+ * that became of a job meanwhile is one event, or two when it is a REMOVED. */
+SANDBOX_API int sandbox_watch_jobs_async(sandbox_client *c, sandbox_job_event_handler handler,
+        void *userdata, sandbox_request **ret);
 
 /* Ends a job as CANCELLED; of one that has ended nothing changes. */
 SANDBOX_API int sandbox_cancel_job(sandbox_client *c, const char *job_id);

@@ -298,6 +298,7 @@ static enum relay_end run(enum relay_stream stream, uid_t caller)
                         strerror(-q));
                 return say(RELAY_REFUSED, e.text);
         }
+        (void) say(RELAY_ENDED, (char[]) { RELAY_READY, '\0' });
         q = copy_all(&c);
         if (in && q == 0)
                 (void) shutdown(RELAY_SOCKET_FD, SHUT_WR);

@@ -11,7 +11,10 @@
 #define RELAY_CALLER_FD 3 /* of the caller of RunWithFds */
 #define RELAY_SOCKET_FD                                                                            \
         4 /* our end of the job's stream socket, as sandbox_job_take_fd() gives it */
-#define RELAY_REASON_FD 5 /* a pipe to the service, for one sentence */
+#define RELAY_REASON_FD 5 /* a pipe to the service: RELAY_READY, or one sentence, or both */
+
+/* Said once the fds are found to be such as can be copied. */
+#define RELAY_READY '+'
 
 /* With its NUL. */
 #define RELAY_REASON_MAX 200

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 struct relay {
@@ -18,8 +19,12 @@ struct relay {
         uid_t uid;
         enum relay_stream stream;
         int reason_fd;
+        char first; /* byte that it said; NUL: nothing yet */
+        bool ready;
+        sd_event_source *reason;
         sd_event_source *child;
-        relay_handler on_end; /* NULL: it was stopped */
+        relay_ready_handler on_ready; /* may be NULL */
+        relay_end_handler on_end;     /* NULL: it was stopped */
         void *userdata;
 };
 
@@ -36,6 +41,7 @@ static void relay_free(struct relay *r)
 {
         LIST_REMOVE(r, entries);
         r->child = sd_event_source_disable_unref(r->child);
+        r->reason = sd_event_source_disable_unref(r->reason);
         r->reason_fd = safe_close(r->reason_fd);
         free(r);
 }
@@ -45,6 +51,7 @@ void relay_stop(struct relay *r)
         if (!r)
                 return;
         r->on_end = NULL;
+        (void) sd_event_source_set_enabled(r->reason, SD_EVENT_OFF);
         (void) sd_event_source_send_child_signal(r->child, SIGKILL, NULL, 0);
 }
 
@@ -73,12 +80,32 @@ static int check_room(const struct relays *rs, uid_t uid)
         return all >= RELAYS_MAX ? -EUSERS : 0;
 }
 
+/* The first byte, and it alone: what follows is read when the process has ended. */
+static void take_ready(struct relay *r)
+{
+        if (r->first || read(r->reason_fd, &r->first, 1) != 1)
+                return;
+        r->ready = r->first == RELAY_READY;
+        if (r->ready && r->on_ready)
+                r->on_ready(r, r->userdata);
+}
+
+static int on_reason(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        take_ready(userdata);
+        return 0;
+}
+
 /* Whatever the process has become, what it says is one line of text. */
 static void read_reason(const struct relay *r, char text[static RELAY_REASON_MAX])
 {
-        ssize_t n = read(r->reason_fd, text, RELAY_REASON_MAX - 1);
+        size_t had = r->first && !r->ready ? 1 : 0;
+        ssize_t n = read(r->reason_fd, text + had, RELAY_REASON_MAX - 1 - had);
 
-        text[MAX(n, 0)] = '\0';
+        if (had)
+                text[0] = r->first;
+        text[had + (size_t) MAX(n, 0)] = '\0';
         for (char *p = text; *p; p++)
                 if (*p < ' ' || *p > '~')
                         *p = '?';
@@ -107,10 +134,13 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
         struct relay *r = userdata;
         char reason[RELAY_REASON_MAX];
 
+        if (r->on_end)
+                take_ready(r);
+        /* Which may have had it stopped. */
         if (r->on_end) {
                 enum relay_end end = judge(r, si, reason);
 
-                r->on_end(r, end, reason, r->userdata);
+                r->on_end(r, end, r->ready, reason, r->userdata);
         }
         relay_free(r);
         return 0;
@@ -220,8 +250,10 @@ static int start_process(struct relay *r, int caller_fd, int socket_fd, pid_t *r
 
 static int watch_process(struct relay *r, pid_t pid)
 {
-        int q = sd_event_add_child(r->relays->event, &r->child, pid, WEXITED, on_child, r);
+        int q = sd_event_add_io(r->relays->event, &r->reason, r->reason_fd, EPOLLIN, on_reason, r);
 
+        if (q >= 0)
+                q = sd_event_add_child(r->relays->event, &r->child, pid, WEXITED, on_child, r);
         /* Our bug: SIGCHLD is not blocked. */
         ASSERT(q != -EBUSY);
         if (q < 0) {
@@ -234,7 +266,8 @@ static int watch_process(struct relay *r, pid_t pid)
 }
 
 int relays_start(struct relays *rs, uid_t uid, int caller_fd, int socket_fd,
-        enum relay_stream stream, relay_handler on_end, void *userdata, struct relay **ret)
+        enum relay_stream stream, relay_ready_handler on_ready, relay_end_handler on_end,
+        void *userdata, struct relay **ret)
 {
         struct relay *r;
         pid_t pid = 0;
@@ -252,6 +285,7 @@ int relays_start(struct relays *rs, uid_t uid, int caller_fd, int socket_fd,
                 .uid = uid,
                 .stream = stream,
                 .reason_fd = -EBADF,
+                .on_ready = on_ready,
                 .on_end = on_end,
                 .userdata = userdata,
         };

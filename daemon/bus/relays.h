@@ -24,10 +24,12 @@ struct relays {
         struct relay_list list;
 };
 
-/* Called once, unless relay_stop() was called before, from the event loop; r is gone when it returns.
- * reason is a sentence, or "" after RELAY_ENDED. */
-typedef void (
-        *relay_handler)(struct relay *r, enum relay_end end, const char *reason, void *userdata);
+/* Both are called from the event loop, and neither after relay_stop(). */
+/* Called once at most: the caller's fd is one that can be copied, and what is to be read of it is. */
+typedef void (*relay_ready_handler)(struct relay *r, void *userdata);
+/* Called once; r is gone when it returns. reason is a sentence, or "" after RELAY_ENDED. */
+typedef void (*relay_end_handler)(struct relay *r, enum relay_end end, bool was_ready,
+        const char *reason, void *userdata);
 
 /* event must be one that children may be watched with: SIGCHLD is blocked. program: NULL for the program that
  * runs, which is the same one after an upgrade too. */
@@ -39,6 +41,7 @@ void relays_done(struct relays *rs);
  * too many, -EUSERS when all have, which both count those that are killed and not gone yet; errors of pipe(2),
  * posix_spawn(3) and sd_event_add_child(3). ret may be NULL. */
 int relays_start(struct relays *rs, uid_t uid, int caller_fd, int socket_fd,
-        enum relay_stream stream, relay_handler on_end, void *userdata, struct relay **ret);
+        enum relay_stream stream, relay_ready_handler on_ready, relay_end_handler on_end,
+        void *userdata, struct relay **ret);
 /* Kills it; r may not be used again, and its handler is not called. Safe on NULL. */
 void relay_stop(struct relay *r);

@@ -79,18 +79,32 @@ static bool is_job(const struct policy_server *server, uid_t uid)
         return uid >= server->job_uid_base && uid - server->job_uid_base < server->job_uid_size;
 }
 
-int access_check(const struct policy *policy, const struct peer *peer, struct error *ret_error)
+bool access_is_bus(const struct policy *policy, uid_t uid)
 {
-        const struct policy_access *a = &policy->access;
+        return policy->bus.has_user && policy->bus.user == uid;
+}
 
-        if (is_job(&policy->server, peer->uid))
+static int check_denied(const struct policy *policy, uid_t uid, struct error *ret_error)
+{
+        if (is_job(&policy->server, uid))
                 return error_set(ret_error, -EACCES,
-                        "user %u is a job's own: jobs cannot start jobs", (unsigned) peer->uid);
-        if (has_id(&a->deny_users, peer->uid))
+                        "user %u is a job's own: jobs cannot start jobs", (unsigned) uid);
+        if (has_id(&policy->access.deny_users, uid))
                 return error_set(ret_error, -EACCES,
                         "user %u may not use sandboxd: DenyUsers= in sandboxd.conf lists it, ask "
                         "the administrator",
-                        (unsigned) peer->uid);
+                        (unsigned) uid);
+        return 0;
+}
+
+int access_check(const struct policy *policy, const struct peer *peer, struct error *ret_error)
+{
+        const struct policy_access *a = &policy->access;
+        int r;
+
+        r = check_denied(policy, peer->uid, ret_error);
+        if (r < 0)
+                return r;
         if (a->allow_users.n == 0 && a->allow_groups.n == 0)
                 return 0;
         if (peer->uid == 0 || has_id(&a->allow_users, peer->uid) ||
@@ -100,4 +114,11 @@ int access_check(const struct policy *policy, const struct peer *peer, struct er
                 "user %u may not use sandboxd: neither AllowUsers= nor AllowGroups= in "
                 "sandboxd.conf lists it or its groups, ask the administrator",
                 (unsigned) peer->uid);
+}
+
+int access_check_peer(const struct policy *policy, const struct peer *peer, struct error *ret_error)
+{
+        if (access_is_bus(policy, peer->uid))
+                return check_denied(policy, peer->uid, ret_error);
+        return access_check(policy, peer, ret_error);
 }

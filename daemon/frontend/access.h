@@ -23,3 +23,10 @@ void access_peer_done(struct peer *p);
 /* 0, or -EACCES with the sentence. A user of the job range never may; root may unless denied; with
  * AllowUsers= or AllowGroups= nobody else may who is in neither. */
 int access_check(const struct policy *policy, const struct peer *peer, struct error *ret_error);
+/* The same for who connects. The bus service may though no list allows it: those for whom it acts are
+ * checked. */
+int access_check_peer(const struct policy *policy, const struct peer *peer,
+        struct error *ret_error);
+
+/* Whether it is the user of the bus service, who may act for others. */
+bool access_is_bus(const struct policy *policy, uid_t uid);

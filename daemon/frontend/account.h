@@ -17,14 +17,17 @@ enum account_kind {
         ACCOUNT_QUEUED,  /* jobs that wait for others to end, or will */
         ACCOUNT_UPLOADS, /* bytes of code and files, declared by jobs that are not complete yet */
         ACCOUNT_STRINGS, /* bytes of strings of jobs that are not started, or that are kept for them */
-        ACCOUNT_INPUT,     /* bytes that jobs may be sent by stdin and not read */
-        ACCOUNT_BUFFERED,  /* bytes received of frames that are not handled yet */
-        ACCOUNT_UNREAD,    /* bytes of responses that its clients have not read, in large steps */
-        ACCOUNT_RESULTS,   /* jobs that have ended, and whose results are kept */
-        ACCOUNT_KEPT,      /* bytes of output, files and return values */
-        ACCOUNT_WATCHES,   /* requests that wait for something of a job */
-        ACCOUNT_SOCKETS,   /* ends of stream sockets that clients have not received yet */
-        ACCOUNT_LINGERING, /* bytes in stream sockets of streams that have ended */
+        ACCOUNT_INPUT,       /* bytes that jobs may be sent by stdin and not read */
+        ACCOUNT_BUFFERED,    /* bytes received of frames that are not handled yet */
+        ACCOUNT_UNREAD,      /* bytes of responses that its clients have not read, in large steps */
+        ACCOUNT_RESULTS,     /* jobs that have ended, and whose results are kept */
+        ACCOUNT_KEPT,        /* bytes of output, files and return values */
+        ACCOUNT_WATCHES,     /* requests that wait for something of a job */
+        ACCOUNT_SOCKETS,     /* ends of stream sockets that clients have not received yet */
+        ACCOUNT_LINGERING,   /* bytes in stream sockets of streams that have ended */
+        ACCOUNT_BUS,         /* connections of the bus service, of the user that it acts for */
+        ACCOUNT_JOB_WATCHES, /* requests that are told of all jobs */
+        ACCOUNT_OWED,        /* jobs that are gone, for each of those that has not told it */
         _ACCOUNT_KINDS,
 };
 

@@ -17,6 +17,7 @@
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/request.h"
+#include "daemon/frontend/watch-jobs.h"
 #include "daemon/frontend/watch.h"
 
 #define QUEUE_HIGH (1 * MIB)
@@ -64,6 +65,13 @@ struct watch *connection_find_watch(struct connection *c, uint64_t request)
         return e ? container_of(e, struct under_way, entry)->watch : NULL;
 }
 
+struct job_watch *connection_find_job_watch(struct connection *c, uint64_t request)
+{
+        struct table_entry *e = table_find(&c->under_way, request);
+
+        return e ? container_of(e, struct under_way, entry)->jobs : NULL;
+}
+
 bool connection_has_unread(const struct connection *c)
 {
         int unread = 0;
@@ -79,6 +87,7 @@ static void abandon_jobs(struct connection *c)
         struct job *job;
 
         watches_abandon(c);
+        job_watches_abandon(c);
         while ((job = LIST_FIRST(&c->jobs)))
                 job_abandon(job);
 }
@@ -98,8 +107,10 @@ static void set_congested(struct connection *c, bool congested)
                 else
                         job_resume(job);
         }
-        if (!c->congested)
-                watches_resume(c);
+        if (c->congested)
+                return;
+        watches_resume(c);
+        job_watches_resume(c);
 }
 
 /* One that is too large for a frame, a list of a policy with many profiles, is an Error instead. */
@@ -472,7 +483,8 @@ static void drop_sources(struct connection *c)
         c->deadline = sd_event_source_disable_unref(c->deadline);
 }
 
-int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
+int connection_new(struct frontend *f, int fd, uid_t uid, enum account_kind charge,
+        uint32_t listener)
 {
         struct connection *c = calloc(1, sizeof(*c));
         int r;
@@ -482,9 +494,12 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
         c->frontend = f;
         c->fd = fd;
         c->uid = uid;
+        c->of_bus = charge == ACCOUNT_BUS;
+        c->charge = charge;
         c->listener = listener;
         LIST_INIT(&c->jobs);
         LIST_INIT(&c->watches);
+        LIST_INIT(&c->job_watches);
         c->max_frame_bytes = f->policy->server.max_frame_bytes;
         frame_reader_init(&c->reader, c->max_frame_bytes);
         out_queue_init(&c->out, &f->accounts, uid);
@@ -499,6 +514,20 @@ int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener)
         return 0;
 }
 
+void connection_act_for(struct connection *c, uid_t uid)
+{
+        struct account_book *accounts = &c->frontend->accounts;
+
+        /* It was sent nothing yet, and has nothing under way. What came is charged anew. */
+        ASSERT(c->state == CONNECTION_NEW && out_queue_size(&c->out) == 0 && c->unread == 0);
+        account_release(accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
+        account_release(accounts, c->uid, c->charge, 1);
+        c->buffered = 0;
+        c->uid = uid;
+        c->out.uid = uid;
+        c->of_bus = false;
+}
+
 void connection_free(struct connection *c)
 {
         struct frontend *f = c->frontend;
@@ -511,7 +540,7 @@ void connection_free(struct connection *c)
         linger(f, c->uid, TAKE_FD(c->fd), out_queue_done(&c->out));
         account_release(&f->accounts, c->uid, ACCOUNT_BUFFERED, c->buffered);
         account_release(&f->accounts, c->uid, ACCOUNT_UNREAD, c->unread);
-        account_release(&f->accounts, c->uid, ACCOUNT_CONNECTIONS, 1);
+        account_release(&f->accounts, c->uid, c->charge, 1);
         free(c);
         idle_update(f);
         frontend_check_stopped(f);

@@ -20,12 +20,13 @@ enum connection_state {
         _CONNECTION_STATE_COUNT,
 };
 
-/* A request that more will be said to, by its id: the Run of a job, or one that waits for something of
- * a job. */
+/* A request that more will be said to, by its id: the Run of a job, one that waits for something of a
+ * job, or one that is told of all. */
 struct under_way {
         struct table_entry entry;
-        struct job *job; /* one of the two is NULL */
+        struct job *job; /* all but one are NULL */
         struct watch *watch;
+        struct job_watch *jobs;
 };
 
 struct connection {
@@ -33,10 +34,13 @@ struct connection {
         LIST_ENTRY(connection) entries;
         struct job_list jobs;
         struct watch_list watches;
-        struct table under_way; /* both, by the id of the request */
+        struct job_watch_list job_watches;
+        struct table under_way; /* all of them, by the id of the request */
         int fd;
-        uid_t uid;
-        uint32_t listener; /* the one that it came by */
+        uid_t uid;                /* whose it is in every respect */
+        bool of_bus;              /* the bus service's, which acts for nobody on it yet */
+        enum account_kind charge; /* that it is charged as */
+        uint32_t listener;        /* the one that it came by */
         enum connection_state state;
         uint32_t max_frame_bytes; /* as HelloReply says, whatever a reload has changed since */
         struct frame_reader reader;
@@ -52,7 +56,10 @@ struct connection {
 };
 
 /* Takes fd over on success. */
-int connection_new(struct frontend *f, int fd, uid_t uid, uint32_t listener);
+int connection_new(struct frontend *f, int fd, uid_t uid, enum account_kind charge,
+        uint32_t listener);
+/* From here on it is another user's. What it is charged as is charged to that user already. */
+void connection_act_for(struct connection *c, uid_t uid);
 /* Ends its jobs, too. Only the connection's own events and the end of the frontend may call this:
  * everything below them uses connection_fail(). */
 void connection_free(struct connection *c);
@@ -91,3 +98,4 @@ void connections_settle_sockets(struct frontend *f);
 /* By the id of a request that is under way; NULL when there is none, or it is of the other kind. */
 struct job *connection_find_job(struct connection *c, uint64_t request);
 struct watch *connection_find_watch(struct connection *c, uint64_t request);
+struct job_watch *connection_find_job_watch(struct connection *c, uint64_t request);

@@ -12,6 +12,7 @@
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/results.h"
+#include "daemon/frontend/watch-jobs.h"
 
 /* How long clients have, once the last job has ended, to read what they were told. */
 #define LAST_FLUSH_USEC (1 * USEC_PER_SEC)
@@ -30,7 +31,7 @@ static bool everything_is_sent(const struct frontend *f)
         LIST_FOREACH (c, &f->connections, entries)
                 if (out_queue_size(&c->out) > 0)
                         return false;
-        return TAILQ_EMPTY(&f->watch_turns);
+        return TAILQ_EMPTY(&f->watch_turns) && !job_watches_have_turns(f);
 }
 
 void frontend_check_stopped(struct frontend *f)
@@ -186,6 +187,8 @@ int frontend_new(int channel_fd, const int *listen_fds, struct policies *policie
         LIST_INIT(&f->jobs);
         registry_init(&f->registry);
         TAILQ_INIT(&f->watch_turns);
+        LIST_INIT(&f->job_watches);
+        TAILQ_INIT(&f->job_watch_turns);
         if (getrlimit(RLIMIT_NOFILE, &files) < 0)
                 return -errno;
         f->max_open_files = files.rlim_cur;
@@ -215,6 +218,7 @@ void frontend_free(struct frontend *f)
         results_done(f);
         admission_done(f);
         f->watch_turn = sd_event_source_disable_unref(f->watch_turn);
+        f->job_watch_turn = sd_event_source_disable_unref(f->job_watch_turn);
         channel_done(&f->channel);
         for (uint32_t i = 0; i < f->n_listeners; i++)
                 listener_done(&f->listeners[i]);

@@ -33,6 +33,7 @@ struct job;
 LIST_HEAD(connection_list, connection);
 LIST_HEAD(job_list, job);
 TAILQ_HEAD(watch_turns, watch);
+TAILQ_HEAD(job_watch_turns, job_watch);
 
 struct frontend {
         sd_event *event;
@@ -61,10 +62,13 @@ struct frontend {
         struct watch_turns watch_turns; /* requests with more to be done than one turn is for */
         sd_event_source *watch_turn;    /* of the first of them */
         uint64_t watch_spent;           /* bytes that such requests were sent, ever */
-        sd_event_source *expiry;        /* of the oldest result */
-        bool draining;                  /* no new job is taken, by an administrator's word */
-        bool stopping;                  /* nor is one, and those that wait are given up */
-        bool monitor_lost;              /* the channel has ended: no job can go on */
+        struct job_watch_list job_watches;
+        struct job_watch_turns job_watch_turns; /* those of them with something to say */
+        sd_event_source *job_watch_turn;        /* of the first of them */
+        sd_event_source *expiry;                /* of the oldest result */
+        bool draining;               /* no new job is taken, by an administrator's word */
+        bool stopping;               /* nor is one, and those that wait are given up */
+        bool monitor_lost;           /* the channel has ended: no job can go on */
         sd_event_source *last_flush; /* while stopping: how long clients have to read their results
                                       */
         uint8_t buffer[FRONTEND_BUFFER_SIZE]; /* for one read of job output */

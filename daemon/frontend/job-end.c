@@ -15,6 +15,7 @@
 #include "daemon/frontend/reply-job.h"
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/results.h"
+#include "daemon/frontend/watch-jobs.h"
 #include "daemon/frontend/watch.h"
 
 void job_keep_output(struct job *j, enum job_stream_id stream, const void *data, size_t size)
@@ -65,6 +66,7 @@ static void finish_with_result(struct job *j)
         keep_value(r);
         r->job = NULL;
         watches_on_ended(r);
+        job_watches_on_changed(r);
         record_end(j);
         j->result = NULL;
         results_keep(r);
@@ -111,6 +113,7 @@ static void withdraw(struct job *j)
 {
         job_leave_connection(j);
         j->result->withdrawn = true;
+        job_watches_on_gone(j->result);
         job_kill(j, JOB_STATUS_CANCELLED);
         job_close_streams(j);
 }

@@ -15,6 +15,7 @@
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/result-message.h"
 #include "daemon/frontend/results.h"
+#include "daemon/frontend/watch-jobs.h"
 
 /* How often the deadline of an upload is put off while the client's own bytes wait. */
 #define UPLOAD_WAITS_MOST 12
@@ -28,6 +29,8 @@ void job_set_state(struct job *j, enum job_state state)
         log_debug("job %016" PRIx64 ": %s to %s", j->id, job_state_name(j->state),
                 job_state_name(state));
         j->state = state;
+        if (j->result && state != JOB_FINISHED)
+                job_watches_on_changed(j->result);
 }
 
 static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run *run)
@@ -162,6 +165,7 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
         take_plan(j, plan, run);
         take_streams(j, run);
         LIST_INSERT_HEAD(&c->frontend->jobs, j, entries);
+        job_watches_on_added(j->result);
         *ret = TAKE_PTR(j);
         return 0;
 }

@@ -63,12 +63,25 @@ static void refuse(struct frontend *f, int fd, uid_t uid, int error)
         refuse_as(f, fd, uid, SANDBOXD__V1__ERROR_CODE__BUSY, &text);
 }
 
+/* Those of the bus service are counted by themselves: neither one user's nor all users' take its place. */
+static enum account_kind charge_connection(struct frontend *f, uid_t uid, int *ret)
+{
+        const struct policy_server *server = &f->policy->server;
+        bool bus = access_is_bus(f->policy, uid);
+        enum account_kind kind = bus ? ACCOUNT_BUS : ACCOUNT_CONNECTIONS;
+
+        *ret = account_charge(&f->accounts, uid, kind, 1,
+                bus ? ACCOUNT_UNLIMITED : server->max_connections_per_user,
+                server->max_connections);
+        return kind;
+}
+
 static void admit(struct listener *l, int client_fd)
 {
         _cleanup_(access_peer_done) struct peer peer = {};
         struct frontend *f = l->frontend;
-        const struct policy_server *server = &f->policy->server;
         _cleanup_close_ int fd = client_fd;
+        enum account_kind charge;
         struct error text;
         int r;
 
@@ -77,19 +90,18 @@ static void admit(struct listener *l, int client_fd)
                 log_debug("refused a connection of unknown credentials: %s", strerror(-r));
                 return;
         }
-        if (access_check(f->policy, &peer, &text) < 0)
+        if (access_check_peer(f->policy, &peer, &text) < 0)
                 return refuse_as(f, fd, peer.uid, SANDBOXD__V1__ERROR_CODE__DENIED, &text);
         if (linger_is_excessive(f, peer.uid))
                 return refuse(f, fd, peer.uid, -ENOBUFS);
-        r = account_charge(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1,
-                server->max_connections_per_user, server->max_connections);
+        charge = charge_connection(f, peer.uid, &r);
         if (r >= 0) {
-                r = connection_new(f, fd, peer.uid, l->index);
+                r = connection_new(f, fd, peer.uid, charge, l->index);
                 if (r >= 0) {
                         (void) TAKE_FD(fd);
                         return;
                 }
-                account_release(&f->accounts, peer.uid, ACCOUNT_CONNECTIONS, 1);
+                account_release(&f->accounts, peer.uid, charge, 1);
         }
         refuse(f, fd, peer.uid, r);
 }

@@ -8,6 +8,7 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/account.c daemon/frontend/account.h \
 	daemon/frontend/admission.c daemon/frontend/admission.h \
 	daemon/frontend/admission-queue.c daemon/frontend/admission-queue.h \
+	daemon/frontend/changes.h \
 	daemon/frontend/channel.c daemon/frontend/channel.h \
 	daemon/frontend/connection.c daemon/frontend/connection.h \
 	daemon/frontend/credit.h \
@@ -53,7 +54,8 @@ daemon_frontend_libfrontend_a_SOURCES = \
 	daemon/frontend/text.c daemon/frontend/text.h \
 	daemon/frontend/upload.c daemon/frontend/upload.h \
 	daemon/frontend/watch.c daemon/frontend/watch.h \
-	daemon/frontend/watch-files.c daemon/frontend/watch-files.h
+	daemon/frontend/watch-files.c daemon/frontend/watch-files.h \
+	daemon/frontend/watch-jobs.c daemon/frontend/watch-jobs.h
 daemon_frontend_libfrontend_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)
 sandboxd_frontend_SOURCES = daemon/frontend/main.c
 sandboxd_frontend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(PROTOBUF_C_CFLAGS)

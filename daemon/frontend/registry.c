@@ -12,6 +12,7 @@ void registry_init(struct registry *g)
         *g = (struct registry) {};
         TAILQ_INIT(&g->users);
         TAILQ_INIT(&g->ended);
+        changes_init(&g->changes);
 }
 
 void registry_done(struct registry *g)
@@ -27,7 +28,7 @@ static struct user *find_user(const struct registry *g, uid_t uid)
         return e ? container_of(e, struct user, entry) : NULL;
 }
 
-static int take_user(struct registry *g, uid_t uid, struct user **ret)
+int registry_take_user(struct registry *g, uid_t uid, struct user **ret)
 {
         _cleanup_free_ struct user *u = NULL;
         int r;
@@ -40,6 +41,7 @@ static int take_user(struct registry *g, uid_t uid, struct user **ret)
                 return -ENOMEM;
         TAILQ_INIT(&u->results);
         TAILQ_INIT(&u->ended);
+        changes_init(&u->changes);
         r = table_add(&g->by_uid, &u->entry, uid);
         if (r < 0)
                 return r;
@@ -48,9 +50,9 @@ static int take_user(struct registry *g, uid_t uid, struct user **ret)
         return 0;
 }
 
-static void release_user(struct registry *g, struct user *u)
+void registry_release_user(struct registry *g, struct user *u)
 {
-        if (!TAILQ_EMPTY(&u->results))
+        if (!TAILQ_EMPTY(&u->results) || !changes_are_empty(&u->changes))
                 return;
         table_remove(&g->by_uid, &u->entry);
         TAILQ_REMOVE(&g->users, u, entries);
@@ -77,12 +79,12 @@ int registry_add(struct registry *g, struct result *r, uid_t uid)
         e = choose_id(g, &id);
         if (e < 0)
                 return e;
-        e = take_user(g, uid, &u);
+        e = registry_take_user(g, uid, &u);
         if (e < 0)
                 return e;
         e = table_add(&g->by_id, &r->by_id, id);
         if (e < 0) {
-                release_user(g, u);
+                registry_release_user(g, u);
                 return e;
         }
         r->id = id;
@@ -96,8 +98,7 @@ void registry_remove(struct registry *g, struct result *r)
 {
         table_remove(&g->by_id, &r->by_id);
         TAILQ_REMOVE(&r->user->results, r, of_user);
-        release_user(g, r->user);
-        r->user = NULL;
+        registry_release_user(g, r->user);
 }
 
 struct result *registry_find(const struct registry *g, uint64_t id)

@@ -8,7 +8,7 @@
 
 #include "daemon/frontend/result.h"
 
-/* One who has jobs, or results of them. */
+/* One who has jobs, or results of them, or watches his. */
 struct user {
         struct table_entry entry;   /* by uid */
         TAILQ_ENTRY(user) entries;  /* of all */
@@ -16,6 +16,7 @@ struct user {
         struct result_list ended;   /* those of them that have ended, in this order */
         size_t n_ended;
         uint64_t ended_bytes; /* charged for those */
+        struct changes changes;
 };
 
 TAILQ_HEAD(user_list, user);
@@ -26,6 +27,8 @@ struct registry {
         struct user_list users;
         struct result_list ended; /* of all users */
         size_t n_detached;        /* of those, of detached jobs */
+        struct changes changes;
+        uint64_t serial; /* that was given last to a job which those who watch are told of */
 };
 
 void registry_init(struct registry *g);
@@ -35,6 +38,11 @@ void registry_done(struct registry *g);
 int registry_add(struct registry *g, struct result *r, uid_t uid);
 /* It stays the caller's. */
 void registry_remove(struct registry *g, struct result *r);
+
+/* The user of that uid, also one who has nothing yet, until registry_release_user(). */
+int registry_take_user(struct registry *g, uid_t uid, struct user **ret);
+/* Frees a user who has nothing any more. */
+void registry_release_user(struct registry *g, struct user *u);
 
 /* By the id, for ourselves. */
 struct result *registry_find(const struct registry *g, uint64_t id);

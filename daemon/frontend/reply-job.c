@@ -150,7 +150,7 @@ struct job_parts {
         struct result_parts result;
 };
 
-static Sandboxd__V1__JobState wire_state(const struct result *r)
+Sandboxd__V1__JobState reply_job_state(const struct result *r)
 {
         static const Sandboxd__V1__JobState states[_JOB_STATE_COUNT] = {
                 [JOB_RECEIVING] = SANDBOXD__V1__JOB_STATE__RECEIVING,
@@ -178,7 +178,7 @@ static Sandboxd__V1__Job *fill_job(const struct result *r, struct job_parts *p)
         *m = (Sandboxd__V1__Job) SANDBOXD__V1__JOB__INIT;
         m->job_id = result_format_id(r->id, p->id);
         m->owner_uid = r->uid;
-        m->state = wire_state(r);
+        m->state = reply_job_state(r);
         m->runtime = (char *) r->runtime;
         m->profile = (char *) r->profile;
         m->label = (ProtobufCBinaryData) { r->label_size, r->label };
@@ -235,6 +235,26 @@ void reply_job(struct connection *c, uint64_t id, const struct result *r,
         }
         if (!r->job)
                 fill_value(c, r, &p.result);
+        connection_send(c, &response);
+}
+
+void reply_job_event(struct connection *c, uint64_t id, Sandboxd__V1__JobEvent__Kind kind,
+        const struct result *r)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__JobEvent event = SANDBOXD__V1__JOB_EVENT__INIT;
+        struct job_parts p;
+
+        event.kind = kind;
+        if (kind == SANDBOXD__V1__JOB_EVENT__KIND__REMOVED) {
+                p.job = (Sandboxd__V1__Job) SANDBOXD__V1__JOB__INIT;
+                p.job.job_id = result_format_id(r->id, p.id);
+                event.job = &p.job;
+        } else if (r)
+                event.job = fill_job(r, &p);
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_JOB_EVENT;
+        response.job_event = &event;
         connection_send(c, &response);
 }
 

@@ -20,6 +20,10 @@ void reply_job(struct connection *c, uint64_t id, const struct result *r,
         const struct channel_used *used);
 /* Those that the client may see, with all also what has ended. */
 void reply_jobs(struct connection *c, uint64_t id, bool all);
+/* Of REMOVED the id alone is told, and of CURRENT nothing: r is NULL. */
+void reply_job_event(struct connection *c, uint64_t id, Sandboxd__V1__JobEvent__Kind kind,
+        const struct result *r);
+Sandboxd__V1__JobState reply_job_state(const struct result *r);
 void reply_output_end(struct connection *c, uint64_t id, const struct result *r);
 
 /* The stream's name on the wire. */

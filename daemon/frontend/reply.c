@@ -15,7 +15,7 @@
 #define OUTPUT_OVERHEAD 64
 
 static const char *const features[] = { "run", "files", "stdin", "cancel", "lists", "credit",
-        "jobs", "detach", "queue", "drain", "get", "stream-sockets" };
+        "jobs", "detach", "queue", "drain", "get", "stream-sockets", "on-behalf", "watch-jobs" };
 
 int reply_pack(struct queue *q, size_t max, const Sandboxd__V1__Response *response)
 {
@@ -217,26 +217,54 @@ void reply_profiles(struct connection *c, uint64_t id)
         connection_send(c, &response);
 }
 
+/* A Host and what it points to. */
+struct host_parts {
+        Sandboxd__V1__Host host;
+        char text[POLICY_TEXT_MAX];
+        char *missing[POLICY_TEXT_MAX / 2];
+};
+
+static Sandboxd__V1__Host *fill_host(const struct frontend *f, struct host_parts *p)
+{
+        Sandboxd__V1__Host *m = &p->host;
+        char *save = NULL;
+
+        *m = (Sandboxd__V1__Host) SANDBOXD__V1__HOST__INIT;
+        memcpy(p->text, f->policy->missing, sizeof(p->text));
+        m->missing = p->missing;
+        for (char *s = strtok_r(p->text, ", ", &save); s; s = strtok_r(NULL, ", ", &save))
+                p->missing[m->n_missing++] = s;
+        m->driver = (char *) f->policy->driver;
+        m->running_jobs = (uint32_t) f->accounts.total[ACCOUNT_JOBS];
+        m->queued_jobs = (uint32_t) f->accounts.total[ACCOUNT_QUEUED];
+        m->draining = f->draining;
+        m->kept_results = (uint32_t) f->accounts.total[ACCOUNT_RESULTS];
+        m->kept_bytes = f->accounts.total[ACCOUNT_KEPT];
+        m->pid = (uint32_t) f->monitor_pid;
+        return m;
+}
+
 void reply_host(struct connection *c, uint64_t id)
 {
-        const struct frontend *f = c->frontend;
         Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
-        Sandboxd__V1__Host host = SANDBOXD__V1__HOST__INIT;
-        char text[POLICY_TEXT_MAX], *missing[POLICY_TEXT_MAX / 2], *save = NULL;
+        struct host_parts p;
 
-        memcpy(text, f->policy->missing, sizeof(text));
-        host.missing = missing;
-        for (char *s = strtok_r(text, ", ", &save); s; s = strtok_r(NULL, ", ", &save))
-                missing[host.n_missing++] = s;
-        host.driver = (char *) f->policy->driver;
-        host.running_jobs = (uint32_t) f->accounts.total[ACCOUNT_JOBS];
-        host.queued_jobs = (uint32_t) f->accounts.total[ACCOUNT_QUEUED];
-        host.draining = f->draining;
-        host.kept_results = (uint32_t) f->accounts.total[ACCOUNT_RESULTS];
-        host.kept_bytes = f->accounts.total[ACCOUNT_KEPT];
-        host.pid = (uint32_t) f->monitor_pid;
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HOST;
-        response.host = &host;
+        response.host = fill_host(c->frontend, &p);
+        connection_send(c, &response);
+}
+
+void reply_host_event(struct connection *c, uint64_t id)
+{
+        Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
+        Sandboxd__V1__JobEvent event = SANDBOXD__V1__JOB_EVENT__INIT;
+        struct host_parts p;
+
+        event.kind = SANDBOXD__V1__JOB_EVENT__KIND__HOST;
+        event.host = fill_host(c->frontend, &p);
+        response.id = id;
+        response.body_case = SANDBOXD__V1__RESPONSE__BODY_JOB_EVENT;
+        response.job_event = &event;
         connection_send(c, &response);
 }

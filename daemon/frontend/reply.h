@@ -30,3 +30,5 @@ void reply_stdin_credit(struct connection *c, uint64_t id, uint64_t bytes, bool 
 void reply_runtimes(struct connection *c, uint64_t id);
 void reply_profiles(struct connection *c, uint64_t id);
 void reply_host(struct connection *c, uint64_t id);
+/* The same, to a WatchJobs. */
+void reply_host_event(struct connection *c, uint64_t id);

@@ -10,6 +10,7 @@
 #include "daemon/frontend/reply.h"
 #include "daemon/frontend/request.h"
 #include "daemon/frontend/results.h"
+#include "daemon/frontend/watch-jobs.h"
 #include "daemon/frontend/watch.h"
 
 #define SIGNAL_MOST 64
@@ -147,8 +148,18 @@ void request_forget(struct connection *c, const Sandboxd__V1__Request *request)
 {
         struct watch *w = connection_find_watch(c, request->id);
 
+        struct job_watch *jobs = connection_find_job_watch(c, request->id);
+
         if (w)
                 watch_forget(w);
+        if (jobs)
+                job_watch_forget(jobs);
+}
+
+void request_watch_jobs(struct connection *c, const Sandboxd__V1__Request *request)
+{
+        if (request_id_is_free(c, request))
+                watch_jobs(c, request->id);
 }
 
 static bool is_root(struct connection *c, uint64_t request)
@@ -162,11 +173,16 @@ static bool is_root(struct connection *c, uint64_t request)
 
 static void set_draining(struct connection *c, uint64_t request, bool draining)
 {
+        struct frontend *f = c->frontend;
+        bool other = f->draining != draining;
+
         if (!is_root(c, request))
                 return;
-        c->frontend->draining = draining;
+        f->draining = draining;
         reply_done(c, request);
-        idle_update(c->frontend);
+        if (other)
+                job_watches_on_host(f);
+        idle_update(f);
 }
 
 void request_drain(struct connection *c, const Sandboxd__V1__Request *request)

@@ -16,6 +16,7 @@ void request_cancel_job(struct connection *c, const Sandboxd__V1__Request *reque
 void request_signal_job(struct connection *c, const Sandboxd__V1__Request *request);
 void request_output_credit(struct connection *c, const Sandboxd__V1__Request *request);
 void request_forget(struct connection *c, const Sandboxd__V1__Request *request);
+void request_watch_jobs(struct connection *c, const Sandboxd__V1__Request *request);
 void request_drain(struct connection *c, const Sandboxd__V1__Request *request);
 void request_resume(struct connection *c, const Sandboxd__V1__Request *request);
 void request_stop_all(struct connection *c, const Sandboxd__V1__Request *request);

@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "daemon/frontend/access.h"
 #include "daemon/frontend/admission.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
@@ -23,6 +24,53 @@
 #define fail_request(c, id, ...)                                                                   \
         connection_fail(c, id, SANDBOXD__V1__ERROR_CODE__BAD_REQUEST, __VA_ARGS__)
 
+/* Connections on behalf of one user, at one time: the bus service needs one, and another while it
+ * closes. They are counted beside his own, which so cannot be in the way of those. */
+#define BEHALF_MAX 4
+
+/* As many as the kernel gives a process. */
+#define GROUPS_MAX 65536
+
+/* Makes the connection another user's. Safe because the policy names whose word that is, and the other is
+ * checked as if he had connected himself. Otherwise the connection is failed. */
+static bool act_for(struct connection *c, const Sandboxd__V1__OnBehalfOf *m)
+{
+        struct peer peer = { .uid = m->uid, .groups = m->gids, .n_groups = m->n_gids };
+        const struct policy *policy = c->frontend->policy;
+        struct error text = {};
+        int r;
+
+        if (!c->of_bus) {
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__DENIED,
+                        "user %u may not act for others: leave Hello.on_behalf_of out, or have "
+                        "[Bus] User= in sandboxd.conf name that user",
+                        (unsigned) c->uid);
+                return false;
+        }
+        if (m->uid == UINT32_MAX || m->n_gids > GROUPS_MAX) {
+                fail_request(c, 0,
+                        "on_behalf_of is no user, or has more than %d groups: send a uid and the "
+                        "groups that the kernel knows",
+                        GROUPS_MAX);
+                return false;
+        }
+        if (access_check(policy, &peer, &text) < 0) {
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__DENIED, "%s", text.text);
+                return false;
+        }
+        r = account_charge(&c->frontend->accounts, m->uid, ACCOUNT_BUS, 1, BEHALF_MAX,
+                ACCOUNT_UNLIMITED);
+        if (r < 0) {
+                connection_fail(c, 0, SANDBOXD__V1__ERROR_CODE__BUSY,
+                        "%d connections act for user %u, or memory is short: close one and try "
+                        "again",
+                        BEHALF_MAX, (unsigned) m->uid);
+                return false;
+        }
+        connection_act_for(c, m->uid);
+        return true;
+}
+
 static void handle_hello(struct connection *c, const Sandboxd__V1__Request *request)
 {
         if (c->state != CONNECTION_NEW)
@@ -33,6 +81,8 @@ static void handle_hello(struct connection *c, const Sandboxd__V1__Request *requ
                         request->hello->protocol, REPLY_PROTOCOL);
         log_debug("uid %u connected with '%.64s'", (unsigned) c->uid,
                 text_clean(request->hello->client));
+        if (request->hello->on_behalf_of && !act_for(c, request->hello->on_behalf_of))
+                return;
         connection_set_ready(c);
         reply_hello(c, request->id);
 }
@@ -143,42 +193,50 @@ static void handle_get_host(struct connection *c, const Sandboxd__V1__Request *r
         reply_host(c, request->id);
 }
 
-typedef void (*request_handler)(struct connection *c, const Sandboxd__V1__Request *request);
-
-static const request_handler handlers[] = {
-        [SANDBOXD__V1__REQUEST__BODY_HELLO] = handle_hello,
-        [SANDBOXD__V1__REQUEST__BODY_RUN] = handle_run,
-        [SANDBOXD__V1__REQUEST__BODY_FILE_DATA] = handle_file_data,
-        [SANDBOXD__V1__REQUEST__BODY_STDIN_DATA] = handle_stdin_data,
-        [SANDBOXD__V1__REQUEST__BODY_CANCEL] = handle_cancel,
-        [SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES] = handle_list_runtimes,
-        [SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES] = handle_list_profiles,
-        [SANDBOXD__V1__REQUEST__BODY_GET_HOST] = handle_get_host,
-        [SANDBOXD__V1__REQUEST__BODY_LIST_JOBS] = request_list_jobs,
-        [SANDBOXD__V1__REQUEST__BODY_GET_JOB] = request_get_job,
-        [SANDBOXD__V1__REQUEST__BODY_WAIT_JOB] = request_wait_job,
-        [SANDBOXD__V1__REQUEST__BODY_READ_OUTPUT] = request_read_output,
-        [SANDBOXD__V1__REQUEST__BODY_GET_FILES] = request_get_files,
-        [SANDBOXD__V1__REQUEST__BODY_CANCEL_JOB] = request_cancel_job,
-        [SANDBOXD__V1__REQUEST__BODY_SIGNAL_JOB] = request_signal_job,
-        [SANDBOXD__V1__REQUEST__BODY_DRAIN] = request_drain,
-        [SANDBOXD__V1__REQUEST__BODY_RESUME] = request_resume,
-        [SANDBOXD__V1__REQUEST__BODY_STOP_ALL] = request_stop_all,
-        [SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT] = request_output_credit,
-        [SANDBOXD__V1__REQUEST__BODY_FORGET] = request_forget,
+/* The bus service hears of jobs for all, and does nothing in its own name. What belongs to a request under
+ * way has no answer, and none is under way that it would change. */
+static const struct {
+        void (*handle)(struct connection *c, const Sandboxd__V1__Request *request);
+        bool for_bus;
+} handlers[] = {
+        [SANDBOXD__V1__REQUEST__BODY_HELLO] = { handle_hello, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_RUN] = { handle_run },
+        [SANDBOXD__V1__REQUEST__BODY_FILE_DATA] = { handle_file_data, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_STDIN_DATA] = { handle_stdin_data, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_CANCEL] = { handle_cancel, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_LIST_RUNTIMES] = { handle_list_runtimes, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_LIST_PROFILES] = { handle_list_profiles, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_GET_HOST] = { handle_get_host, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_LIST_JOBS] = { request_list_jobs },
+        [SANDBOXD__V1__REQUEST__BODY_GET_JOB] = { request_get_job },
+        [SANDBOXD__V1__REQUEST__BODY_WAIT_JOB] = { request_wait_job },
+        [SANDBOXD__V1__REQUEST__BODY_READ_OUTPUT] = { request_read_output },
+        [SANDBOXD__V1__REQUEST__BODY_GET_FILES] = { request_get_files },
+        [SANDBOXD__V1__REQUEST__BODY_CANCEL_JOB] = { request_cancel_job },
+        [SANDBOXD__V1__REQUEST__BODY_SIGNAL_JOB] = { request_signal_job },
+        [SANDBOXD__V1__REQUEST__BODY_DRAIN] = { request_drain },
+        [SANDBOXD__V1__REQUEST__BODY_RESUME] = { request_resume },
+        [SANDBOXD__V1__REQUEST__BODY_STOP_ALL] = { request_stop_all },
+        [SANDBOXD__V1__REQUEST__BODY_OUTPUT_CREDIT] = { request_output_credit, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_FORGET] = { request_forget, .for_bus = true },
+        [SANDBOXD__V1__REQUEST__BODY_WATCH_JOBS] = { request_watch_jobs, .for_bus = true },
 };
 
 static void dispatch(struct connection *c, const Sandboxd__V1__Request *request)
 {
         if (request->id == 0)
                 return fail_request(c, 0, "the request's id is 0: number requests from 1 on");
-        if (request->body_case >= ELEMENTSOF(handlers) || !handlers[request->body_case])
+        if (request->body_case >= ELEMENTSOF(handlers) || !handlers[request->body_case].handle)
                 return fail_request(c, request->id,
                         "the request has no body that this daemon knows: see the features "
                         "in HelloReply");
         if (c->state == CONNECTION_NEW && request->body_case != SANDBOXD__V1__REQUEST__BODY_HELLO)
                 return fail_request(c, request->id, "Hello must be the first request");
-        handlers[request->body_case](c, request);
+        if (c->of_bus && !handlers[request->body_case].for_bus)
+                return reply_error(c, request->id, SANDBOXD__V1__ERROR_CODE__DENIED, "",
+                        "the bus service may not do this in its own name: say in Hello for whom "
+                        "it acts");
+        handlers[request->body_case].handle(c, request);
 }
 
 void request_handle(struct connection *c, const uint8_t *body, size_t size)

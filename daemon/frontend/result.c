@@ -60,12 +60,18 @@ void result_add_note(struct result *r, const char *note)
         r->message = text;
 }
 
-void result_free(struct result *r)
+void result_shed(struct result *r)
 {
-        ASSERT(LIST_EMPTY(&r->watches));
         store_done(&r->output);
         kept_files_done(&r->files);
         return_value_done(&r->return_value);
+        r->charged = 0;
+}
+
+void result_free(struct result *r)
+{
+        ASSERT(LIST_EMPTY(&r->watches) && !r->announced);
+        result_shed(r);
         free(r->message);
         free(r->label);
         free(r);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "common/policy.h"
+#include "daemon/frontend/changes.h"
 #include "daemon/frontend/kept-files.h"
 #include "daemon/frontend/return-value.h"
 #include "daemon/frontend/store.h"
@@ -38,6 +39,12 @@ struct result {
         TAILQ_ENTRY(result) ended_of;    /* those of its owner that have ended, in this order */
         TAILQ_ENTRY(result) ended_entry; /* the same of all users */
         struct watch_list watches;       /* requests that wait for something of it */
+        struct change changes[_CHANGES_LISTS]; /* for those that watch all jobs */
+        uint64_t serial;                       /* among all jobs that those were told of */
+        unsigned told_state;                   /* on the wire */
+        bool announced;                        /* it is in the lists of changes */
+        bool gone;                             /* nobody is told of it but that */
+        bool dropped;                          /* and it is here for that alone */
 
         uint64_t id;
         uid_t uid;
@@ -76,6 +83,8 @@ int result_parse_id(const void *text, size_t size, uint64_t *ret);
 int result_new(const void *label, size_t label_size, struct result **ret);
 /* Goes on with what its message says, as far as there is memory for it. */
 void result_add_note(struct result *r, const char *note);
+/* Frees what is charged to its owner. What there is to say of how it ended stays. */
+void result_shed(struct result *r);
 void result_free(struct result *r);
 DEFINE_CLEANUP(struct result *, result_free)
 

@@ -7,6 +7,7 @@
 
 #include "common/io.h"
 #include "daemon/frontend/frontend.h"
+#include "daemon/frontend/watch-jobs.h"
 #include "daemon/frontend/watch.h"
 
 static void update_expiry(struct frontend *f)
@@ -96,8 +97,12 @@ void results_drop(struct result *r)
         if (r->kept_since_usec > 0)
                 unlink_ended(r);
         account_release(&f->accounts, r->uid, ACCOUNT_KEPT, r->charged);
+        job_watches_on_gone(r);
         registry_remove(&f->registry, r);
-        result_free(r);
+        if (job_watches_keep(r))
+                result_shed(r);
+        else
+                result_free(r);
         idle_update(f);
 }
 

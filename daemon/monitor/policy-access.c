@@ -8,8 +8,10 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include "common/log.h"
 #include "common/parse.h"
-#include "common/policy.h"
+
+#define BUS_USER "sandboxd-bus"
 
 /* What a look-up that finds nothing may leave in errno depends on where it looks. */
 static int lookup_result(int error)
@@ -104,4 +106,56 @@ int policy_set_users(const struct policy_key *key, const struct policy_item *ite
 int policy_set_groups(const struct policy_key *key, const struct policy_item *item, void *field)
 {
         return set_ids(item, field, "group", find_group);
+}
+
+/* Root's own connections would be the service's, and may do next to nothing. */
+static int check_bus_user(const struct policy_item *item, uint32_t id)
+{
+        if (id == 0)
+                return policy_item_error(item,
+                        " is root, who would be taken for the bus service: name a user that is "
+                        "used by nothing else");
+        if (id == UINT32_MAX)
+                return policy_item_error(item, " is %u, which is no user: use 1 to 4294967294", id);
+        return 0;
+}
+
+int policy_set_bus_user(const struct policy_key *key, const struct policy_item *item, void *field)
+{
+        struct policy_bus *bus = field;
+        uint32_t id;
+        int r;
+
+        *bus = (struct policy_bus) {};
+        if (item->value[0] == '\0')
+                return 0;
+        if (parse_u32(item->value, &id) < 0) {
+                r = find_user(item->value, &id);
+                /* The service is not installed, then. */
+                if (r == -ENOENT)
+                        return 0;
+                if (r < 0)
+                        return policy_item_error(item,
+                                " cannot be looked up (%s): use the user's number", strerror(-r));
+        }
+        r = check_bus_user(item, id);
+        if (r < 0)
+                return r;
+        *bus = (struct policy_bus) { .has_user = true, .user = id };
+        return 0;
+}
+
+void policy_default_bus_user(struct policy_bus *ret)
+{
+        uint32_t id;
+        int r;
+
+        *ret = (struct policy_bus) {};
+        r = find_user(BUS_USER, &id);
+        if (r >= 0 && id != 0)
+                *ret = (struct policy_bus) { .has_user = true, .user = id };
+        else if (r != -ENOENT)
+                log_warning("the user " BUS_USER " cannot be looked up (%s), so that there is no "
+                            "bus service: set [Bus] User= to its number",
+                        strerror(r < 0 ? -r : EINVAL));
 }

@@ -20,6 +20,7 @@
 struct config_target {
         struct policy_server server;
         struct policy_access access;
+        struct policy_bus bus;
         struct policy_config config;
 };
 
@@ -87,6 +88,7 @@ static int set_idle_exit(const struct policy_key *key, const struct policy_item 
 
 #define SERVER(f) offsetof(struct config_target, server.f)
 #define ACCESS(f) offsetof(struct config_target, access.f)
+#define BUS offsetof(struct config_target, bus)
 #define CONFIG(f) offsetof(struct config_target, config.f)
 
 enum config_key {
@@ -107,6 +109,7 @@ enum config_key {
         KEY_ALLOW_USERS,
         KEY_ALLOW_GROUPS,
         KEY_DENY_USERS,
+        KEY_BUS_USER,
         KEY_BASE,
         KEY_SIZE,
         KEY_ALLOW_MISSING,
@@ -142,6 +145,7 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
         [KEY_ALLOW_USERS] = { "Access", "AllowUsers", policy_set_users, ACCESS(allow_users) },
         [KEY_ALLOW_GROUPS] = { "Access", "AllowGroups", policy_set_groups, ACCESS(allow_groups) },
         [KEY_DENY_USERS] = { "Access", "DenyUsers", policy_set_users, ACCESS(deny_users) },
+        [KEY_BUS_USER] = { "Bus", "User", policy_set_bus_user, BUS },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
                 UID_END - 2 },
@@ -188,6 +192,8 @@ static int load_config(const struct policy_source *source, struct config_target 
         r = check_uid_range(&l, ret_error);
         if (r < 0)
                 return r;
+        if (!l.origins[KEY_BUS_USER].file)
+                policy_default_bus_user(&l.target.bus);
         *ret = l.target;
         return 0;
 }
@@ -309,6 +315,7 @@ int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
                 return r;
         p->server = config.server;
         p->access = config.access;
+        p->bus = config.bus;
         p->server.job_uid_base = config.config.uid_base;
         p->server.job_uid_size = config.config.uid_size;
         r = load_kind(&policy_kind_profile, paths, p, ret_error);

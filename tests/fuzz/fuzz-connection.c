@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "daemon/frontend/connection.h"
+#include "daemon/frontend/watch-jobs.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/host.h"
 #include "tests/fuzz/world.h"
@@ -22,6 +23,7 @@ static void fill_policy(struct policy *p, size_t i)
         struct policy_server *s = &p->server;
 
         fixture_policy(p);
+        p->bus = (struct policy_bus) { .has_user = true, .user = WORLD_BUS };
         p->n_listeners = 0; /* clients come in by connection_new() */
         s->max_frame_bytes = WORLD_FRAME_MAX;
         s->max_jobs = 5;
@@ -81,7 +83,8 @@ static void check(struct world *w)
         }
         ASSERT(b->total[ACCOUNT_JOBS] <= 5 && b->total[ACCOUNT_QUEUED] <= 6);
         ASSERT(b->total[ACCOUNT_KEPT] <= 256 * KIB);
-        ASSERT(b->total[ACCOUNT_CONNECTIONS] <= WORLD_CLIENTS);
+        ASSERT(b->total[ACCOUNT_CONNECTIONS] + b->total[ACCOUNT_BUS] <= WORLD_CLIENTS);
+        ASSERT(b->total[ACCOUNT_OWED] <= WORLD_CLIENTS * WORLD_IDS * JOB_WATCH_OWED_MAX);
 }
 
 static bool is_over(const struct world *w)

@@ -22,17 +22,18 @@ static uint8_t chunk[CHUNK_MAX];
 
 void client_open(struct world *w, struct world_client *c)
 {
-        static const uid_t uids[] = { 0, 1000, 1001, 1001 };
+        static const uid_t uids[] = { 0, 1000, 1001, 1001, WORLD_BUS };
         uid_t uid = uids[input_below(&w->in, ELEMENTSOF(uids))];
+        enum account_kind charge = uid == WORLD_BUS ? ACCOUNT_BUS : ACCOUNT_CONNECTIONS;
         int pair[2], small = 4096;
 
         if (c->fd >= 0)
                 return;
         ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
         (void) setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-        ASSERT(account_charge(&w->frontend->accounts, uid, ACCOUNT_CONNECTIONS, 1,
-                       ACCOUNT_UNLIMITED, ACCOUNT_UNLIMITED) == 0);
-        ASSERT(connection_new(w->frontend, pair[0], uid, 0) == 0);
+        ASSERT(account_charge(&w->frontend->accounts, uid, charge, 1, ACCOUNT_UNLIMITED,
+                       ACCOUNT_UNLIMITED) == 0);
+        ASSERT(connection_new(w->frontend, pair[0], uid, charge, 0) == 0);
         *c = (struct world_client) { .fd = pair[1], .reads = true };
         frame_reader_init(&c->reader, WORLD_FRAME_MAX);
 }
@@ -237,6 +238,8 @@ static ProtobufCBinaryData take_job(struct world *w)
 /* The messages of one request, of which it points to one. */
 struct bodies {
         Sandboxd__V1__Hello hello;
+        Sandboxd__V1__OnBehalfOf behalf;
+        uint32_t gid;
         Sandboxd__V1__FileData file_data;
         Sandboxd__V1__StdinData stdin_data;
         Sandboxd__V1__Cancel empty; /* as all messages without fields */
@@ -309,9 +312,31 @@ static const ProtobufCMessageDescriptor *empty_descriptor(Sandboxd__V1__Request_
                 return &sandboxd__v1__stop_all__descriptor;
         case BODY(FORGET):
                 return &sandboxd__v1__forget__descriptor;
+        case BODY(WATCH_JOBS):
+                return &sandboxd__v1__watch_jobs__descriptor;
         default:
                 return &sandboxd__v1__cancel__descriptor;
         }
+}
+
+/* By one byte: another version, or for whom. */
+static void fill_hello(struct input *in, Sandboxd__V1__Request *request, struct bodies *b)
+{
+        static const uint32_t uids[] = { 0, 1000, 1001, WORLD_BUS, UINT32_MAX };
+        size_t how = input_below(in, 16);
+
+        sandboxd__v1__hello__init(&b->hello);
+        b->hello.protocol = how == 15 ? 2 : 1;
+        b->hello.client = (char *) "fuzz";
+        request->hello = &b->hello;
+        if (how < 10 || how == 15)
+                return;
+        sandboxd__v1__on_behalf_of__init(&b->behalf);
+        b->gid = 100;
+        b->behalf.uid = uids[how - 10];
+        b->behalf.gids = &b->gid;
+        b->behalf.n_gids = 1;
+        b->hello.on_behalf_of = &b->behalf;
 }
 
 static void fill_body(struct world *w, Sandboxd__V1__Request *request, struct bodies *b)
@@ -321,9 +346,7 @@ static void fill_body(struct world *w, Sandboxd__V1__Request *request, struct bo
         switch (request->body_case) {
         case BODY(HELLO):
                 sandboxd__v1__hello__init(&b->hello);
-                b->hello.protocol = input_below(in, 16) == 15 ? 2 : 1;
-                b->hello.client = (char *) "fuzz";
-                request->hello = &b->hello;
+                fill_hello(in, request, b);
                 break;
         case BODY(FILE_DATA):
         case BODY(STDIN_DATA):
@@ -395,7 +418,7 @@ void client_request(struct world *w, struct world_client *c)
 
         if (c->fd < 0)
                 return;
-        request.body_case = (Sandboxd__V1__Request__BodyCase) (2 + input_below(&w->in, 20));
+        request.body_case = (Sandboxd__V1__Request__BodyCase) (2 + input_below(&w->in, 21));
         request.id = input_below(&w->in, WORLD_IDS);
         note_request(c, &request);
         if (request.body_case == BODY(RUN)) {
@@ -431,6 +454,7 @@ static bool is_last(const Sandboxd__V1__Response *r)
         case RESPONSE(QUEUED):
         case RESPONSE(FILE_CREDIT):
         case RESPONSE(FILE_OUT):
+        case RESPONSE(JOB_EVENT):
                 return false;
         case RESPONSE(JOBS):
                 return !r->jobs->more;

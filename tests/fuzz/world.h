@@ -20,6 +20,7 @@
 #define WORLD_SOCKETS 8
 #define WORLD_POLICIES 2
 #define WORLD_FRAME_MAX (64 * KIB)
+#define WORLD_BUS 1002 /* the bus service's user */
 
 /* What the client has asked for by one id, and been told; the answers of some requests go on until a last
  * one comes. */

@@ -5,28 +5,33 @@ programs are the test's own here, and so is /run."""
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
-PROGRAMS = ("systemd-sysusers", "systemd-tmpfiles", "journalctl", "systemctl")
+PROGRAMS = ("systemd-sysusers", "systemd-tmpfiles", "journalctl", "systemctl", "busctl")
+LISTEN = 'import socket; socket.socket(socket.AF_UNIX).bind("/run/dbus/system_bus_socket")'
+RELOAD = "busctl --system --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
 UNITS = "/usr/lib/systemd/system"
 
 
 @pytest.fixture
 def hook(tmp_path, build):
-    """hook(systemd=True, fails=None, **variables) runs the hook of a `make install`, and gives its exit status and
-    the commands that it called."""
+    """hook(systemd=True, bus=True, fails=None, **variables) runs the hook of a `make install`, and gives its exit
+    status and the commands that it called."""
     if not shutil.which("make") or not (build / "Makefile").exists():
         pytest.skip("needs make, and the folder that it was built in")
     programs, calls = tmp_path / "programs", tmp_path / "calls"
     programs.mkdir()
 
-    def run(systemd=True, fails=None, **variables):
+    def run(systemd=True, bus=True, fails=None, **variables):
         calls.write_text("")
         for name in PROGRAMS:
             (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\nexit {int(name == fails)}\n')
             (programs / name).chmod(0o755)
-        folder = "mkdir -p /run/systemd/system && " if systemd else ""
+        folder = "mkdir -p /run/systemd/system /run/dbus && " if systemd else ""
+        if bus and systemd:
+            folder += f"{sys.executable} -c '{LISTEN}' && "
         values = {"systemdsystemunitdir": UNITS, "sysusersdir": "/usr/lib/sysusers.d",
                   "tmpfilesdir": "/usr/lib/tmpfiles.d"} | variables
         p = subprocess.run(
@@ -38,11 +43,17 @@ def hook(tmp_path, build):
 
 
 def test_into_the_system_that_runs(hook):
-    """User, directory, explanations and units are there at once. Nothing is enabled or started."""
+    """Users, directory, explanations and units are there at once, and the bus knows who may own the name. Nothing is
+    enabled or started."""
     assert hook() == (0, ["systemd-sysusers /usr/lib/sysusers.d/sandboxd.conf",
                           "systemd-tmpfiles --create /usr/lib/tmpfiles.d/sandboxd.conf",
                           "journalctl --update-catalog",
-                          "systemctl daemon-reload"])
+                          "systemctl daemon-reload", RELOAD])
+
+
+def test_without_a_bus(hook):
+    status, calls = hook(bus=False)
+    assert status == 0 and calls[-1] == "systemctl daemon-reload"
 
 
 @pytest.mark.parametrize("elsewhere", [{"DESTDIR": "/somewhere"}, {"systemdsystemunitdir": "/opt/x/lib/systemd/system"},

@@ -13,6 +13,7 @@ from .daemon import Result
 
 SOCKET_UNIT = "sandboxd.socket"
 SERVICE_UNIT = "sandboxd.service"
+BUS_UNIT = "sandboxd-bus.service"
 SOCKET = Path("/run/sandboxd/sandboxd.sock")
 WORLD = os.environ.get("SANDBOXD_TEST_WORLD", "")
 BOOT = Path(__file__).resolve().parents[1] / "system/guest/container-boot"

@@ -93,7 +93,7 @@ check_libraries()
 {
     local root=$1 missing
     missing=$(chroot "$root" ldd /usr/sbin/sandboxd /usr/bin/sandboxctl \
-        /usr/libexec/sandboxd/sandboxd-frontend 2>&1 | grep -E 'not found' | sort -u) || return 0
+        /usr/libexec/sandboxd/sandboxd-{bus,frontend} 2>&1 | grep -E 'not found' | sort -u) || return 0
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
         die "the packages of tests/system/rootfs lack what this build links: $missing"
     fi
@@ -107,7 +107,7 @@ install_tests()
     mkdir -p "$opt/build/tests/bench"
     cp -a "$source/tests" "$source/policy" "$opt/"
     cp -a "$build"/{sandboxd,sandboxd-frontend,sandboxd-init,sandboxctl} "$opt/build/"
-    cp -a "$build/tests/bench/bench-cold" "$opt/build/tests/bench/"
+    cp -a "$build"/tests/bench/bench-{bus,cold} "$opt/build/tests/bench/"
     cp -a "$here/guest" "$opt/"
     cp -a "$opt/guest/etc" "$1/"
     mkdir "$opt/helpers"

@@ -55,7 +55,8 @@ static void teardown(void)
         event = sd_event_unref(event);
 }
 
-static void on_end(struct relay *r, enum relay_end end, const char *reason, void *userdata)
+static void on_end(struct relay *r, enum relay_end end, bool was_ready, const char *reason,
+        void *userdata)
 {
         ended.calls++;
         ended.end = end;
@@ -87,7 +88,7 @@ static int start(uid_t uid, int fd, enum relay_stream stream, struct relay **ret
         int job, ours;
 
         stream_pair(&job, &ours);
-        ck_assert_int_eq(relays_start(&relays, uid, fd, ours, stream, on_end, NULL, ret), 0);
+        ck_assert_int_eq(relays_start(&relays, uid, fd, ours, stream, NULL, on_end, NULL, ret), 0);
         (void) close(ours);
         (void) close(fd);
         return job;
@@ -410,7 +411,7 @@ START_TEST(test_no_program)
 
         stream_pair(&job, &ours);
         relays.program = "/nonexistent";
-        ck_assert_int_eq(relays_start(&relays, 0, job, ours, RELAY_STDIN, on_end, NULL, NULL),
+        ck_assert_int_eq(relays_start(&relays, 0, job, ours, RELAY_STDIN, NULL, on_end, NULL, NULL),
                 -ENOENT);
         wait_reaped();
         (void) close(job);
@@ -480,7 +481,7 @@ START_TEST(test_service_dies)
         service = fork();
         if (service == 0) {
                 setup();
-                if (relays_start(&relays, getuid(), ends[0], ours, RELAY_STDIN, on_end, NULL,
+                if (relays_start(&relays, getuid(), ends[0], ours, RELAY_STDIN, NULL, on_end, NULL,
                             NULL) < 0)
                         _exit(1);
                 (void) pause();
@@ -506,14 +507,14 @@ START_TEST(test_bounded)
         pipe_pair(ends);
         stream_pair(&job, &ours);
         for (unsigned i = 0; i < RELAYS_USER_MAX; i++)
-                ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, on_end,
+                ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, NULL, on_end,
                                          NULL, &rs[i]),
                         0);
         relay_stop(rs[0]);
-        ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, on_end, NULL,
+        ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, NULL, on_end, NULL,
                                  &other),
                 -EDQUOT);
-        ck_assert_int_eq(relays_start(&relays, 1001, ends[0], ours, RELAY_STDIN, on_end, NULL,
+        ck_assert_int_eq(relays_start(&relays, 1001, ends[0], ours, RELAY_STDIN, NULL, on_end, NULL,
                                  &other),
                 0);
         for (unsigned i = 1; i < RELAYS_USER_MAX; i++)

@@ -11,6 +11,7 @@
 #include "client/ctl/host.h"
 #include "common/io.h"
 
+#define BUS_SERVICE "usr/share/dbus-1/system-services/org.sandboxd1.service"
 #define V2_MOUNT "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 
 static char root[64];
@@ -70,6 +71,11 @@ static void setup(void)
         put("proc/sys/kernel/kptr_restrict", "2\n");
         put("proc/sys/kernel/unprivileged_bpf_disabled", "2\n");
         put("proc/sys/vm/overcommit_memory", "0\n");
+        put("run/dbus/system_bus_socket", "");
+        put(BUS_SERVICE, "");
+        put("usr/share/dbus-1/system.d/org.sandboxd1.conf", "");
+        put("usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service", "");
+        put("usr/share/polkit-1/actions/org.sandboxd1.policy", "");
 }
 
 static void teardown(void)
@@ -249,6 +255,75 @@ START_TEST(test_sysctls)
 }
 END_TEST
 
+static void take_away(const char *path)
+{
+        ck_assert_int_eq(unlinkat(root_fd, path, 0), 0);
+}
+
+static void put_link(const char *to, const char *path)
+{
+        put(path, "");
+        take_away(path);
+        ck_assert_int_eq(symlinkat(to, root_fd, path), 0);
+}
+
+static void expect_no_polkit(void)
+{
+        for (size_t i = 0; i < findings.n_items; i++)
+                ck_assert_str_ne(findings.items[i].check, "polkit");
+}
+
+START_TEST(test_bus)
+{
+        check_host("");
+        expect("D-Bus", "started by its first call", FINDING_OK);
+        put_link("0123456789abcdef0123456789abcdef",
+                "run/systemd/units/invocation:sandboxd-bus.service");
+        check_host("");
+        expect("D-Bus", "org.sandboxd1, running", FINDING_OK);
+        put_link("/dev/null", "etc/systemd/system/sandboxd-bus.service");
+        check_host("");
+        expect("D-Bus", "masked", FINDING_WARNING);
+        expect_no_polkit();
+}
+END_TEST
+
+/* Nobody has to have it. */
+START_TEST(test_bus_is_missing)
+{
+        take_away("usr/share/dbus-1/system.d/org.sandboxd1.conf");
+        check_host("");
+        expect("D-Bus", "does not know org.sandboxd1", FINDING_WARNING);
+        put("etc/dbus-1/system.d/org.sandboxd1.conf", "");
+        check_host("");
+        expect("D-Bus", "org.sandboxd1", FINDING_OK);
+        take_away(BUS_SERVICE);
+        check_host("");
+        expect("D-Bus", "does not know org.sandboxd1", FINDING_WARNING);
+        take_away("run/dbus/system_bus_socket");
+        check_host("");
+        expect("D-Bus", "the system bus is not there", FINDING_WARNING);
+        expect_no_polkit();
+        ck_assert(findings_complete(&findings));
+}
+END_TEST
+
+START_TEST(test_polkit)
+{
+        check_host("");
+        expect("polkit", "is asked", FINDING_OK);
+        take_away("usr/share/polkit-1/actions/org.sandboxd1.policy");
+        check_host("");
+        expect("polkit", "does not know", FINDING_WARNING);
+        take_away("usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service");
+        check_host("");
+        expect("polkit", "not installed", FINDING_WARNING);
+        ck_assert_ptr_nonnull(strstr(find("polkit", "")->cost, "root alone"));
+        ck_assert_str_eq(find("polkit", "")->advice, "apt-get install polkitd");
+        expect("D-Bus", "org.sandboxd1", FINDING_OK);
+}
+END_TEST
+
 START_TEST(test_interpreters)
 {
         struct host host;
@@ -282,6 +357,9 @@ int main(void)
         tcase_add_test(t, test_namespaces_forbidden);
         tcase_add_test(t, test_overlay);
         tcase_add_test(t, test_sysctls);
+        tcase_add_test(t, test_bus);
+        tcase_add_test(t, test_bus_is_missing);
+        tcase_add_test(t, test_polkit);
         tcase_add_test(t, test_interpreters);
         suite_add_tcase(s, t);
         runner = srunner_create(s);

@@ -24,14 +24,14 @@ licensed()
 {
     sources
     for name in Makefile.am configure.ac local.mk '*.sh' '*.py' '*.js' '*.scd' '*.proto' '*.conf' \
-        '*.profile' '*.runtime' '*.seccomp' '*.socket' '*.service' '*.slice' '*.in' '*.catalog'; do
+        '*.profile' '*.runtime' '*.seccomp' '*.socket' '*.service' '*.slice' '*.in' '*.catalog' '*.policy'; do
         files "$name"
     done
     find .ci scripts -type f
 }
 
 while IFS= read -r file; do
-    if ! head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0$\|SPDX-License-Identifier: Apache-2\.0 \*/$'; then
+    if ! head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0\( \*/\| -->\)\?$'; then
         echo "FAIL: $file has no 'SPDX-License-Identifier: Apache-2.0' in its first lines"
         failed=1
     fi

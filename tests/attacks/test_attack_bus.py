@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attack corpus G, and what of F the bus is a door to: peers of the bus who want what is not theirs, or more than
+their share. Each case with the oracle of tests/attacks/conftest.py."""
+
+import contextlib
+import os
+
+import pytest
+
+from lib import dbus, host, wire
+from lib.bus import (ALICE, BOB, JOB, MANAGER, MEMBERS, NAME, NOBODY, OBJECT_MANAGER, ROOT_PATH, RUN, USER, job_id)
+
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+EVERYBODY = {"ListJobs", "ListRuntimes", "ListProfiles", "Subscribe", "Unsubscribe", "GetManagedObjects"}
+VALUES = {"s": "x", "as": ["true"], "ay": b"x", "a{sv}": {}, "h": 0, "t": 0}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bus_is_there(bus_world):
+    """Before the oracle counts: with whoever it keeps connected to the daemon."""
+    bus_world.polkit.reset()
+    for uid in 0, ALICE, BOB, NOBODY:
+        with bus_world.caller(uid) as c:
+            c.jobs()
+
+
+@contextlib.contextmanager
+def null():
+    fd = os.open("/dev/null", os.O_RDWR)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+# --- 56
+
+def test_56_socket_and_bus_are_one_account(make_daemon, make_bus):
+    """However a user's jobs come, through however many connections, they are counted together."""
+    d = make_daemon(settings={"Bus": {"User": USER}, "Server": {"MaxJobsPerUser": 3, "MaxQueuedPerUser": 1}})
+    bus = make_bus(d)
+    one, two = bus.caller(ALICE), bus.caller(ALICE)
+    with d.session(uid=ALICE) as c, d.session(uid=ALICE) as other:
+        c.send(wire.run(2, argv=[b"sleep", b"600"]))
+        c.expect("started")
+        paths = [one.run("sleep", "600"), two.run("sleep", "600")]
+        other.send(wire.run(2, argv=[b"sleep", b"600"]))
+        other.expect("queued")
+        assert one.refusal(one.run, "true").name == "org.sandboxd1.Error.Busy"
+        assert two.refusal(two.bash, "true").name == "org.sandboxd1.Error.Busy"
+        c.send(wire.run(3, argv=[b"true"]))
+        assert c.expect("error")["code"] == "BUSY"
+        assert bus.caller(BOB).bash("echo bob")["stdout"] == "bob\n", "another user has his own"
+        assert one.get(ROOT_PATH, MANAGER, "QueuedJobs") == 1 and one.get(ROOT_PATH, MANAGER, "RunningJobs") == 3
+        one.job(paths[0], "Cancel")
+        assert host.wait_until(lambda: other.receive(), 5).get("started"), "the place went to who waited"
+        two.job(paths[1], "Cancel")
+
+
+def test_56_kept_results_are_one_account(make_daemon, make_bus):
+    d = make_daemon(settings={"Bus": {"User": USER}, "Server": {"MaxResultsPerUser": 3}})
+    bus = make_bus(d)
+    c = bus.caller(ALICE)
+    for _ in range(3):
+        c.wait(c.run("true"))
+        with d.session(uid=ALICE) as s:
+            s.run(2, argv=[b"true"])
+    assert host.wait_until(lambda: len(c.objects()) == 3)
+
+
+# --- 57
+
+METHODS = [(i, n, m[1]) for i, members in MEMBERS.items() for n, m in members.items() if m[0] == "method"]
+
+
+@pytest.mark.parametrize("interface,member,signature", METHODS, ids=lambda v: v.rsplit(".", 1)[-1])
+def test_57_as_nobody(bus, interface, member, signature):
+    """Nothing but what is everybody's; with arguments that would do for anybody else."""
+    alice, c = bus.caller(ALICE), bus.caller(NOBODY)
+    path = alice.run("sleep", "600")
+    values = [job_id(path) if member in ("GetJob", "CancelJob") else VALUES[kind] for kind in dbus.split(signature)]
+    with null() as fd:
+        call = (NAME, path if interface == JOB else ROOT_PATH, interface, member, signature, *values)
+        if member in EVERYBODY:
+            assert path not in str(c.call(*call))
+        else:
+            error = c.refusal(c.call, *call, fds=[fd] if "h" in signature else ())
+            assert error.name in (DENIED, "org.sandboxd1.Error.NoSuchJob", "org.freedesktop.DBus.Error.UnknownObject")
+    assert alice.jobs()[path][4] == "running"
+    alice.job(path, "Cancel")
+    alice.wait(path)
+
+
+# --- 58
+
+def test_58_sender_leaves_during_the_check(bus):
+    """CVE-2021-3560, a hundred times: whenever the caller leaves, no job comes of a question about him."""
+    root = bus.caller()
+    root.manager("Subscribe")
+    for i in range(100):
+        bus.polkit.rules[RUN] = "hold"
+        with bus.caller(ALICE) as c:
+            c.start_run("sleep", "600")
+            if i % 2:
+                bus.polkit.wait_held()
+        bus.polkit.release("yes")
+    bus.polkit.rules[RUN] = "yes"
+    bus.polkit.release("yes")
+    c = bus.caller(ALICE)
+    c.bash("true")
+    assert c.jobs() == {}
+    root.call(NAME, ROOT_PATH, "org.freedesktop.DBus.Peer", "Ping")
+    assert len([m for m in root.signals if m.member == "JobNew"]) == 1
+
+
+@pytest.mark.parametrize("answer", ["no", "challenge", "error", "crash"])
+def test_58_polkit_does_not_say_yes(bus, answer):
+    bus.polkit.rules = {RUN: answer}
+    c = bus.caller(ALICE)
+    assert c.refusal(c.run, "true").name == DENIED and c.jobs() == {}
+
+
+def test_58_nobody_plays_polkit(bus):
+    """An answer is polkit's own: others cannot reply to a question of the service's, nor name the serial."""
+    bus.polkit.rules[RUN] = "hold"
+    victim, forger = bus.caller(NOBODY), bus.caller(BOB)
+    serial = victim.start_run("sleep", "600")
+    bus.polkit.wait_held()
+    owner, = forger.call(*dbus.BUS, "GetNameOwner", "s", NAME)
+    for number in range(1, 300):
+        forger.send(dbus.Message(dbus.RETURN, dbus.encode("(bba{ss})", [(True, False, {})]), "(bba{ss})",
+                                 destination=owner, reply_serial=number))
+    forger.settle(0.1)
+    assert not bus.caller().jobs()
+    bus.polkit.release("no")
+    assert victim.refusal(victim.finish, serial).name == DENIED
+
+
+# --- 59
+
+@pytest.mark.parametrize("uid", [ALICE, NOBODY, 0])
+def test_59_the_name_is_not_to_be_had(bus, uid):
+    """Replacing, queueing, or taking it when it is free: root neither."""
+    c = bus.caller(uid)
+    for flags in range(8):
+        assert c.refusal(c.call, *dbus.BUS, "RequestName", "su", NAME, flags).name == DENIED
+    assert c.refusal(c.call, *dbus.BUS, "RequestName", "su", NAME + ".x", 0).name == DENIED
+
+
+def test_59_a_name_is_not_handed_on(bus):
+    """The subject is a unique name, which the bus gives once: who comes next is somebody else."""
+    bus.polkit.rules[RUN] = "hold"
+    with bus.caller(ALICE) as c:
+        c.start_run("true")
+        bus.polkit.wait_held()
+        subject = bus.polkit.asked[-1].subject["name"]
+        assert subject == c.name
+    assert bus.caller(NOBODY).name != subject
+    bus.polkit.release("yes")
+    assert bus.caller(ALICE).jobs() == {}
+
+
+def test_sender_cannot_be_forged(bus):
+    """What a message says of its sender is not what the bus says."""
+    root, c = bus.caller(), bus.caller(NOBODY)
+    serial = c.send(dbus.Message(dbus.CALL, destination=NAME, path=ROOT_PATH, interface=MANAGER, member="Drain",
+                                 sender=root.name))
+    with pytest.raises((dbus.Error, dbus.Closed)) as e:
+        c.finish(serial)
+    assert e.type is dbus.Closed or e.value.name == DENIED
+    assert root.get(ROOT_PATH, MANAGER, "Draining") is False
+
+
+# --- fds
+
+@pytest.mark.parametrize("kind", ["folder", "path", "epoll", "write-only stdin", "read-only stdout", "namespace"])
+def test_50_fds_that_cannot_be_stdio(bus, kind):
+    """Attack 50: refused, and none of them is left in the service."""
+    epoll = os.epoll_create1(0) if hasattr(os, "epoll_create1") else None
+    import select
+    poller = select.epoll()
+    bad = {"folder": lambda: os.open("/", os.O_RDONLY), "path": lambda: os.open("/dev/null", os.O_PATH),
+           "epoll": lambda: os.dup(poller.fileno()), "write-only stdin": lambda: os.open("/dev/null", os.O_WRONLY),
+           "read-only stdout": lambda: os.open("/dev/null", os.O_RDONLY),
+           "namespace": lambda: os.open("/proc/self/ns/net", os.O_RDONLY)}[kind]()
+    c = bus.caller(ALICE)
+    c.jobs()
+    before = host.fd_count(bus.service.pid)
+    with null() as fd:
+        for at in range(3):
+            if (kind, at) in (("write-only stdin", 1), ("write-only stdin", 2), ("read-only stdout", 0)):
+                continue
+            error = c.refusal(c.run_with_fds, ["true"], [bad if i == at else fd for i in range(3)])
+            assert error.short == "InvalidArgument" and ("stdin", "stdout", "stderr")[at] in error.message, error
+    os.close(bad)
+    poller.close()
+    assert epoll is None and c.jobs() == {}
+    assert host.wait_until(lambda: host.fd_count(bus.service.pid) <= before)
+
+
+def test_49_fds_where_none_belong(bus):
+    """Sixteen in a call that wants none: closed, none kept."""
+    c = bus.caller(NOBODY)
+    c.jobs()
+    before = host.fd_count(bus.service.pid)
+    with null() as fd:
+        for _ in range(50):
+            c.call(NAME, ROOT_PATH, MANAGER, "ListJobs", fds=[fd] * 16)
+    assert host.wait_until(lambda: host.fd_count(bus.service.pid) <= before)
+
+
+def test_49_too_few_fds(bus):
+    """Three handles to one fd are one fd three times; a handle beyond those that came ends at the bus."""
+    c = bus.caller(ALICE)
+    with null() as fd:
+        path = c.manager("RunWithFds", "sasaya{sv}hhh", "command", ["true"], b"", {}, 0, 0, 0, fds=[fd])[0]
+        assert c.wait(path)["status"] == "OK"
+        with pytest.raises((dbus.Error, dbus.Closed)):
+            c.manager("RunWithFds", "sasaya{sv}hhh", "command", ["true"], b"", {}, 0, 1, 7, fds=[fd] * 2)
+
+
+# --- names of jobs
+
+def test_53_jobs_of_others(bus):
+    """Nothing that a user can say finds another's job; nor does a path that is not one."""
+    alice, c = bus.caller(ALICE), bus.caller(BOB)
+    path = alice.run("sleep", "600")
+    for p in path, path + "/", path.upper(), path.replace("/job/", "/job/../job/"):
+        with pytest.raises((dbus.Error, dbus.Closed)):
+            c = bus.caller(BOB)
+            c.call(NAME, p, JOB, "Cancel")
+    c = bus.caller(BOB)
+    assert c.refusal(c.call, NAME, path, OBJECT_MANAGER, "GetManagedObjects").name.startswith("org.freedesktop.DBus")
+    assert alice.jobs()[path][4] == "running"
+    alice.job(path, "Cancel")
+    alice.wait(path)

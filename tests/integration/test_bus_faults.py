@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sandboxd-bus when somebody leaves, dies, sends too much or reads too little: only who did it is hurt."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from lib import dbus, host, wire
+from lib.bus import ALICE, BOB, JOB, MANAGER, NAME, NOBODY, PEER, ROOT_PATH, RUN, USER, job_id
+
+MIB = 1 << 20
+BIG = 20 * MIB
+WATCHERS = 100
+JOBS = 1000
+
+
+@pytest.fixture
+def own(make_daemon, make_bus):
+    """A world that the test may break; settings of its sandboxd."""
+    def make(**settings):
+        return make_bus(make_daemon(settings={"Bus": {"User": USER}} | settings))
+    return make
+
+
+def ping(c):
+    c.call(NAME, ROOT_PATH, PEER, "Ping", timeout=5)
+
+
+def running(c, n=1):
+    """The paths of all jobs, once there are so many."""
+    assert host.wait_until(lambda: len(c.jobs()) == n, 10), c.jobs()
+    return list(c.jobs())
+
+
+def peak(pid):
+    """The most memory that a process ever had."""
+    return int(host.status(pid)["VmHWM"].split()[0]) * 1024
+
+
+# --- callers who leave
+
+@pytest.mark.parametrize("uid", [0, ALICE])
+def test_caller_leaves_during_execute(bus, uid):
+    root, c = bus.caller(), bus.caller(uid)
+    c.start_execute("bash", "sleep 600")
+    path, = running(root)
+    c.close()
+    assert root.wait(path)["status"] == "CANCELLED"
+
+
+def test_caller_leaves_during_wait(bus):
+    """Of a detached job nothing changes."""
+    root, c = bus.caller(), bus.caller(ALICE)
+    path = c.run("sleep", "0.5")
+    c.start(NAME, path, JOB, "Wait")
+    ping(c)
+    c.close()
+    assert root.wait(path)["status"] == "OK"
+
+
+def test_one_of_two_calls_of_a_user(bus):
+    """Those of another connection of the same user go on."""
+    root, one, two = bus.caller(), bus.caller(ALICE), bus.caller(ALICE)
+    one.start_execute("bash", "sleep 600")
+    gone, = running(root)
+    stays = two.start_execute("bash", "read x; echo $x", stdin="a\n")
+    one.close()
+    assert two.finish(stays)[0]["stdout"] == "a\n" and root.wait(gone)["status"] == "CANCELLED"
+
+
+def test_callers_come_and_go(bus):
+    """Nothing of 200 connections is left, whatever they were about."""
+    root = bus.caller()
+    root.jobs()
+    bus.polkit.rules[RUN] = {ALICE: "hold", BOB: "yes"}
+    before = host.fd_count(bus.service.pid)
+    for i in range(200):
+        with bus.caller((0, ALICE, BOB, NOBODY)[i % 4]) as c:
+            c.start_manager("Subscribe")
+            c.start_execute("bash", "sleep 600")
+            if i % 3 == 0:
+                ping(c)
+    running(root, 0)
+    assert host.wait_until(lambda: host.fd_count(bus.service.pid) <= before + 8), "fds are left"
+
+
+# --- what it depends on goes away
+
+def test_bus_goes_away(own):
+    """It ends, with what was tied to it; started again on the bus's next life, it knows the detached ones."""
+    bus = own()
+    c = bus.caller()
+    detached = c.run("sleep", "600")
+    c.start_execute("bash", "sleep 601")
+    running(c, 2)
+    bus.bus.kill()
+    bus.service.process.wait(10)
+    bus.bus.start()
+    bus.polkit.reset()
+    bus.service.start()
+    c = bus.caller()
+    assert running(c) == [detached]
+    c.job(detached, "Cancel")
+    assert c.wait(detached)["status"] == "CANCELLED"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_service_is_started_again(own, how):
+    """Detached jobs are not its own; Execute's and those with fds are."""
+    bus = own()
+    root, c = bus.caller(), bus.caller(ALICE)
+    detached = c.run("sleep", "600")
+    serial = c.start_execute("bash", "sleep 601")
+    with open("/dev/null", "r+") as null:
+        with_fds = c.run_with_fds(["sleep", "602"], [null.fileno()] * 3)
+    attached = set(running(root, 3)) - {detached, with_fds}
+    relays = bus.service.relays()
+    bus.service.process.send_signal(how)
+    code = bus.service.process.wait(10)
+    assert code == (0 if how == signal.SIGTERM else -how)
+    assert c.refusal(c.finish, serial).short in ("NoReply", "Unreachable", "NoSuchUnit", "Cancelled")
+    bus.service.start()
+    assert running(root) == [detached]
+    for path in (*attached, with_fds):
+        assert root.wait(path)["status"] == "CANCELLED"
+    assert host.wait_until(lambda: not any(host.status(p).get("Name") == "sandboxd-bus" for p in relays))
+    root.manager("StopAll")
+
+
+def test_sandboxd_is_started_again(own):
+    """The service stays, says what is missing, and is back as soon as sandboxd is."""
+    bus = own()
+    d, c = bus.daemon, bus.caller()
+    c.manager("Subscribe")
+    path = c.run("sleep", "600")
+    serial = c.start_execute("bash", "sleep 601")
+    running(c, 2)
+    d.process.send_signal(signal.SIGTERM)
+    d.process.wait(20)
+    try:
+        assert c.finish(serial)[0]["status"] == "CANCELLED"
+    except dbus.Error as e:
+        assert e.short == "Unreachable"
+    error = c.refusal(c.bash, "true")
+    assert error.short == "Unreachable" and "sandboxd" in error.message
+    c.signal("InterfacesRemoved", lambda m: m.args()[0] == path)
+    assert c.refusal(c.wait, path).short in ("UnknownObject", "Unreachable", "NoSuchJob")
+    d.start()
+    assert host.wait_until(lambda: _executes(c), 10), "it is not back"
+    c.signals.clear()
+    new = c.run("true")
+    assert c.signal("JobRemoved", lambda m: new in m.args()).args() == [job_id(new), new, "OK"], "it watches again"
+    assert c.get(ROOT_PATH, MANAGER, "RunningJobs") == 0
+
+
+def _executes(c):
+    try:
+        return c.bash("echo back")["stdout"] == "back\n"
+    except dbus.Error as e:
+        assert e.short == "Unreachable"
+        return False
+
+
+def test_frontend_dies(own):
+    bus = own()
+    d, c = bus.daemon, bus.caller()
+    serial = c.start_execute("bash", "sleep 600")
+    running(c)
+    os.kill(d.frontend, signal.SIGKILL)
+    error = c.refusal(c.finish, serial)
+    assert error.short in ("Unreachable", "Internal"), error
+    assert host.wait_until(lambda: _executes(c), 10)
+    assert c.jobs() == {}
+
+
+def test_started_before_sandboxd(make_daemon, make_bus):
+    """It is on the bus all the same, for whoever asks what is wrong."""
+    d = make_daemon(start=False, settings={"Bus": {"User": USER}})
+    d.prepare()
+    bus = make_bus(d)
+    c = bus.caller()
+    assert c.refusal(c.bash, "true").short == "Unreachable"
+    assert c.get(ROOT_PATH, MANAGER, "RunningJobs") == 0
+    d.start()
+    assert host.wait_until(lambda: _executes(c), 10)
+
+
+def test_sandboxd_hangs(own):
+    """Who asks for a job waits; who asks nothing of it does not."""
+    bus = own()
+    c, other = bus.caller(), bus.caller(ALICE)
+    c.bash("true")
+    frontend = bus.daemon.frontend
+    os.kill(frontend, signal.SIGSTOP)
+    try:
+        serial = c.start_execute("bash", "echo late")
+        ping(other)
+        other.manager("Subscribe")
+        assert other.jobs() == {}
+        other.get_all(ROOT_PATH, MANAGER)
+    finally:
+        os.kill(frontend, signal.SIGCONT)
+    assert c.finish(serial)[0]["stdout"] == "late\n"
+
+
+# --- too much of everything
+
+@pytest.mark.parametrize("what", ["code", "language", "key", "string option", "bytes option", "many options", "id",
+                                  "property", "argv", "many files", "stdin"])
+def test_big_messages(bus, sanitized, what):
+    """Of 20 MiB, more than anything may be: an error in a sentence, another caller is served meanwhile, and the
+    memory is given back."""
+    c, other = bus.caller(ALICE), bus.caller(BOB)
+    c.bash("true")
+    before = bus.service.rss()
+    big = "x" * BIG
+    start = {
+        "code": lambda: c.start_execute("bash", big), "language": lambda: c.start_execute(big, ""),
+        "key": lambda: c.start_execute("bash", "", **{big: True}),
+        "string option": lambda: c.start_execute("bash", "", label=big),
+        "bytes option": lambda: c.start_execute("bash", "", files={"f": big.encode()}),
+        "many options": lambda: c.start_manager("Execute", "ssa{sv}", "bash", "", [(f"k{i}", ("y", 0))
+                                                                                   for i in range(400000)]),
+        "id": lambda: c.start_manager("GetJob", "s", big),
+        "property": lambda: c.start(NAME, ROOT_PATH, dbus.PROPERTIES, "Get", "ss", MANAGER, big),
+        "argv": lambda: c.start_run(*["x" * 10] * 1000000),
+        "many files": lambda: c.start_execute("bash", "", files={f"f{i}": b"" for i in range(300000)}),
+        "stdin": lambda: c.start_execute("bash", "cat", stdin=big),
+    }[what]
+    serials = [start() for _ in range(3)]
+    assert other.bash("echo served")["stdout"] == "served\n"
+    for serial in serials:
+        if what == "stdin":
+            assert c.finish(serial)[0]["stdout_truncated"]
+            continue
+        error = c.refusal(c.finish, serial)
+        assert error.short in ("InvalidArgument", "OverLimit", "UnknownRuntime", "NoSuchJob", "UnknownProperty"), error
+        assert len(error.message) < 1000
+    if not sanitized:
+        assert peak(bus.service.pid) < 300 * MIB, "it took more than it was sent"
+        assert host.wait_until(lambda: bus.service.rss() < before + 48 * MIB), "it keeps it"
+
+
+def test_message_that_the_bus_does_not_take(bus):
+    c = bus.caller(ALICE)
+    with contextlib.suppress(dbus.Closed, BrokenPipeError, ConnectionResetError):
+        c.refusal(c.bash, "x" * (40 * MIB))
+    ping(bus.caller(ALICE))
+
+
+def test_watchers(bus):
+    """A hundred are told of each job, and none is told of another's."""
+    watchers = [bus.caller(ALICE if i % 2 else BOB) for i in range(WATCHERS)]
+    for serial, c in [(c.start_manager("Subscribe"), c) for c in watchers]:
+        c.finish(serial)
+    path = watchers[1].run("true")
+    for c in watchers[1::2]:
+        assert c.signal("JobRemoved").args() == [job_id(path), path, "OK"]
+        c.signal("Finished")
+    for c in watchers[0::2]:
+        ping(c)
+        assert [m.member for m in c.signals if m.member != "NameAcquired" and m.path != ROOT_PATH] == []
+
+
+def test_jobs_by_the_thousand(own):
+    """They are listed at once, and end at once; who watches hears the end of each."""
+    bus = own(Server={"MaxJobsPerUser": 1, "MaxQueued": 2 * JOBS, "MaxQueuedPerUser": 2 * JOBS,
+                      "MaxResultsPerUser": 2 * JOBS})
+    root, c, watcher = bus.caller(), bus.caller(ALICE, timeout=60), bus.caller(ALICE, timeout=60)
+    watcher.manager("Subscribe")
+    with bus.daemon.session(uid=ALICE) as s:
+        for i in range(JOBS):
+            s.send(wire.run(i + 2, argv=[b"sleep", b"600"], detach=True))
+        running(root, JOBS)
+        listed, objects = c.jobs(), c.objects()
+        assert len(listed) == len(objects) == JOBS and set(listed) == set(objects)
+        assert [e[4] for e in listed.values()].count("queued") == JOBS - 1
+        assert c.get(ROOT_PATH, MANAGER, "QueuedJobs") == JOBS - 1
+        assert bus.caller(NOBODY).jobs() == {} and bus.caller(NOBODY).objects() == {}
+        root.manager("StopAll")
+        ended = {watcher.signal("JobRemoved").args()[1] for _ in range(JOBS)}
+        assert ended == set(listed) and c.jobs() == {}
+
+
+def test_one_who_reads_nothing(bus, sanitized):
+    """His replies and signals pile up at the bus until it has enough of him; nobody else notices."""
+    c, other = bus.caller(ALICE), bus.caller(BOB)
+    before = bus.service.rss()
+    c.manager("Subscribe")
+    path = c.run("bash", "-c", "head -c 1000000 /dev/zero", output_bytes=MIB)
+    c.wait(path)
+    c.sock.setsockopt(1, 8, 4096)  # SOL_SOCKET, SO_RCVBUF
+    c.sock.settimeout(0.5)
+    with contextlib.suppress(OSError, TimeoutError):
+        for _ in range(400):
+            c.start(NAME, path, JOB, "ReadOutput", "st", "stdout", 0)
+    for i in range(20):
+        assert other.bash(f"echo {i}")["stdout"] == f"{i}\n"
+    if not sanitized:
+        assert peak(bus.service.pid) - before < 300 * MIB
+
+
+def test_calls_in_flight(bus):
+    """As many as the bus lets one caller have are answered; beyond that the bus says no."""
+    c = bus.caller(ALICE, timeout=60)
+    serials = [c.start_execute("bash", f"echo {i}") for i in range(100)]
+    assert [c.finish(serial)[0]["stdout"] for serial in serials] == [f"{i}\n" for i in range(100)]
+
+
+def test_callers_at_once(bus):
+    callers = [bus.caller((0, ALICE, BOB)[i % 3], timeout=60) for i in range(50)]
+    serials = [c.start_execute("bash", "echo $1", args=[str(i)]) for i, c in enumerate(callers)]
+    got = [c.finish(serial)[0]["stdout"] for c, serial in zip(callers, serials)]
+    assert got == [f"{i}\n" for i in range(50)]
+
+
+def test_questions_at_once(bus):
+    """One user's unanswered questions to polkit are not in the way of another's, however many they are."""
+    bus.polkit.rules[RUN] = {ALICE: "hold", BOB: "yes"}
+    crowd = [bus.caller(ALICE) for _ in range(4)]
+    for c in crowd:
+        for _ in range(100):
+            c.start_run("true")
+    bus.polkit.wait_held()
+    bob, root = bus.caller(BOB), bus.caller()
+    assert bob.bash("echo bob")["stdout"] == "bob\n" and root.bash("echo root")["stdout"] == "root\n"
+    for c in crowd:
+        c.close()
+    bus.polkit.rules[RUN] = "yes"
+    bus.polkit.release("no")
+    assert bob.bash("echo on")["stdout"] == "on\n"
+    assert root.jobs() == {}
+
+
+def test_questions_of_who_left(bus):
+    """Nobody's any more, they are not left standing with the bus either, which lets us have 128 calls under way."""
+    bus.polkit.rules[RUN] = {ALICE: "hold", BOB: "yes"}
+    for _ in range(200):
+        with bus.caller(ALICE) as c:
+            c.start_run("true")
+            ping(c)
+    assert bus.caller(BOB).bash("echo bob")["stdout"] == "bob\n"
+
+
+def test_a_flood_does_not_grow_it(bus, sanitized):
+    """Ten thousand small calls of every kind, half of them wrong."""
+    c = bus.caller(ALICE)
+    ping(c)
+    kinds = [("ListJobs", "", ()), ("GetJob", "s", ("x",)), ("NoSuch", "", ()), ("Execute", "s", ("x",)),
+             ("Subscribe", "", ()), ("Unsubscribe", "", ()), ("CancelJob", "s", ("f" * 16,)), ("Drain", "", ())]
+
+    def flood():
+        for _ in range(25):
+            serials = [c.start_manager(member, signature, *values) for member, signature, values in kinds * 6]
+            for serial in serials:
+                with contextlib.suppress(dbus.Error):
+                    c.finish(serial)
+    flood()
+    fds, before = host.fd_count(bus.service.pid), bus.service.rss()
+    flood()
+    assert host.fd_count(bus.service.pid) <= fds
+    assert sanitized or bus.service.rss() - before < 4 * MIB
+
+
+def test_slow_watcher_is_told_the_end(bus):
+    """Who does not read for a while hears of each job's end nevertheless."""
+    c, other = bus.caller(ALICE, timeout=60), bus.caller(ALICE)
+    c.manager("Subscribe")
+    paths = {other.run("true") for _ in range(30)}
+    for path in paths:
+        other.wait(path)
+    assert {c.signal("JobRemoved").args()[1] for _ in paths} == paths
+
+
+# --- the program
+
+@pytest.mark.parametrize("arguments,words", [
+    (["--no-such"], "--no-such"), (["--address"], "--address"), (["--polkit-timeout", "x"], "polkit-timeout"),
+    (["--polkit-timeout", "-1"], "polkit-timeout"), (["argument"], "argument"),
+])
+def test_wrong_options(bus, arguments, words):
+    p = bus.tool(bus.service.program, *arguments, timeout=10)
+    assert p.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT) and words in p.stderr, p
+
+
+def test_no_bus(bus, tmp_path):
+    p = bus.tool(bus.service.program, "--address", f"unix:path={tmp_path}/none", "--socket", bus.daemon.socket,
+                 timeout=10)
+    assert p.returncode == 1 and re.search(r"bus", p.stderr), p
+
+
+def test_name_is_taken(bus):
+    """A second one ends and says why; the first goes on."""
+    who = subprocess.run(["id", "-u", USER], capture_output=True, text=True, check=True).stdout
+    p = bus.tool(bus.service.program, "--address", bus.bus.address, "--socket", bus.daemon.socket, uid=int(who),
+                 timeout=10)
+    assert p.returncode == 1 and NAME in p.stderr, p
+    ping(bus.caller())
