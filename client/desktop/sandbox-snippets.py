@@ -48,9 +48,10 @@ def text_of(result, stream):
 
 def summary(result):
     """One line: how it ended, and what it took."""
-    status, message, usage = (result.lookup_value(key, None).unpack() for key in ("status", "message", "usage"))
+    keys = ("status", "message", "exit_code", "usage")
+    status, message, code, usage = (result.lookup_value(key, None).unpack() for key in keys)
     cpu = usage["cpu_user_usec"] + usage["cpu_system_usec"]
-    return " · ".join([f"{status}: {message}" if message else status,
+    return " · ".join([f"{status}: {message or f'exited with code {code}'}",
                        f"{usage['wall_usec'] / 1000:.0f} ms", f"CPU {cpu / 1000:.0f} ms",
                        f"{usage['memory_peak_bytes'] / 2**20:.1f} MiB"])
 

@@ -30,7 +30,7 @@ def result(**fields):
     status = fields.pop("status", "OK")
     no = GLib.Variant("b", False)
     return GLib.Variant("(a{sv})", ({
-        "status": GLib.Variant("s", status), "message": GLib.Variant("s", "exited with code 0"),
+        "status": GLib.Variant("s", status), "message": GLib.Variant("s", ""), "exit_code": GLib.Variant("i", 0),
         "usage": USAGE, "stdout_truncated": no, "stderr_truncated": no, **fields},))
 
 
