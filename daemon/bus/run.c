@@ -62,8 +62,24 @@ static void run_check_over(struct run *r)
                 run_free(r);
 }
 
-/* The call ends: answered, or its caller has left. Of that the job is told only while it is not started,
- * since the caller could not know of it. */
+static void ignore(sandbox_client *client, const sandbox_error *error, void *userdata)
+{
+}
+
+/* Nobody was told of the job, and nobody will be: it ends. */
+static void give_up(struct run *r)
+{
+        struct link *l = &r->user->link;
+
+        /* One that was started and detached is no longer the connection's to cancel. */
+        if (!r->job && r->id[0] && l->state == LINK_READY &&
+                sandbox_cancel_job_async(l->client, r->id, ignore, NULL, NULL) < 0)
+                log_notice("job %s of user %u, who has left, goes on", r->id,
+                        (unsigned) r->user->uid);
+        run_free(r);
+}
+
+/* The call ends, by an error or because its caller has left; after an answer there is no run here. */
 static void run_call_free(void *data)
 {
         struct run_call *rc = data;
@@ -74,12 +90,7 @@ static void run_call_free(void *data)
         if (!r)
                 return;
         r->call = NULL;
-        if (r->id[0] == '\0' || r->with_fds) {
-                /* Where it was answered with success, answer() has set call to NULL before. */
-                run_free(r);
-                return;
-        }
-        run_check_over(r);
+        give_up(r);
 }
 
 static void answer(struct run *r, const char *path)
@@ -89,26 +100,24 @@ static void answer(struct run *r, const char *path)
         struct run_call *rc = c->data;
         int e;
 
+        rc->run = NULL;
         e = sd_bus_message_new_method_return(c->message, &m);
         if (e >= 0)
                 e = sd_bus_message_append(m, "o", path);
-        if (e < 0) {
-                r->call = c;
+        if (e < 0)
                 call_fail_errno(c, e, "put the job's path into a message");
-                return;
-        }
-        rc->run = NULL;
-        call_reply(c, m);
-        run_check_over(r);
+        else
+                call_reply(c, m);
 }
 
-/* A caller that asks the object something at once must find it. */
-static void answer_when_there(struct run *r)
+/* A caller that asks the object something at once must find it. r may be gone when it returns. */
+static void go_on(struct run *r)
 {
         const struct bus_job *j = jobs_find(&r->service->jobs, r->id);
 
         if (r->call && r->id[0] && r->n_checking == 0 && j)
                 answer(r, j->path);
+        run_check_over(r);
 }
 
 void runs_on_job(struct service *s, const struct bus_job *j)
@@ -118,7 +127,7 @@ void runs_on_job(struct service *s, const struct bus_job *j)
         for (r = LIST_FIRST(&s->runs.list); r; r = next) {
                 next = LIST_NEXT(r, entries);
                 if (r->call && streq(r->id, j->id))
-                        answer_when_there(r);
+                        go_on(r);
         }
 }
 
@@ -151,7 +160,7 @@ static void on_relay_ready(struct relay *relay, void *userdata)
         struct run *r = userdata;
 
         r->n_checking--;
-        answer_when_there(r);
+        go_on(r);
 }
 
 static void on_relay_end(struct relay *relay, enum relay_end end, bool was_ready,
@@ -165,8 +174,7 @@ static void on_relay_end(struct relay *relay, enum relay_end end, bool was_ready
         if (!was_ready)
                 r->n_checking--;
         if (end == RELAY_ENDED) {
-                answer_when_there(r);
-                run_check_over(r);
+                go_on(r);
                 return;
         }
         if (r->call) {
@@ -222,7 +230,7 @@ static void on_queued(sandbox_job *job, unsigned position, void *userdata)
         if (r->with_fds || !r->call || !sandbox_job_may_be_left(job))
                 return;
         set_id(r, job);
-        answer_when_there(r);
+        go_on(r);
 }
 
 static void on_started(sandbox_job *job, void *userdata)
@@ -240,7 +248,7 @@ static void on_started(sandbox_job *job, void *userdata)
                         return;
                 }
         }
-        answer_when_there(r);
+        go_on(r);
 }
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
