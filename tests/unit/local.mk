@@ -47,6 +47,8 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-queue \
 	tests/unit/test-frontend-ends \
 	tests/unit/test-frontend-watch \
+	tests/unit/test-frontend-bus \
+	tests/unit/test-watch-jobs \
 	tests/unit/test-frontend-sockets \
 	tests/unit/test-out-queue \
 	tests/unit/test-generation \
@@ -137,6 +139,10 @@ tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_bus_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_bus_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_watch_jobs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_watch_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_linger_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_linger_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
