@@ -26,6 +26,7 @@ check_PROGRAMS += \
 	tests/unit/test-client-fetch \
 	tests/unit/test-client-job \
 	tests/unit/test-client-request \
+	tests/unit/test-client-watch \
 	tests/unit/test-ctl-download \
 	tests/unit/test-control \
 	tests/unit/test-ctl-host \
@@ -101,6 +102,8 @@ tests_unit_test_client_job_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_job_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_client_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_request_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_client_watch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_watch_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_download_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_download_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
