@@ -11,6 +11,11 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+/* Of pidfds; older headers lack it. */
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446
+#endif
+
 static int check_flags(int fd, enum relay_stream stream, struct error *e)
 {
         const char *name = relay_stream_name(stream);
@@ -110,6 +115,11 @@ static int check_file(int fd, enum relay_stream stream, struct error *e)
         if (fs.f_type == PROC_SUPER_MAGIC)
                 return error_set(e, -EINVAL, "%s is a file in /proc: copy it first",
                         relay_stream_name(stream));
+        /* Namespaces and pidfds look like regular files. */
+        if (fs.f_type == NSFS_MAGIC || fs.f_type == PID_FS_MAGIC)
+                return error_set(e, -EINVAL,
+                        "%s is %s: pass a file, a pipe, a terminal or a stream socket",
+                        relay_stream_name(stream), file_type(0));
         return 0;
 }
 

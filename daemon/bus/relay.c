@@ -250,7 +250,6 @@ static int confine(void)
         } limits[] = {
                 { RLIMIT_NOFILE, RELAY_REASON_FD + 1 },
                 { RLIMIT_NPROC, 0 },
-                { RLIMIT_CORE, 0 },
                 { RLIMIT_MEMLOCK, 0 },
         };
 

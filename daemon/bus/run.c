@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "daemon/bus/execute.h"
+#include "daemon/bus/relay-check.h"
 #include "daemon/bus/submission.h"
 
 #define STREAMS 3
@@ -296,11 +297,15 @@ static struct run *run_new(struct call *c, bool with_fds)
         return r;
 }
 
-static int read_fds(struct call *c, struct run *r)
+/* What can be said of the fds without asking a file system is said before a job is made for them. */
+static int read_fds(struct call *c, struct run *r, struct error *ret_error)
 {
         for (int i = 0; i < STREAMS; i++) {
                 int fd, e = sd_bus_message_read(c->message, "h", &fd);
 
+                if (e < 0)
+                        return e;
+                e = relay_check_quick(fd, i, r->user->uid, ret_error);
                 if (e < 0)
                         return e;
                 r->fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -315,18 +320,18 @@ static int set_streams(struct call *c, struct run_call *rc)
         static const enum sandbox_stream streams[] = { SANDBOX_STDIN, SANDBOX_STDOUT,
                 SANDBOX_STDERR };
         sandbox_spec *spec = rc->submission.options.spec;
-        struct error none = {};
+        struct error error = {};
         int e;
 
         if (!rc->run->with_fds) {
                 sandbox_spec_set_detach(spec, 1);
                 return 0;
         }
-        e = read_fds(c, rc->run);
+        e = read_fds(c, rc->run, &error);
         for (size_t i = 0; e >= 0 && i < STREAMS; i++)
                 e = sandbox_spec_set_stream_socket(spec, streams[i], 1);
         if (e < 0)
-                submission_refuse(c, e, &none);
+                submission_refuse(c, e, &error);
         return e;
 }
 

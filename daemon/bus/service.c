@@ -44,7 +44,7 @@ static bool has_long_name(sd_bus_message *m, unsigned n_strings)
         return is_long;
 }
 
-static bool is_too_long(sd_bus_message *m)
+static bool has_long_names(sd_bus_message *m)
 {
         static const struct {
                 const char *member;
@@ -55,8 +55,6 @@ static bool is_too_long(sd_bus_message *m)
                 { "GetAll", 1 },
         };
 
-        if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
-                return true;
         for (size_t i = 0; i < ELEMENTSOF(properties); i++)
                 if (sd_bus_message_is_method_call(m, BUS_PROPERTIES, properties[i].member))
                         return has_long_name(m, properties[i].n_strings);
@@ -79,9 +77,13 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                         sd_bus_message_get_sender(m));
                 return 1;
         }
-        if (is_too_long(m))
+        if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT,
+                        "no object's path is longer than %d bytes", NAME_MAX_SIZE);
+        if (has_long_names(m))
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_INVALID_ARGS,
-                        "a path or name is longer than %d bytes", NAME_MAX_SIZE);
+                        "an interface's or a property's name is longer than %d bytes",
+                        NAME_MAX_SIZE);
         return 0;
 }
 

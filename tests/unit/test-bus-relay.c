@@ -27,9 +27,10 @@ static sd_event *event;
 static uint8_t pattern[SIZE];
 static uint8_t received[SIZE + 1];
 
-/* What on_end was told. */
+/* What on_ready and on_end were told. */
 static struct {
         unsigned calls;
+        unsigned ready; /* calls of on_ready, all before */
         enum relay_end end;
         char reason[RELAY_REASON_MAX];
 } ended;
@@ -55,11 +56,18 @@ static void teardown(void)
         event = sd_event_unref(event);
 }
 
+static void on_ready(struct relay *r, void *userdata)
+{
+        ck_assert_uint_eq(ended.calls, 0);
+        ended.ready++;
+}
+
 static void on_end(struct relay *r, enum relay_end end, bool was_ready, const char *reason,
         void *userdata)
 {
         ended.calls++;
         ended.end = end;
+        ck_assert_int_eq(was_ready, ended.ready);
         ck_assert_int_eq(str_copy(ended.reason, sizeof(ended.reason), reason), 0);
 }
 
@@ -88,7 +96,8 @@ static int start(uid_t uid, int fd, enum relay_stream stream, struct relay **ret
         int job, ours;
 
         stream_pair(&job, &ours);
-        ck_assert_int_eq(relays_start(&relays, uid, fd, ours, stream, NULL, on_end, NULL, ret), 0);
+        ck_assert_int_eq(relays_start(&relays, uid, fd, ours, stream, on_ready, on_end, NULL, ret),
+                0);
         (void) close(ours);
         (void) close(fd);
         return job;
@@ -98,6 +107,7 @@ static void assert_ended(enum relay_end end, const char *reason)
 {
         wait_reaped();
         ck_assert_uint_eq(ended.calls, 1);
+        ck_assert_uint_eq(ended.ready, end != RELAY_REFUSED);
         ck_assert_msg(ended.end == end && strstr(ended.reason, reason),
                 "ended %d: '%s', not %d: '%s'", (int) ended.end, ended.reason, (int) end, reason);
         ck_assert_int_eq(end == RELAY_ENDED, ended.reason[0] == '\0');
@@ -362,7 +372,8 @@ START_TEST(test_failed)
 }
 END_TEST
 
-static void on_end_exit(struct relay *r, enum relay_end end, const char *reason, void *userdata)
+static void on_end_exit(struct relay *r, enum relay_end end, bool was_ready, const char *reason,
+        void *userdata)
 {
         _exit((int) end);
 }
@@ -380,7 +391,7 @@ static void serve_crosswise(int caller_fd, int socket_fd)
         if (sd_event_new(&event) < 0)
                 _exit(10);
         relays_init(&relays, event, NULL);
-        if (relays_start(&relays, getuid(), RELAY_SOCKET_FD, RELAY_CALLER_FD, RELAY_STDIN,
+        if (relays_start(&relays, getuid(), RELAY_SOCKET_FD, RELAY_CALLER_FD, RELAY_STDIN, NULL,
                     on_end_exit, NULL, NULL) < 0)
                 _exit(11);
         (void) sd_event_loop(event);
@@ -507,8 +518,8 @@ START_TEST(test_bounded)
         pipe_pair(ends);
         stream_pair(&job, &ours);
         for (unsigned i = 0; i < RELAYS_USER_MAX; i++)
-                ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, NULL, on_end,
-                                         NULL, &rs[i]),
+                ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, NULL,
+                                         on_end, NULL, &rs[i]),
                         0);
         relay_stop(rs[0]);
         ck_assert_int_eq(relays_start(&relays, 1000, ends[0], ours, RELAY_STDIN, NULL, on_end, NULL,
