@@ -136,7 +136,8 @@ def test_fds_of_a_user(alice, tmp_path):
     with ours, theirs, open(tmp_path / "errors", "w", encoding="ascii") as errors:
         ours.settimeout(20)
         os.write(write, b"through\n")
-        path = alice.run_with_fds(["sh", "-c", "cat; sleep 1; echo error >&2"], [read, theirs.fileno(), errors.fileno()])
+        path = alice.run_with_fds(["sh", "-c", "cat; sleep 1; echo error >&2"],
+                                  [read, theirs.fileno(), errors.fileno()])
         pids = machine.group_pids(machine.BUS_UNIT)
         assert len(pids) == 4, "one a stream"
         assert {host.status(pid)["CapEff"] for pid in pids} == {"0" * 16}
