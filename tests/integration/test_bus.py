@@ -62,6 +62,7 @@ def test_introspection(root, what):
 
 
 def test_properties_of_the_manager(root, daemon):
+    assert host.wait_until(lambda: root.get(ROOT_PATH, MANAGER, "RunningJobs") == 0), "a job of another test runs"
     everything = root.get_all(ROOT_PATH, MANAGER)
     names = [name for name, member in MEMBERS[MANAGER].items() if member[0] == "property"]
     assert everything == {name: root.get(ROOT_PATH, MANAGER, name) for name in names}
