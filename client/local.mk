@@ -110,3 +110,8 @@ sandboxctl_SOURCES = \
 sandboxctl_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 sandboxctl_LDADD = client/ctl/libctl.a client/lib/libsandbox-core.la \
 	common/libcommon.a $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
+
+# A desktop tool, as an example of the D-Bus API.
+desktopexampledir = $(docdir)/examples/desktop
+dist_desktopexample_DATA = client/desktop/README.md client/desktop/sandbox-snippets.desktop
+dist_desktopexample_SCRIPTS = client/desktop/sandbox-snippets.py

@@ -13,6 +13,7 @@ UNIT_MONITOR_LIBS = daemon/monitor/libmonitor.a $(UNIT_WIRE_LIBS) \
 	$(SYSTEMD_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) $(INIH_LIBS)
 UNIT_FRONTEND_LIBS = daemon/frontend/libfrontend.a daemon/wire/libwire.a $(UNIT_PROTO_LIBS) \
 	$(SYSTEMD_LIBS)
+UNIT_BUS_LIBS = daemon/bus/libbus.a $(UNIT_COMMON_LIBS) $(SYSTEMD_LIBS)
 UNIT_CLIENT_LIBS = client/ctl/libctl.a client/lib/libsandbox-core.la $(UNIT_COMMON_LIBS) \
 	$(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
 
@@ -21,6 +22,7 @@ check_PROGRAMS += \
 	tests/unit/test-account \
 	tests/unit/test-admission-queue \
 	tests/unit/test-budget \
+	tests/unit/test-bus-relay \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
 	tests/unit/test-client-fetch \
@@ -89,6 +91,8 @@ tests_unit_test_admission_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admission_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_budget_LDADD = $(UNIT_PROTO_LIBS)
+tests_unit_test_bus_relay_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bus_relay_LDADD = $(UNIT_BUS_LIBS)
 tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cgroup_layout_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)

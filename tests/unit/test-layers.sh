@@ -48,6 +48,7 @@ allow daemon/wire common daemon/wire
 allow daemon/monitor common daemon/wire daemon/monitor
 allow daemon/frontend common proto daemon/wire daemon/frontend
 allow daemon/init common daemon/wire daemon/init
+allow daemon/bus common client/lib daemon/bus
 forbid common protobuf-c
 forbid client/ctl protobuf-c
 forbid daemon/wire protobuf-c

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Method calls that are not answered at once. Runs in sandboxd-bus.
+ */
+#include "daemon/bus/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "daemon/bus/text.h"
+
+/* What a call costs us at the least: the message, its answer, and what goes with it. */
+#define CALL_COST 2048
+
+#define ERROR_PREFIX "org.sandboxd1.Error."
+
+static const bool transitions[_CALL_STATES][_CALL_STATES] = {
+        [CALL_BEGUN] = { [CALL_ASKING] = true, [CALL_CONNECTING] = true, [CALL_ANSWERED] = true },
+        [CALL_ASKING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
+        [CALL_CONNECTING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
+        [CALL_WORKING] = { [CALL_ANSWERED] = true },
+};
+
+void call_set_state(struct call *c, enum call_state state)
+{
+        ASSERT(transitions[c->state][state]);
+        c->state = state;
+}
+
+int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_error *ret_error)
+{
+        struct caller *caller;
+        struct call *c;
+        int r;
+
+        service_touch(s);
+        r = caller_find(s, m, &caller);
+        if (r < 0)
+                return r;
+        if (caller->user->n_calls >= USER_CALLS_MAX || user_charge(caller->user, CALL_COST) < 0)
+                return sd_bus_error_setf(ret_error, ERROR_PREFIX "Busy",
+                        "user %u has too many calls under way: wait for the answers of some",
+                        (unsigned) caller->user->uid);
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                user_release(caller->user, CALL_COST);
+                return -ENOMEM;
+        }
+        c->service = s;
+        c->caller = caller;
+        c->user = user_ref(caller->user);
+        c->as = user_ref(caller->user);
+        c->as->n_holds++;
+        c->user->n_calls++;
+        s->n_calls++;
+        c->charged = CALL_COST;
+        c->message = sd_bus_message_ref(m);
+        LIST_INSERT_HEAD(&caller->calls, c, of_caller);
+        *ret = c;
+        return 1;
+}
+
+int call_charge(struct call *c, uint64_t bytes)
+{
+        int r = user_charge(c->user, bytes);
+
+        if (r < 0) {
+                call_fail(c, "Busy",
+                        "what user %u has under way is too large in all: wait for the answers of "
+                        "some calls",
+                        (unsigned) c->user->uid);
+                return r;
+        }
+        c->charged += bytes;
+        return 0;
+}
+
+/* Ends what is under way for it. */
+static void stop(struct call *c)
+{
+        if (c->state == CALL_CONNECTING)
+                TAILQ_REMOVE(&c->as->connecting, c, waiting);
+        if (c->question)
+                question_abandon(TAKE_PTR(c->question));
+        if (c->request)
+                sandbox_request_abandon(TAKE_PTR(c->request));
+        if (c->data)
+                c->free_data(TAKE_PTR(c->data));
+        if (c->caller)
+                LIST_REMOVE(c, of_caller);
+        c->caller = NULL;
+        c->message = sd_bus_message_unref(c->message);
+}
+
+static void release_as(struct call *c)
+{
+        c->as->n_holds--;
+        c->as = user_unref(c->as);
+}
+
+void call_free(struct call *c)
+{
+        stop(c);
+        c->service->n_calls--;
+        c->user->n_calls--;
+        release_as(c);
+        user_release(c->user, c->charged);
+        (void) user_unref(c->user);
+        service_touch(c->service);
+        free(c);
+}
+
+void call_abandon(struct call *c)
+{
+        call_free(c);
+}
+
+/* An answer that cannot be made or sent has its caller wait for nothing: said, and that is all there is
+ * left to do. */
+static void answer(struct call *c, sd_bus_message *reply, int error)
+{
+        int r = error;
+
+        if (r >= 0)
+                r = sd_bus_send(c->service->bus, reply, &c->cookie);
+        if (r < 0) {
+                log_warning("cannot answer %s() of user %u: %s",
+                        sd_bus_message_get_member(c->message), (unsigned) c->user->uid,
+                        strerror(-r));
+                call_free(c);
+                return;
+        }
+        stop(c);
+        call_set_state(c, CALL_ANSWERED);
+        outbox_add(&c->service->outbox, c);
+}
+
+void call_reply(struct call *c, sd_bus_message *reply)
+{
+        answer(c, reply, 0);
+}
+
+void call_reply_empty(struct call *c)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(c->message, &reply);
+
+        answer(c, reply, r);
+}
+
+static void fail_full(struct call *c, const char *full_name, const char *text)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        char clean[1024];
+        int r = sd_bus_message_new_method_errorf(c->message, &reply, full_name, "%s",
+                text_make_string(clean, sizeof(clean), text));
+
+        answer(c, reply, r);
+}
+
+void call_fail(struct call *c, const char *name, const char *format, ...)
+{
+        char full[128], text[1024];
+        va_list args;
+
+        va_start(args, format);
+        (void) vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        (void) snprintf(full, sizeof(full), ERROR_PREFIX "%s", name);
+        fail_full(c, full, text);
+}
+
+void call_deny(struct call *c, const char *format, ...)
+{
+        char text[1024];
+        va_list args;
+
+        va_start(args, format);
+        (void) vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        fail_full(c, SD_BUS_ERROR_ACCESS_DENIED, text);
+}
+
+static const char *error_name(const sandbox_error *error)
+{
+        static const struct {
+                enum sandbox_error_code code;
+                const char *name;
+        } names[] = {
+                { SANDBOX_ERROR_INVALID_ARGUMENT, "InvalidArgument" },
+                { SANDBOX_ERROR_OVER_LIMIT, "OverLimit" },
+                { SANDBOX_ERROR_UNKNOWN_RUNTIME, "UnknownRuntime" },
+                { SANDBOX_ERROR_UNKNOWN_PROFILE, "UnknownProfile" },
+                { SANDBOX_ERROR_UNAVAILABLE, "Unavailable" },
+                { SANDBOX_ERROR_BUSY, "Busy" },
+                { SANDBOX_ERROR_DRAINING, "Draining" },
+                { SANDBOX_ERROR_NO_SUCH_JOB, "NoSuchJob" },
+                { SANDBOX_ERROR_NOT_RUNNING, "NotRunning" },
+                { SANDBOX_ERROR_UNREACHABLE, "Unreachable" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (names[i].code == error->code)
+                        return names[i].name;
+        if (error->code == SANDBOX_ERROR_LOCAL && error->error == -EMSGSIZE)
+                return "OverLimit";
+        return "Internal";
+}
+
+void call_fail_error(struct call *c, const sandbox_error *error)
+{
+        if (error->code == SANDBOX_ERROR_DENIED)
+                call_deny(c, "%s", error->message);
+        else
+                call_fail(c, error_name(error), "%s", error->message);
+}
+
+void call_fail_errno(struct call *c, int error, const char *what)
+{
+        call_fail(c, "Internal", "cannot %s: %s", what, strerrordesc_np(-error));
+}
+
+void call_on_done(sandbox_client *client, const sandbox_error *error, void *userdata)
+{
+        struct call *c = userdata;
+
+        c->request = NULL;
+        if (error)
+                call_fail_error(c, error);
+        else
+                call_reply_empty(c);
+}
+
+/* ---- The way to sandboxd ----------------------------------------------------------------------- */
+
+static void go(struct call *c)
+{
+        call_set_state(c, CALL_WORKING);
+        c->step(c, c->as->link.client);
+}
+
+static void refuse_unreachable(struct call *c, const sandbox_error *error)
+{
+        if (error->code == SANDBOX_ERROR_UNREACHABLE || error->code == SANDBOX_ERROR_LOCAL)
+                call_fail(c, "Unreachable", "sandboxd cannot be reached: %s", error->message);
+        else
+                call_fail_error(c, error);
+}
+
+void call_on_link(struct link *l, const sandbox_error *error, void *userdata)
+{
+        struct user *u = userdata;
+        struct call_queue waiting;
+
+        /* A step may have another call connect, which is not to be answered here. */
+        TAILQ_INIT(&waiting);
+        TAILQ_CONCAT(&waiting, &u->connecting, waiting);
+        while (!TAILQ_EMPTY(&waiting)) {
+                struct call *c = TAILQ_FIRST(&waiting);
+
+                TAILQ_REMOVE(&waiting, c, waiting);
+                /* Where stop() looks for it. */
+                TAILQ_INSERT_HEAD(&u->connecting, c, waiting);
+                if (error)
+                        refuse_unreachable(c, error);
+                else {
+                        TAILQ_REMOVE(&u->connecting, c, waiting);
+                        go(c);
+                }
+        }
+}
+
+void call_become_root(struct call *c)
+{
+        struct user *root;
+
+        /* Where there is no memory it stays who it is, and is refused by sandboxd. */
+        if (user_find_root(c->service, &root) < 0)
+                return;
+        release_as(c);
+        c->as = user_ref(root);
+        root->n_holds++;
+}
+
+void call_connect(struct call *c, call_step step)
+{
+        struct user *u = c->as;
+        const struct link_identity identity = {
+                .uid = u->uid,
+                .gids = u->gids,
+                .n_gids = u->n_gids,
+        };
+        int r;
+
+        c->step = step;
+        if (u->link.state == LINK_CLOSED) {
+                r = link_connect(&u->link, c->service->options.socket_path, &identity);
+                if (r < 0) {
+                        call_fail(c, "Unreachable",
+                                "sandboxd cannot be reached: %s; see 'systemctl status "
+                                "sandboxd.socket'",
+                                strerrordesc_np(-r));
+                        return;
+                }
+        }
+        call_set_state(c, CALL_CONNECTING);
+        TAILQ_INSERT_TAIL(&u->connecting, c, waiting);
+        if (u->link.state == LINK_READY) {
+                TAILQ_REMOVE(&u->connecting, c, waiting);
+                go(c);
+        }
+}

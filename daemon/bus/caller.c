@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is on the bus. Runs in sandboxd-bus; believes the bus daemon, which asks the kernel, and nothing
+ * that a message says.
+ */
+#include "daemon/bus/caller.h"
+
+#include <search.h>
+
+#include "common/log.h"
+#include "daemon/bus/call.h"
+
+/* The bus daemon answers such questions at once, or not at all. */
+#define CREDENTIALS_USEC (5 * USEC_PER_SEC)
+
+/* How long a connection to sandboxd is kept that nothing is under way on. */
+#define LINK_IDLE_USEC (15 * USEC_PER_SEC)
+
+struct credentials {
+        uid_t uid;
+        gid_t *gids;
+        size_t n_gids;
+};
+
+static void credentials_done(struct credentials *c)
+{
+        free(c->gids);
+}
+
+static int compare_gids(const void *a, const void *b)
+{
+        gid_t x = *(const gid_t *) a, y = *(const gid_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+static int read_gids(sd_bus_message *m, struct credentials *ret)
+{
+        const void *data;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', "au");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read_array(m, 'u', &data, &size);
+        if (r < 0)
+                return r;
+        if (!ret->gids && size > 0) {
+                ret->gids = malloc(size);
+                if (!ret->gids)
+                        return -ENOMEM;
+                memcpy(ret->gids, data, size);
+                ret->n_gids = size / sizeof(gid_t);
+                qsort(ret->gids, ret->n_gids, sizeof(gid_t), compare_gids);
+        }
+        return sd_bus_message_exit_container(m);
+}
+
+static int read_credentials(sd_bus_message *m, struct credentials *ret)
+{
+        bool has_uid = false;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r < 0)
+                        return r;
+                if (streq(key, "UnixUserID")) {
+                        r = sd_bus_message_read(m, "v", "u", &ret->uid);
+                        has_uid = r >= 0;
+                } else if (streq(key, "UnixGroupIDs"))
+                        r = read_gids(m, ret);
+                else
+                        r = sd_bus_message_skip(m, "v");
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return has_uid ? 0 : -ENODATA;
+}
+
+/* Waits for the bus daemon, and for it alone: what came before the answer is queued meanwhile, as it
+ * would be without. */
+static int ask_credentials(struct service *s, const char *name, struct credentials *ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(s->bus, &m, "org.freedesktop.DBus",
+                "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionCredentials");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", name);
+        if (r < 0)
+                return r;
+        r = sd_bus_call(s->bus, m, CREDENTIALS_USEC, &error, &reply);
+        if (r < 0)
+                return sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ? -ENXIO : r;
+        return read_credentials(reply, ret);
+}
+
+/* ---- Users ------------------------------------------------------------------------------------- */
+
+static void user_free(struct user *u)
+{
+        ASSERT(u->n_calls == 0 && TAILQ_EMPTY(&u->connecting));
+        link_close(&u->link);
+        (void) sd_event_source_disable_unref(u->idle);
+        LIST_REMOVE(u, entries);
+        free(u->gids);
+        free(u);
+}
+
+/* Without anything under way its link goes too, but later: the next call may come soon. */
+static int on_user_idle(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        struct user *u = userdata;
+
+        if (u->n_refs == 0)
+                user_free(u);
+        else if (u->n_holds == 0)
+                link_close(&u->link);
+        return 0;
+}
+
+static int user_new(struct service *s, struct credentials *of, struct user **ret)
+{
+        struct user *u = calloc(1, sizeof(*u));
+        int r;
+
+        if (!u)
+                return -ENOMEM;
+        r = sd_event_add_time_relative(s->event, &u->idle, CLOCK_MONOTONIC, LINK_IDLE_USEC, 1,
+                on_user_idle, u);
+        if (r < 0) {
+                free(u);
+                return r;
+        }
+        u->service = s;
+        u->uid = of->uid;
+        u->gids = TAKE_PTR(of->gids);
+        u->n_gids = of->n_gids;
+        TAILQ_INIT(&u->connecting);
+        link_init(&u->link, s->event, call_on_link, u);
+        LIST_INSERT_HEAD(&s->users, u, entries);
+        *ret = u;
+        return 0;
+}
+
+static int user_find(struct service *s, struct credentials *of, struct user **ret)
+{
+        struct user *u;
+
+        LIST_FOREACH (u, &s->users, entries)
+                if (u->uid == of->uid && u->n_gids == of->n_gids &&
+                        (u->n_gids == 0 ||
+                                memcmp(u->gids, of->gids, u->n_gids * sizeof(gid_t)) == 0)) {
+                        *ret = u;
+                        return 0;
+                }
+        return user_new(s, of, ret);
+}
+
+struct user *user_ref(struct user *u)
+{
+        u->n_refs++;
+        return u;
+}
+
+struct user *user_unref(struct user *u)
+{
+        ASSERT(u->n_refs > 0);
+        u->n_refs--;
+        if (u->n_refs == 0 || u->n_holds == 0) {
+                (void) sd_event_source_set_time_relative(u->idle, LINK_IDLE_USEC);
+                (void) sd_event_source_set_enabled(u->idle, SD_EVENT_ONESHOT);
+        }
+        return NULL;
+}
+
+int user_charge(struct user *u, uint64_t bytes)
+{
+        if (bytes > USER_BYTES_MAX - u->n_bytes)
+                return -EDQUOT;
+        u->n_bytes += bytes;
+        return 0;
+}
+
+void user_release(struct user *u, uint64_t bytes)
+{
+        ASSERT(u->n_bytes >= bytes);
+        u->n_bytes -= bytes;
+}
+
+/* ---- Callers ----------------------------------------------------------------------------------- */
+
+static int compare_callers(const void *a, const void *b)
+{
+        return strcmp(((const struct caller *) a)->name, ((const struct caller *) b)->name);
+}
+
+static struct caller *lookup(struct service *s, const char *name)
+{
+        struct caller key = { .name = (char *) name };
+        struct caller **found = tfind(&key, &s->callers, compare_callers);
+
+        return found ? *found : NULL;
+}
+
+static void caller_free(struct caller *c)
+{
+        while (!LIST_EMPTY(&c->calls))
+                call_abandon(LIST_FIRST(&c->calls));
+        signals_unsubscribe(c);
+        (void) user_unref(c->user);
+        free(c->name);
+        free(c);
+}
+
+static int caller_new(struct service *s, const char *name, struct caller **ret)
+{
+        _cleanup_(credentials_done) struct credentials credentials = {};
+        _cleanup_free_ struct caller *c = calloc(1, sizeof(*c));
+        _cleanup_free_ char *copy = strdup(name);
+        struct user *u;
+        int r;
+
+        if (!c || !copy)
+                return -ENOMEM;
+        r = ask_credentials(s, name, &credentials);
+        if (r < 0)
+                return r;
+        r = user_find(s, &credentials, &u);
+        if (r < 0)
+                return r;
+        LIST_INIT(&c->calls);
+        c->name = copy;
+        if (!tsearch(c, &s->callers, compare_callers))
+                return -ENOMEM;
+        TAKE_PTR(copy);
+        c->user = user_ref(u);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int caller_find(struct service *s, sd_bus_message *m, struct caller **ret)
+{
+        const char *name = sd_bus_message_get_sender(m);
+
+        if (strnull(name))
+                return -ENXIO;
+        *ret = lookup(s, name);
+        return *ret ? 0 : caller_new(s, name, ret);
+}
+
+void caller_gone(struct service *s, const char *name)
+{
+        struct caller *c = lookup(s, name);
+
+        if (!c)
+                return;
+        (void) tdelete(c, &s->callers, compare_callers);
+        caller_free(c);
+}
+
+static void free_caller_node(void *caller)
+{
+        caller_free(caller);
+}
+
+void callers_give_up(struct service *s)
+{
+        tdestroy(s->callers, free_caller_node);
+        s->callers = NULL;
+}
+
+void users_done(struct service *s)
+{
+        struct user *u;
+
+        while ((u = LIST_FIRST(&s->users))) {
+                ASSERT(u->n_refs == 0);
+                user_free(u);
+        }
+}
+
+int user_find_root(struct service *s, struct user **ret)
+{
+        struct credentials root = {};
+
+        return user_find(s, &root, ret);
+}

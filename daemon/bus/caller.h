@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Who is on the bus: a user, with the groups that its connection has, and the callers of it, a unique
+ * name each. What a caller can have us hold is charged to its user.
+ */
+
+#include "daemon/bus/link.h"
+#include "daemon/bus/service.h"
+
+/* For one user at one time. */
+#define USER_CALLS_MAX 512
+#define USER_BYTES_MAX (96 * MIB)
+#define USER_SUBSCRIPTIONS_MAX 128
+
+LIST_HEAD(call_list, call);
+TAILQ_HEAD(call_queue, call);
+
+struct user {
+        LIST_ENTRY(user) entries;
+        struct service *service;
+        unsigned n_refs;
+        uid_t uid;
+        gid_t *gids;
+        size_t n_gids;
+        unsigned n_calls; /* that are not answered, or whose answer the bus has not taken */
+        unsigned n_holds; /* calls and runs that its link is for */
+        uint64_t n_bytes; /* of them, and of what else we hold */
+        unsigned n_subscriptions;
+        unsigned n_questions; /* put to polkit */
+        struct link link;
+        struct call_queue connecting; /* calls that wait for the link */
+        sd_event_source *idle;        /* closes the link */
+};
+
+struct caller {
+        char *name;
+        struct user *user;
+        struct call_list calls;
+        bool subscribed;
+        LIST_ENTRY(caller) subscriptions;
+};
+
+/* The sender of a message. Asks the bus, and waits for its answer, the first time that a name is seen.
+ * Never NULL on success; -ENXIO when it has left. */
+int caller_find(struct service *s, sd_bus_message *m, struct caller **ret);
+/* The name has left the bus: what it waits for is given up. */
+void caller_gone(struct service *s, const char *name);
+/* All of them leave. */
+void callers_give_up(struct service *s);
+void users_done(struct service *s);
+
+/* Whether it may see what is that user's. */
+static inline bool caller_may_see(const struct caller *c, uid_t owner)
+{
+        return c->user->uid == 0 || c->user->uid == owner;
+}
+
+/* root, with no other groups: for what an administrator was allowed. */
+int user_find_root(struct service *s, struct user **ret);
+
+struct user *user_ref(struct user *u);
+struct user *user_unref(struct user *u);
+/* -EDQUOT when the user would hold too much. */
+int user_charge(struct user *u, uint64_t bytes);
+void user_release(struct user *u, uint64_t bytes);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers that the bus has not taken yet. Runs in sandboxd-bus.
+ *
+ * libsystemd says how many messages wait, its own answers among them, and numbers all in the order in which
+ * they go out. So of the number that the last one has, as many as wait have not been taken.
+ */
+#include "daemon/bus/outbox.h"
+
+#include "common/log.h"
+#include "daemon/bus/call.h"
+
+/* How often a message of our own asks for the last number, while others' answers wait. */
+#define PROBE_USEC (100 * USEC_PER_MSEC)
+
+uint64_t outbox_size(const struct outbox *o)
+{
+        uint64_t n = 0;
+
+        (void) sd_bus_get_n_queued_write(o->bus, &n);
+        return n;
+}
+
+/* Frees those up to the last one that was taken. */
+static void settle(struct outbox *o, uint64_t last_cookie)
+{
+        uint64_t waiting = outbox_size(o);
+        struct call *c;
+
+        while ((c = TAILQ_FIRST(&o->calls))) {
+                if (waiting > 0 && c->cookie + waiting > last_cookie)
+                        break;
+                TAILQ_REMOVE(&o->calls, c, waiting);
+                call_free(c);
+        }
+        if (!TAILQ_EMPTY(&o->calls))
+                return;
+        (void) sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+}
+
+static int on_after(sd_event_source *s, void *userdata)
+{
+        struct outbox *o = userdata;
+        struct call *last = TAILQ_LAST(&o->calls, outbox_list);
+
+        if (last)
+                settle(o, last->cookie);
+        return 0;
+}
+
+/* With libsystemd's own answers between ours the number of the last of ours says too little: a message is
+ * sent, to ourselves and about nothing, for its number. */
+static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        struct outbox *o = userdata;
+        const char *name;
+        uint64_t cookie;
+
+        (void) sd_event_source_set_time_relative(s, PROBE_USEC);
+        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        if (sd_bus_get_unique_name(o->bus, &name) < 0 ||
+                sd_bus_message_new_signal(o->bus, &m, BUS_PATH, "org.sandboxd1.Bus", "Probe") < 0 ||
+                sd_bus_message_set_destination(m, name) < 0 || sd_bus_send(o->bus, m, &cookie) < 0)
+                return 0;
+        settle(o, cookie);
+        return 0;
+}
+
+int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus)
+{
+        int r;
+
+        TAILQ_INIT(&o->calls);
+        o->bus = bus;
+        r = sd_event_add_post(event, &o->after, on_after, o);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(event, &o->probe, CLOCK_MONOTONIC, PROBE_USEC, 1, on_probe,
+                o);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+}
+
+void outbox_done(struct outbox *o)
+{
+        struct call *c;
+
+        while ((c = TAILQ_FIRST(&o->calls))) {
+                TAILQ_REMOVE(&o->calls, c, waiting);
+                call_free(c);
+        }
+        (void) sd_event_source_disable_unref(o->after);
+        (void) sd_event_source_disable_unref(o->probe);
+}
+
+void outbox_add(struct outbox *o, struct call *c)
+{
+        bool first = TAILQ_EMPTY(&o->calls);
+
+        TAILQ_INSERT_TAIL(&o->calls, c, waiting);
+        if (outbox_size(o) == 0 || !first) {
+                settle(o, c->cookie);
+                if (TAILQ_EMPTY(&o->calls))
+                        return;
+        }
+        (void) sd_event_source_set_enabled(o->after, SD_EVENT_ON);
+        if (first) {
+                (void) sd_event_source_set_time_relative(o->probe, PROBE_USEC);
+                (void) sd_event_source_set_enabled(o->probe, SD_EVENT_ONESHOT);
+        }
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandboxd-bus's connection to the bus: its beginning, what of a message is looked at before anything else is,
+ * and its end. Runs in sandboxd-bus.
+ */
+#include "daemon/bus/service.h"
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/log.h"
+#include "daemon/bus/call.h"
+
+/* Of a name in a message: libsystemd repeats it in its errors, and an answer that is longer than a message
+ * may be ends our connection. */
+#define NAME_MAX_SIZE 255
+
+/* Messages that wait for the bus at the most, before calls are dropped unanswered: all of them are
+ * answers, and whoever sends more calls does not read them. */
+#define QUEUE_MAX 16384
+
+bool service_is_busy(const struct service *s)
+{
+        return s->n_calls > 0 || s->signals.n_subscribers > 0 || !LIST_EMPTY(&s->loans.list);
+}
+
+void service_touch(struct service *s)
+{
+        if (s->idle)
+                (void) sd_event_source_set_time_relative(s->idle, s->options.idle_usec);
+}
+
+/* ---- What comes --------------------------------------------------------------------------------- */
+
+/* Whether a string of the message is longer than any name there is. */
+static bool has_long_name(sd_bus_message *m, unsigned n_strings)
+{
+        bool is_long = false;
+        const char *text;
+
+        for (unsigned i = 0; i < n_strings && !is_long; i++)
+                is_long = sd_bus_message_read(m, "s", &text) > 0 && strlen(text) > NAME_MAX_SIZE;
+        (void) sd_bus_message_rewind(m, 1);
+        return is_long;
+}
+
+static bool has_long_names(sd_bus_message *m)
+{
+        static const struct {
+                const char *member;
+                unsigned n_strings;
+        } properties[] = {
+                { "Get", 2 },
+                { "Set", 2 },
+                { "GetAll", 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+                if (sd_bus_message_is_method_call(m, BUS_PROPERTIES, properties[i].member))
+                        return has_long_name(m, properties[i].n_strings);
+        return false;
+}
+
+/* Sees every message before libsystemd does anything with it. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct service *s = userdata;
+        uint8_t type;
+        int r;
+
+        r = sd_bus_message_get_type(m, &type);
+        if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
+                return 0;
+        service_touch(s);
+        if (outbox_size(&s->outbox) > QUEUE_MAX) {
+                log_debug("dropping a call of %s: too many answers wait for the bus",
+                        sd_bus_message_get_sender(m));
+                return 1;
+        }
+        if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT,
+                        "no object's path is longer than %d bytes", NAME_MAX_SIZE);
+        if (has_long_names(m))
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_INVALID_ARGS,
+                        "an interface's or a property's name is longer than %d bytes",
+                        NAME_MAX_SIZE);
+        return 0;
+}
+
+static int on_name_lost(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        const char *name, *old_owner, *new_owner;
+
+        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) >= 0 &&
+                strnull(new_owner) && name[0] == ':')
+                caller_gone(userdata, name);
+        return 0;
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct service *s = userdata;
+
+        log_notice("the bus has gone: going too, to be started by the next one");
+        return sd_event_exit(s->event, 0);
+}
+
+/* ---- Beginning ----------------------------------------------------------------------------------- */
+
+static int on_named(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct service *s = userdata;
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+
+        if (!error) {
+                (void) sd_notify(0, "READY=1");
+                return 0;
+        }
+        log_error("the name " BUS_NAME " cannot be had: %s; org.sandboxd1.conf says who may own it",
+                error->message);
+        return sd_event_exit(s->event, -EACCES);
+}
+
+static int ask_for_name(struct service *s)
+{
+        s->named = true;
+        return sd_bus_request_name_async(s->bus, NULL, BUS_NAME, 0, on_named, s);
+}
+
+/* The name is asked for when the jobs are known, so that whoever had us started finds them. */
+static void on_feed_settled(struct service *s)
+{
+        int r;
+
+        if (s->named)
+                return;
+        r = ask_for_name(s);
+        if (r < 0) {
+                log_error("the name " BUS_NAME " cannot be asked for: %s", strerror(-r));
+                (void) sd_event_exit(s->event, r);
+        }
+}
+
+static int connect_bus(struct service *s)
+{
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_description(bus, "sandboxd-bus");
+        if (r < 0)
+                return r;
+        r = sd_bus_set_address(bus,
+                s->options.address ? s->options.address : "unix:path=/run/dbus/system_bus_socket");
+        if (r < 0)
+                return r;
+        r = sd_bus_set_bus_client(bus, 1);
+        if (r < 0)
+                return r;
+        r = sd_bus_negotiate_fds(bus, 1);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_connected_signal(bus, 0);
+        if (r < 0)
+                return r;
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        s->bus = TAKE_PTR(bus);
+        return 0;
+}
+
+static int watch_bus(struct service *s)
+{
+        int r;
+
+        r = sd_bus_add_filter(s->bus, NULL, on_message, s);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal_async(s->bus, NULL, "org.freedesktop.DBus.Local", NULL,
+                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, s);
+        if (r < 0)
+                return r;
+        /* Only names that go; and before any call is taken, so that no caller's leaving is missed. */
+        r = sd_bus_add_match(s->bus, NULL,
+                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+                on_name_lost, s);
+        if (r < 0)
+                return r;
+        r = manager_add(s);
+        return r < 0 ? r : job_object_add(s);
+}
+
+/* ---- End ----------------------------------------------------------------------------------------- */
+
+/* Calls that came before the name was given back are here, and are taken: it is ours again then. Whoever
+ * calls later has the bus start another. */
+static int leave(struct service *s)
+{
+        int r;
+
+        r = sd_bus_release_name(s->bus, BUS_NAME);
+        if (r < 0)
+                return r;
+        do
+                r = sd_bus_process(s->bus, NULL);
+        while (r > 0 && !service_is_busy(s));
+        if (r < 0)
+                return r;
+        if (service_is_busy(s))
+                return ask_for_name(s);
+        (void) sd_notify(0, "STOPPING=1");
+        log_debug("idle: going");
+        return sd_event_exit(s->event, 0);
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct service *s = userdata;
+
+        service_touch(s);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return service_is_busy(s) || !s->named ? 0 : leave(s);
+}
+
+static int add_signals(struct service *s)
+{
+        static const int numbers[] = { SIGTERM, SIGINT };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
+                r = sd_event_add_signal(s->event, NULL, numbers[i], NULL, NULL);
+        return r;
+}
+
+int service_init(struct service *s, const struct service_options *options)
+{
+        int r;
+
+        *s = (struct service) { .options = *options };
+        LIST_INIT(&s->users);
+        jobs_init(&s->jobs, s);
+        questions_init(&s->questions);
+        r = sd_event_new(&s->event);
+        if (r < 0)
+                return r;
+        relays_init(&s->relays, s->event, NULL);
+        r = add_signals(s);
+        if (r < 0)
+                return r;
+        r = connect_bus(s);
+        if (r < 0)
+                return r;
+        r = outbox_init(&s->outbox, s->event, s->bus);
+        if (r < 0)
+                return r;
+        r = signals_init(&s->signals, s);
+        if (r < 0)
+                return r;
+        r = watch_bus(s);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(s->bus, s->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        if (s->options.idle_usec != UINT64_MAX) {
+                r = sd_event_add_time_relative(s->event, &s->idle, CLOCK_MONOTONIC,
+                        s->options.idle_usec, 1, on_idle, s);
+                if (r < 0)
+                        return r;
+        }
+        return feed_init(&s->feed, s, on_feed_settled);
+}
+
+int service_run(struct service *s)
+{
+        return sd_event_loop(s->event);
+}
+
+/* Answers that are on their way out are sent, but nobody is waited for. */
+void service_done(struct service *s)
+{
+        callers_give_up(s);
+        feed_done(&s->feed);
+        outbox_done(&s->outbox);
+        runs_done(&s->runs);
+        relays_done(&s->relays);
+        loans_done(&s->loans);
+        users_done(s);
+        signals_done(&s->signals);
+        jobs_done(&s->jobs);
+        s->idle = sd_event_source_disable_unref(s->idle);
+        s->bus = sd_bus_close_unref(s->bus);
+        s->event = sd_event_unref(s->event);
+}
