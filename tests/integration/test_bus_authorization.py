@@ -251,7 +251,7 @@ def test_polkit_is_not_there(bus):
 @pytest.fixture(scope="module")
 def hasty(build, daemon):
     """One that waits for polkit for a second."""
-    world = World(build, daemon, ["--polkit-timeout", "1"])
+    world = World(build, daemon, ["--polkit-timeout", "1s"])
     try:
         yield world.start()
     finally:

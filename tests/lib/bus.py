@@ -227,7 +227,14 @@ class BusDaemon:
             self.process = subprocess.Popen(
                 ["dbus-daemon", f"--config-file={self.folder / 'bus.conf'}", "--nofork", "--nopidfile"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        assert host.wait_until(self.path.exists, 10), (self.folder / "bus.log").read_text()
+        assert host.wait_until(self.listens, 10), (self.folder / "bus.log").read_text()
+
+    def listens(self):
+        try:
+            dbus.Connection(self.path).close()
+            return True
+        except OSError:
+            return False
 
     def kill(self):
         if self.process:
@@ -268,7 +275,9 @@ class Polkit:
             self.thread = None
 
     def reset(self):
-        """Alice may run code, and nobody else anything; it is there."""
+        """Alice and Bob may run code, and nobody else anything; it is there, and owes no answer."""
+        if self.thread and self.thread.is_alive():
+            self.release("no")
         self.rules, self.asked, self.held = {RUN: {ALICE: "yes", BOB: "yes"}}, [], []
         if not self.thread or not self.thread.is_alive():
             self.stop()

@@ -6,6 +6,7 @@ import array
 import os
 import socket
 import struct
+import threading
 import time
 
 from . import wire
@@ -219,6 +220,7 @@ class Connection:
         self.sock.settimeout(timeout)
         self.timeout, self.uid = timeout, uid
         self.serial, self.buf, self.fds = 0, bytearray(), []
+        self.sending = threading.Lock()
         self.replies, self.signals, self.calls = {}, [], []
         try:
             _connect(self.sock, path, uid, groups)
@@ -249,14 +251,17 @@ class Connection:
     # --- sending
 
     def send(self, message):
-        self.serial += 1
-        message.serial = self.serial
-        raw = message.encode()
-        sent = 0
-        if message.fds:
-            sent = self.sock.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", message.fds))])
-        self.sock.sendall(memoryview(raw)[sent:])
-        return self.serial
+        """Its serial. Threads may send at the same time."""
+        with self.sending:
+            self.serial += 1
+            message.serial = self.serial
+            raw = message.encode()
+            sent = 0
+            if message.fds:
+                fds = array.array("i", message.fds)
+                sent = self.sock.sendmsg([raw], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            self.sock.sendall(memoryview(raw)[sent:])
+            return message.serial
 
     def start(self, destination, path, interface, member, signature="", *values, fds=(), flags=0):
         """Sends a call; its serial. An h is the index of one of fds."""
