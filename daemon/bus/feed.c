@@ -71,10 +71,10 @@ static void on_event(sandbox_client *c, const sandbox_error *error, int kind, sa
         if (error) {
                 if (error->code == SANDBOX_ERROR_UNREACHABLE)
                         return;
-                log_error("sandboxd refused to tell of its jobs: %s; User= of [Bus] in "
-                          "sandboxd.conf "
-                          "must name the user of sandboxd-bus",
-                        error->message);
+                log_warning("sandboxd does not tell of its jobs: %s%s", error->message,
+                        error->code == SANDBOX_ERROR_DENIED
+                                ? "; User= of [Bus] in sandboxd.conf must name our user"
+                                : "");
                 f->current = false;
                 again_after(f, AGAIN_MOST_USEC);
                 settle(f);
