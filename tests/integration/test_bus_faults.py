@@ -239,7 +239,8 @@ def test_big_messages(bus, sanitized, what):
     assert other.bash("echo served")["stdout"] == "served\n"
     for serial in serials:
         try:
-            assert what == "stdin" and c.finish(serial)[0]["stdout_truncated"]
+            result, = c.finish(serial)
+            assert what == "stdin" and result["stdout_truncated"], result
         except dbus.Error as error:
             assert error.short in TOO_MUCH and len(error.message) < 1000, error
     if not sanitized:
