@@ -188,6 +188,7 @@ static const char *error_name(const sandbox_error *error)
                 enum sandbox_error_code code;
                 const char *name;
         } names[] = {
+                { SANDBOX_ERROR_BAD_REQUEST, "InvalidArgument" }, /* as one with too many parts */
                 { SANDBOX_ERROR_INVALID_ARGUMENT, "InvalidArgument" },
                 { SANDBOX_ERROR_OVER_LIMIT, "OverLimit" },
                 { SANDBOX_ERROR_UNKNOWN_RUNTIME, "UnknownRuntime" },

@@ -190,9 +190,13 @@ struct user *user_unref(struct user *u)
 
 int user_charge(struct user *u, uint64_t bytes)
 {
-        if (bytes > USER_BYTES_MAX - u->n_bytes)
+        struct service *s = u->service;
+        uint64_t most = (BYTES_MAX - (s->n_bytes - u->n_bytes)) / 2;
+
+        if (u->n_bytes > most || bytes > most - u->n_bytes)
                 return -EDQUOT;
         u->n_bytes += bytes;
+        s->n_bytes += bytes;
         return 0;
 }
 
@@ -200,6 +204,7 @@ void user_release(struct user *u, uint64_t bytes)
 {
         ASSERT(u->n_bytes >= bytes);
         u->n_bytes -= bytes;
+        u->service->n_bytes -= bytes;
 }
 
 /* ---- Callers ----------------------------------------------------------------------------------- */

@@ -11,7 +11,9 @@
 
 /* For one user at one time. */
 #define USER_CALLS_MAX 512
-#define USER_BYTES_MAX (96 * MIB)
+/* What all may have us hold. One user gets half of what the others leave, so that something is left for the
+ * next. */
+#define BYTES_MAX (320 * MIB)
 #define USER_SUBSCRIPTIONS_MAX 128
 
 LIST_HEAD(call_list, call);

@@ -230,9 +230,15 @@ static int load_filter(void)
 static int confine_early(void)
 {
         struct pollfd service = { .fd = RELAY_REASON_FD };
+        int q;
 
         (void) signal(SIGPIPE, SIG_IGN);
         (void) signal(SIGXFSZ, SIG_IGN);
+        /* Many of these take more memory than the service may have: then one of them goes, and not the
+         * service. Before nobody may look, since this file is root's then. */
+        q = io_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "1000");
+        if (q < 0)
+                return q;
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;

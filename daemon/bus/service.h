@@ -46,6 +46,7 @@ struct service {
         struct user_list users;
         void *callers; /* by their unique name, a tree of tsearch(3) */
         unsigned n_calls;
+        uint64_t n_bytes; /* that users are charged, of BYTES_MAX */
         struct outbox outbox;
         struct questions questions;
         struct signals signals;

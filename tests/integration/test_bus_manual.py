@@ -4,6 +4,7 @@ actions. What is in one of them alone fails."""
 
 import json
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -143,6 +144,19 @@ def test_option_of_another_type(execute, name):
         assert wanted in sentence, sentence
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_examples(bus, number):
+    """As root types them."""
+    text = section("EXAMPLES").split("```")[1::2][number].replace("\\\\", "\\")
+    assert section("EXAMPLES").count("```") == 8
+    job = bus.caller().run("true").rsplit("/", 1)[-1]
+    p = subprocess.run(["sh", "-ec", re.sub(r"\b[0-9a-f]{16}\b", job, text)], stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60,
+                       env={"PATH": "/usr/bin:/bin", "DBUS_SYSTEM_BUS_ADDRESS": bus.bus.address})
+    assert bus.busctl("call", "org.sandboxd1", "/org/sandboxd1", MANAGER, "Resume").returncode == 0
+    assert (p.returncode, p.stderr) == (0, ""), p
+
+
 # --- what it is made of
 
 def test_options_are_those_of_the_table():
@@ -153,7 +167,8 @@ def test_options_are_those_of_the_table():
 
 
 def test_ranges_of_limits():
-    rows = re.findall(r'\{ "\w+", "(\w+)", "[^"]*", \w+, ([^,]+),\s*([^,]+), \w+ \}', (TOP / "common/limit.c").read_text())
+    rows = re.findall(r'\{ "\w+", "(\w+)", "[^"]*", \w+, ([^,]+),\s*([^,]+), \w+ \}',
+                      (TOP / "common/limit.c").read_text())
     text = section("OPTIONS")
     assert len(rows) == 7
     for name, least, most in rows:
@@ -164,9 +179,8 @@ def test_ranges_of_limits():
 
 def test_errors_are_those_of_the_service():
     source = "".join(path.read_text() for path in (TOP / "daemon/bus").glob("*.c"))
-    made = set(re.findall(r'ERROR_PREFIX "(\w+)"', source)) | set(re.findall(r'\{ SANDBOX_ERROR_\w+, "(\w+)" \}', source)) | \
-        set(re.findall(r'call_fail\(\w+, "(\w+)"', source))
-    assert made == set(re.findall(r"(?m)^\*org\.sandboxd1\.Error\.(\w+)\*$", section("ERRORS")))
+    made = r'ERROR_PREFIX "(\w+)"', r'\{ SANDBOX_ERROR_\w+, "(\w+)" \}', r'call_fail\(\w+, "(\w+)"'
+    assert set().union(*(re.findall(pattern, source) for pattern in made)) == set(re.findall(r"(?m)^\*org\.sandboxd1\.Error\.(\w+)\*$", section("ERRORS")))
 
 
 def test_actions_are_those_of_polkit():

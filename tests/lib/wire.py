@@ -24,6 +24,7 @@ ERROR = {
     6: "UNKNOWN_PROFILE", 7: "UNAVAILABLE", 8: "BUSY", 9: "DENIED", 10: "INTERNAL", 11: "DRAINING",
     12: "NO_SUCH_JOB", 13: "NOT_RUNNING",
 }
+EVENT = {1: "ADDED", 2: "CHANGED", 3: "REMOVED", 4: "CURRENT", 5: "HOST"}
 JOB_STATE = {1: "RECEIVING", 2: "QUEUED", 3: "RUNNING", 4: "FINISHED"}
 FILE = {0: "DATA", 1: "REGULAR", 2: "FOLDER", 3: "FAILED"}
 STDOUT, STDERR = 1, 2
@@ -68,8 +69,14 @@ def request(request_id, body):
     return number(1, request_id) + body
 
 
-def hello(request_id=1, protocol=1, client="wire.py"):
-    return request(request_id, data(2, number(1, protocol) + text(2, client)))
+def on_behalf_of(uid, gids=()):
+    return number(1, uid) + data(2, b"".join(varint(g) for g in gids))
+
+
+def hello(request_id=1, protocol=1, client="wire.py", behalf=None):
+    """behalf: an on_behalf_of()."""
+    return request(request_id, data(2, number(1, protocol) + text(2, client) +
+                                    (b"" if behalf is None else data(3, behalf))))
 
 
 def file_message(name, content=b"", mode=0, size=None):
@@ -172,6 +179,10 @@ def forget(request_id):
     return request(request_id, data(21, b""))
 
 
+def watch_jobs(request_id):
+    return request(request_id, data(22, b""))
+
+
 # --- decoding -----------------------------------------------------------------------------------
 
 def _take_varint(buf, at):
@@ -239,6 +250,11 @@ _FILE_OUT = {
     1: ("kind", FILE.__getitem__, False), 2: ("name", bytes, False), 3: ("mode", int, False),
     4: ("size", int, False), 5: ("data", bytes, False), 6: ("error", _string, False),
 }
+_HOST = {
+    1: ("driver", _string, False), 2: ("missing", _string, True), 3: ("running_jobs", int, False),
+    4: ("pid", int, False), 5: ("queued_jobs", int, False), 6: ("draining", bool, False),
+    7: ("kept_results", int, False), 8: ("kept_bytes", int, False),
+}
 _RESPONSE = {
     1: ("id", int, False),
     2: ("hello", {1: ("protocol", int, False), 2: ("version", _string, False),
@@ -254,10 +270,7 @@ _RESPONSE = {
     8: ("runtimes", {1: ("runtimes", {1: ("name", _string, False), 4: ("available", bool, False)},
                          True)}, False),
     9: ("profiles", {1: ("profiles", {1: ("name", _string, False)}, True)}, False),
-    10: ("host", {1: ("driver", _string, False), 2: ("missing", _string, True),
-                  3: ("running_jobs", int, False), 4: ("pid", int, False),
-                  5: ("queued_jobs", int, False), 6: ("draining", bool, False),
-                  7: ("kept_results", int, False), 8: ("kept_bytes", int, False)}, False),
+    10: ("host", _HOST, False),
     11: ("jobs", {1: ("jobs", _JOB, True), 2: ("more", bool, False)}, False),
     12: ("job", _JOB, False),
     13: ("queued", {1: ("job_id", _string, False), 2: ("position", int, False)}, False),
@@ -266,6 +279,8 @@ _RESPONSE = {
                         3: ("stdout_kept", int, False), 4: ("stderr_kept", int, False),
                         5: ("running", bool, False)}, False),
     17: ("done", {}, False),
+    18: ("job_event", {1: ("kind", EVENT.__getitem__, False), 2: ("job", _JOB, False),
+                       3: ("host", _HOST, False)}, False),
 }
 
 
@@ -400,8 +415,8 @@ class Connection:
         self.expect_closed(timeout)
         return error
 
-    def hello(self):
-        self.send(hello())
+    def hello(self, behalf=None):
+        self.send(hello(behalf=behalf))
         return self.expect("hello")
 
     def finish(self, request_id, timeout=None):

@@ -5,14 +5,22 @@ and polkit knows its actions."""
 import os
 import pwd
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from lib import host, machine
+from lib.bus import Caller
 
 NAME = "org.sandboxd1"
 BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+SOCKET = "/run/dbus/system_bus_socket"
+RULES = Path("/etc/polkit-1/rules.d/10-sandboxd-unit.rules")
+RULE = """polkit.addRule(function (action, subject) {
+    if (action.id == "org.sandboxd1.run" && subject.user == "alice") return polkit.Result.YES;
+});
+"""
 ACTIONS = {f"{NAME}.{name}" for name in ("run", "use-profile", "manage-jobs", "control")}
 
 
@@ -99,6 +107,53 @@ def test_it_sees_little_and_starts_nothing_else(bus_pid):
         finally:
             secret.unlink()
     assert Path(f"/proc/{bus_pid}/net/dev").read_text().count(":") == 1, "no interface but lo"
+
+
+@pytest.fixture
+def alice():
+    """On the bus; she may run code."""
+    RULES.write_text(RULE)
+    machine.systemctl("restart", "polkit.service")
+    with Caller(SOCKET, machine.uid_of("alice")) as caller:
+        yield caller
+    RULES.unlink()
+    machine.systemctl("restart", "polkit.service")
+
+
+def pair_of(user):
+    os.seteuid(machine.uid_of(user))
+    try:
+        return socket.socketpair()
+    finally:
+        os.seteuid(0)
+
+
+def test_fds_of_a_user(alice, tmp_path):
+    """A socket, whose other end the service has to know for the caller's own; a pipe; a file. The relays are the
+    unit's, and under its filter."""
+    ours, theirs = pair_of("alice")
+    read, write = os.pipe()
+    with ours, theirs, open(tmp_path / "errors", "w", encoding="ascii") as errors:
+        ours.settimeout(20)
+        os.write(write, b"through\n")
+        path = alice.run_with_fds(["sh", "-c", "cat; sleep 1; echo error >&2"],
+                                  [read, theirs.fileno(), errors.fileno()])
+        pids = machine.group_pids(machine.BUS_UNIT)
+        assert len(pids) == 4, "one a stream"
+        assert {host.status(pid)["CapEff"] for pid in pids} == {"0" * 16}
+        theirs.close()
+        os.close(write)
+        assert ours.recv(100) == b"through\n"
+        assert alice.wait(path)["status"] == "OK"
+    os.close(read)
+    assert host.wait_until(lambda: (tmp_path / "errors").read_text() == "error\n")
+
+
+def test_socket_of_somebody_else_is_refused(alice):
+    ours, theirs = pair_of("bob")
+    with ours, theirs:
+        refusal = alice.refusal(alice.run_with_fds, ["true"], [theirs.fileno()] * 3)
+    assert refusal.name == f"{NAME}.Error.InvalidArgument" and str(machine.uid_of("bob")) in str(refusal), refusal
 
 
 def test_what_it_may_use(bus_pid):

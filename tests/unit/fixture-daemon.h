@@ -94,7 +94,7 @@ static inline void say_hello(uint32_t protocol, uint32_t max_frame, uint64_t fil
 {
         static char *features[] = { (char *) "run", (char *) "lists", (char *) "stream-sockets",
                 (char *) "jobs", (char *) "detach", (char *) "drain", (char *) "get",
-                (char *) "credit" };
+                (char *) "credit", (char *) "on-behalf", (char *) "watch-jobs" };
         Sandboxd__V1__HelloReply reply = SANDBOXD__V1__HELLO_REPLY__INIT;
         Sandboxd__V1__Response response = SANDBOXD__V1__RESPONSE__INIT;
 

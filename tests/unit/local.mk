@@ -28,6 +28,7 @@ check_PROGRAMS += \
 	tests/unit/test-client-fetch \
 	tests/unit/test-client-job \
 	tests/unit/test-client-request \
+	tests/unit/test-client-watch \
 	tests/unit/test-ctl-download \
 	tests/unit/test-control \
 	tests/unit/test-ctl-host \
@@ -49,6 +50,8 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-queue \
 	tests/unit/test-frontend-ends \
 	tests/unit/test-frontend-watch \
+	tests/unit/test-frontend-bus \
+	tests/unit/test-watch-jobs \
 	tests/unit/test-frontend-sockets \
 	tests/unit/test-out-queue \
 	tests/unit/test-generation \
@@ -103,6 +106,8 @@ tests_unit_test_client_job_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_job_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_client_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_request_LDADD = $(UNIT_CLIENT_LIBS)
+tests_unit_test_client_watch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_watch_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_ctl_download_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_download_LDADD = $(UNIT_CLIENT_LIBS)
 tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS)
@@ -141,6 +146,10 @@ tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_bus_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_bus_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_watch_jobs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_watch_jobs_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_linger_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_linger_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)

@@ -470,6 +470,10 @@ START_TEST(test_confined)
         ck_assert_int_eq(io_read_file(AT_FDCWD, path, 16384, &text, NULL), 0);
         ck_assert_ptr_nonnull(strstr(text, "NoNewPrivs:\t1"));
         ck_assert_ptr_nonnull(strstr(text, "Seccomp:\t2"));
+        free(TAKE_PTR(text));
+        (void) snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int) only_child());
+        ck_assert_int_eq(io_read_file(AT_FDCWD, path, 64, &text, NULL), 0);
+        ck_assert_str_eq(text, "1000\n");
         if (getuid() == 0)
                 ck_assert_uint_eq(count_fds(only_child()), 6);
         relay_stop(r);

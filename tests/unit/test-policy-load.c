@@ -334,6 +334,29 @@ START_TEST(test_access)
 }
 END_TEST
 
+static void check_bus(bool has_user, uint32_t user)
+{
+        load();
+        ck_assert_uint_eq(policy->bus.has_user, has_user);
+        ck_assert_uint_eq(policy->bus.user, user);
+}
+
+START_TEST(test_bus)
+{
+        put(low, "sandboxd.conf", "[Bus]\nUser=1234\n");
+        check_bus(true, 1234);
+        put(low, "sandboxd.conf", "[Bus]\nUser=nobody\n");
+        check_bus(true, 65534);
+        /* The service may not be installed. */
+        put(low, "sandboxd.conf", "[Bus]\nUser=no-such-user\n");
+        check_bus(false, 0);
+        put(low, "sandboxd.conf", "[Bus]\nUser=1234\nUser=\n");
+        check_bus(false, 0);
+        put(high, "sandboxd.conf.d/1.conf", "[Bus]\nUser=4294967294\n");
+        check_bus(true, 4294967294);
+}
+END_TEST
+
 START_TEST(test_access_is_bounded)
 {
         char text[1024] = "[Access]\nAllowUsers=";
@@ -520,6 +543,9 @@ static const struct wrong wrongs[] = {
         { "sandboxd.conf", "[Access]\nDenyUsers=4294967295\n", "sandboxd.conf:2", "is no user" },
         { "sandboxd.conf", "[Access]\nDenyGroups=root\n", "sandboxd.conf:2",
                 "use one of AllowUsers=, AllowGroups=, DenyUsers=" },
+        { "sandboxd.conf", "[Bus]\nUser=0\n", "sandboxd.conf:2", "is root" },
+        { "sandboxd.conf", "[Bus]\nUser=root\n", "sandboxd.conf:2", "is root" },
+        { "sandboxd.conf", "[Bus]\nUser=4294967295\n", "sandboxd.conf:2", "is no user" },
         { "sandboxd.conf", "[Cgroup]\nAllowMissing=memory swp\n", "sandboxd.conf:2",
                 "unknown word swp: use memory, cpu, pids, swap" },
         { "sandboxd.conf.d/1.conf", "[Server]\nMaxJobs=x\n", "1.conf:2", "MaxJobs=x" },
@@ -656,6 +682,7 @@ int main(void)
         tcase_add_test(t, test_drop_ins);
         tcase_add_test(t, test_lists);
         tcase_add_test(t, test_access);
+        tcase_add_test(t, test_bus);
         tcase_add_test(t, test_access_is_bounded);
         tcase_add_test(t, test_idle_exit);
         tcase_add_test(t, test_named_config);
