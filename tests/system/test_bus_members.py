@@ -274,8 +274,8 @@ def test_callers_while_it_goes(drop_in):
     drop_in(BUS_UNIT, f"[Service]\nExecStart=\nExecStart={program} --idle-timeout 50ms\n")
     machine.systemctl("stop", BUS_UNIT)
     pids = set()
-    for i in range(8 if machine.WORLD == "uml" else 30):
+    for i in range(4 if machine.WORLD == "uml" else 30):
         assert call("ListJobs", user="alice") == [[]]
-        pids.add(machine.main_pid(BUS_UNIT))
+        pids.add(machine.get(BUS_UNIT, "ExecMainPID"))
         time.sleep(0.04 + i % 5 * 0.01)
-    assert len(pids - {0}) > 1, "it has never gone"
+    assert len(pids) > 1, "it has never gone"
