@@ -245,6 +245,17 @@ def test_big_messages(bus, sanitized, what):
     assert sanitized or peak(bus.service.pid) < 300 * MIB
 
 
+@pytest.mark.parametrize("what", ["code", "argv", "many files"])
+def test_a_bad_call_ends_no_other(bus, what):
+    """Not even of the same user, whose calls have one connection to sandboxd."""
+    one, two = bus.caller(ALICE), bus.caller(ALICE)
+    serial = one.start_execute("bash", "read x; echo $x; sleep 1; echo end", stdin="begun\n")
+    running(bus.caller(), 1)
+    member, signature, *values = BIG_CALLS[what]
+    assert two.refusal(two.manager, member, signature, *values).short in TOO_MUCH
+    assert one.finish(serial)[0]["stdout"] == "begun\nend\n"
+
+
 def test_message_that_the_bus_does_not_take(bus):
     c = bus.caller(ALICE)
     with contextlib.suppress(dbus.Closed, BrokenPipeError, ConnectionResetError):
