@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import host, machine
-from lib.bus import DENIED, INTROSPECTABLE, JOB, MANAGER, MAY, MEMBERS, NAME, OBJECT_MANAGER, ROOT_PATH, members_of
+from lib import dbus, host, machine
+from lib.bus import DENIED, INTROSPECTABLE, JOB, MANAGER, MAY, MEMBERS, NAME, ROOT_PATH, Caller, members_of
 
-BUS_UNIT = "sandboxd-bus.service"
+BUS_UNIT = machine.BUS_UNIT
+SYSTEM_BUS = "/run/dbus/system_bus_socket"
 RULES = Path("/etc/polkit-1/rules.d/10-sandboxd-test.rules")
 RULE = """polkit.addRule(function(action, subject) {
     if (action.id == "org.sandboxd1.run" && subject.user == "alice") return polkit.Result.YES;
@@ -29,7 +30,6 @@ METHODS = list(MAY)
 # The words after a method's name: for busctl with its signature, and for gdbus. JOB and ID are those of a job.
 BUSCTL = {
     "Execute": ["ssa{sv}", "bash", "true", "0"], "Run": ["sasaya{sv}", "command", "1", "true", "0", "0"],
-    "RunWithFds": ["sasaya{sv}hhh", "command", "1", "true", "0", "0", "0", "1", "2"],
     "GetJob": ["s", "ID"], "CancelJob": ["s", "ID"], "ReadOutput": ["st", "stdout", "0"],
 }
 GDBUS = {
@@ -99,6 +99,22 @@ def check(p, want, name_is_told):
     assert not want or len(p.stderr.strip().splitlines()) == 1, p
 
 
+def run_with_fds(user):
+    """The name of the error, or "" when the job's output came through a pipe."""
+    null, (out, into) = os.open("/dev/null", os.O_RDWR), os.pipe()
+    with Caller(SYSTEM_BUS, uid=machine.uid_of(user) if user else 0) as c:
+        try:
+            c.run_with_fds(["echo", "out"], [null, into, null])
+        except dbus.Error as e:
+            return e.name
+        finally:
+            os.close(null)
+            os.close(into)
+        with open(out, "rb") as f:
+            assert f.read() == b"out\n"
+    return ""
+
+
 @pytest.fixture
 def resumed():
     yield
@@ -107,16 +123,17 @@ def resumed():
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m[1])
 def test_methods(ended, resumed, method):
-    """With both tools, as everybody."""
+    """With both tools, as everybody; neither can pass fds."""
     interface, member = method
     for who, user in USERS.items():
         path = ended[None if who in ("root", "other") else "alice"]
         target = path if interface == JOB else ROOT_PATH
         want = MAY[method][who]
+        if member == "RunWithFds":
+            assert run_with_fds(user) == want
+            continue
         p = busctl("call", NAME, target, interface, member, *words_of(BUSCTL, member, path), user=user)
         check(p, want, False)
-        if member == "RunWithFds":  # gdbus has no way to pass one
-            continue
         p = as_user(user, "gdbus", "call", "--system", "--timeout=30", "--dest", NAME, "--object-path", target, "--method",
                     f"{interface}.{member}", *words_of(GDBUS, member, path))
         check(p, want, True)
@@ -151,7 +168,7 @@ from gi.repository import Gio, GLib
 bus, loop = Gio.bus_get_sync(Gio.BusType.SYSTEM), GLib.MainLoop()
 def told(bus, sender, path, interface, member, values):
     print(member, path, flush=True)
-    if member == 'Finished':
+    if member == 'JobRemoved':
         loop.quit()
 for interface in 'Manager', 'Job':
     bus.signal_subscribe('org.sandboxd1', 'org.sandboxd1.' + interface, None, None, None, 0, told)
@@ -257,8 +274,8 @@ def test_callers_while_it_goes(drop_in):
     drop_in(BUS_UNIT, f"[Service]\nExecStart=\nExecStart={program} --idle-timeout 50ms\n")
     machine.systemctl("stop", BUS_UNIT)
     pids = set()
-    for i in range(8 if machine.WORLD == "uml" else 30):
+    for i in range(4 if machine.WORLD == "uml" else 30):
         assert call("ListJobs", user="alice") == [[]]
-        pids.add(machine.main_pid(BUS_UNIT))
+        pids.add(machine.get(BUS_UNIT, "ExecMainPID"))
         time.sleep(0.04 + i % 5 * 0.01)
-    assert len(pids - {0}) > 1, "it has never gone"
+    assert len(pids) > 1, "it has never gone"
