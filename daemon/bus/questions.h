@@ -23,13 +23,17 @@ TAILQ_HEAD(question_list, question);
 
 struct questions {
         struct question_list waiting;
-        unsigned n_asked; /* and not answered */
+        struct question_list asked; /* and not answered, also those that nobody waits for */
+        unsigned n_asked;
+        uint64_t last_id;
 };
 
 /* allowed: else reason says why not, as a sentence. */
 typedef void (*question_handler)(struct call *c, bool allowed, const char *reason);
 
 void questions_init(struct questions *q);
+/* When no call is left. */
+void questions_done(struct questions *q);
 /* Asks for the call's caller, and calls handler with the answer: at once for root, who is not asked about.
  * detail (key and value) may be NULL. A call that can have no question is answered. */
 void question_ask(struct call *c, const char *action, const char *detail_key,

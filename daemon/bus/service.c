@@ -107,17 +107,24 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 
 /* ---- Beginning ----------------------------------------------------------------------------------- */
 
+/* Of the answer to RequestName. */
+#define NAME_IS_OURS 1U
+#define NAME_WAS_OURS 4U
+
 static int on_named(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
-        struct service *s = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(m);
+        struct service *s = userdata;
+        uint32_t answer = 0;
 
-        if (!error) {
+        if (!error && sd_bus_message_read(m, "u", &answer) >= 0 &&
+                (answer == NAME_IS_OURS || answer == NAME_WAS_OURS)) {
                 (void) sd_notify(0, "READY=1");
                 return 0;
         }
-        log_error("the name " BUS_NAME " cannot be had: %s; org.sandboxd1.conf says who may own it",
-                error->message);
+        log_error("the name " BUS_NAME " cannot be had: %s",
+                error ? error->message
+                      : "another process has it, see 'busctl status " BUS_NAME "'");
         return sd_event_exit(s->event, -EACCES);
 }
 
@@ -284,6 +291,7 @@ int service_run(struct service *s)
 void service_done(struct service *s)
 {
         callers_give_up(s);
+        questions_done(&s->questions);
         feed_done(&s->feed);
         outbox_done(&s->outbox);
         runs_done(&s->runs);
