@@ -46,6 +46,11 @@ static void relay_free(struct relay *r)
         free(r);
 }
 
+bool relay_is_ready(const struct relay *r)
+{
+        return r->ready;
+}
+
 void relay_stop(struct relay *r)
 {
         if (!r)

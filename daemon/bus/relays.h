@@ -43,5 +43,7 @@ void relays_done(struct relays *rs);
 int relays_start(struct relays *rs, uid_t uid, int caller_fd, int socket_fd,
         enum relay_stream stream, relay_ready_handler on_ready, relay_end_handler on_end,
         void *userdata, struct relay **ret);
+/* Whether it said so, from its relay_ready_handler on. */
+bool relay_is_ready(const struct relay *r);
 /* Kills it; r may not be used again, and its handler is not called. Safe on NULL. */
 void relay_stop(struct relay *r);

@@ -155,11 +155,20 @@ void runs_done(struct runs *rs)
 
 /* ---- Streams ----------------------------------------------------------------------------------- */
 
+/* A job that has ended reads no more, while its relay may wait for what will never come. One that is still
+ * checking what it was given is told by the answer to the call. */
+static void stop_stdin(struct run *r)
+{
+        if (!r->job && r->relays[RELAY_STDIN] && relay_is_ready(r->relays[RELAY_STDIN]))
+                relay_stop(TAKE_PTR(r->relays[RELAY_STDIN]));
+}
+
 static void on_relay_ready(struct relay *relay, void *userdata)
 {
         struct run *r = userdata;
 
         r->n_checking--;
+        stop_stdin(r);
         go_on(r);
 }
 
@@ -257,6 +266,7 @@ static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result 
         struct run *r = userdata;
 
         r->job = NULL;
+        stop_stdin(r);
         if (error && r->call) {
                 call_fail_error(r->call, error);
                 return;

@@ -3,12 +3,13 @@
 asks or closes a file, until the file system is gone. Needs root and /dev/fuse."""
 
 import ctypes
+import errno
 import os
 import select
 import signal
 import struct
 
-LOOKUP, GETATTR, OPEN, READ, RELEASE, FLUSH, INIT = 1, 3, 14, 15, 18, 25, 26
+LOOKUP, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT, POLL = 1, 3, 14, 15, 17, 18, 25, 26, 40
 FORGET, INTERRUPT, BATCH_FORGET = 2, 36, 42
 NO_ANSWER = (FORGET, INTERRUPT, BATCH_FORGET)
 FILE, SIZE = 2, 1 << 20
@@ -31,6 +32,8 @@ def _reply(opcode, node):
         return struct.pack("<QII", 1, 0, 0)
     if opcode == GETATTR:
         return struct.pack("<QII", 3600, 0, 0) + _attributes(node)
+    if opcode == STATFS:
+        return bytes(80)
     return None if opcode in NO_ANSWER else b""
 
 
@@ -100,4 +103,6 @@ class SleepingFiles:
                 continue
             body = _reply(opcode, node)
             if body is not None:
-                os.write(self.fd, struct.pack("<IiQ", 16 + len(body), 0, unique) + body)
+                # Without poll(2) it is ready at all times.
+                error = -errno.ENOSYS if opcode == POLL else 0
+                os.write(self.fd, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
