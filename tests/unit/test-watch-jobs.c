@@ -247,6 +247,7 @@ START_TEST(test_forget)
         begin_detached(&c, 2, &s, id);
         expect_job(&watcher, KIND(ADDED), id, JOB_STATE(RUNNING));
         order(&watcher, WATCH, REQUEST(FORGET));
+        client_wait(&watcher);
         begin_detached(&c, 3, &second, other);
         monitor_end(&second, JOB_STATUS_OK);
         ask(&c, 4, REQUEST(WAIT_JOB), other);
