@@ -64,16 +64,15 @@ static void refuse(struct frontend *f, int fd, uid_t uid, int error)
 }
 
 /* Those of the bus service are counted by themselves: neither one user's nor all users' take its place. */
-static enum account_kind charge_connection(struct frontend *f, uid_t uid, int *ret)
+static int charge_connection(struct frontend *f, uid_t uid, enum account_kind *ret)
 {
         const struct policy_server *server = &f->policy->server;
         bool bus = access_is_bus(f->policy, uid);
-        enum account_kind kind = bus ? ACCOUNT_BUS : ACCOUNT_CONNECTIONS;
 
-        *ret = account_charge(&f->accounts, uid, kind, 1,
+        *ret = bus ? ACCOUNT_BUS : ACCOUNT_CONNECTIONS;
+        return account_charge(&f->accounts, uid, *ret, 1,
                 bus ? ACCOUNT_UNLIMITED : server->max_connections_per_user,
                 server->max_connections);
-        return kind;
 }
 
 static void admit(struct listener *l, int client_fd)
@@ -94,7 +93,7 @@ static void admit(struct listener *l, int client_fd)
                 return refuse_as(f, fd, peer.uid, SANDBOXD__V1__ERROR_CODE__DENIED, &text);
         if (linger_is_excessive(f, peer.uid))
                 return refuse(f, fd, peer.uid, -ENOBUFS);
-        charge = charge_connection(f, peer.uid, &r);
+        r = charge_connection(f, peer.uid, &charge);
         if (r >= 0) {
                 r = connection_new(f, fd, peer.uid, charge, l->index);
                 if (r >= 0) {

@@ -67,6 +67,7 @@ static bool act_for(struct connection *c, const Sandboxd__V1__OnBehalfOf *m)
                         BEHALF_MAX, (unsigned) m->uid);
                 return false;
         }
+        log_debug("uid %u acts for uid %u", (unsigned) c->uid, (unsigned) m->uid);
         connection_act_for(c, m->uid);
         return true;
 }

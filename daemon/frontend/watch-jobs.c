@@ -406,6 +406,12 @@ void job_watches_on_changed(struct result *r)
         move(r);
 }
 
+/* One whose client reads is told in a few turns, however many go at once. */
+static bool may_be_owed(const struct job_watch *w)
+{
+        return w->n_owed < JOB_WATCH_OWED_MAX || !connection_is_congested(w->connection);
+}
+
 /* Those that may be owed no more lose their place in the list, and have their end to tell. What all of one
  * user are owed is the end of the same list: no more in all than the one that is furthest behind. */
 static void charge_owed(struct changes *l)
@@ -416,9 +422,8 @@ static void charge_owed(struct changes *l)
                 struct connection *c = w->connection;
 
                 next = LIST_NEXT(w, of_changes);
-                if (w->n_owed < JOB_WATCH_OWED_MAX &&
-                        account_charge(&c->frontend->accounts, c->uid, ACCOUNT_OWED, 1,
-                                ACCOUNT_UNLIMITED, ACCOUNT_UNLIMITED) >= 0) {
+                if (may_be_owed(w) && account_charge(&c->frontend->accounts, c->uid, ACCOUNT_OWED,
+                                              1, ACCOUNT_UNLIMITED, ACCOUNT_UNLIMITED) >= 0) {
                         w->n_owed++;
                         continue;
                 }

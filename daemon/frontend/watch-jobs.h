@@ -12,7 +12,7 @@
 /* Under way of one user at one time. */
 #define JOB_WATCHES_MAX 16
 
-/* Jobs that are gone and that a watch has not told: one more ends it. */
+/* Jobs that are gone and that a watch has not told, of a client that does not read: one more ends it. */
 #define JOB_WATCH_OWED_MAX 4096
 
 /* Takes a request whose id is not under way. */

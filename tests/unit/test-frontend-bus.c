@@ -174,6 +174,8 @@ START_TEST(test_connections_are_counted_apart)
 {
         struct client of_alice[4], more[4], own[5];
 
+        policy.server.max_connections = 16;
+        restart();
         for (size_t i = 0; i < 4; i++)
                 client_hello_as(&of_alice[i], ALICE);
         ck_assert_int_eq(seteuid(ALICE), 0);
@@ -236,6 +238,7 @@ START_TEST(test_in_its_own_name)
         client_expect(&bus, 8, BODY(JOB_EVENT));
         client_expect(&bus, 8, BODY(JOB_EVENT));
         order(&bus, 8, REQUEST(FORGET));
+        client_wait(&bus);
         monitor_end(&s, JOB_STATUS_OK);
         ask(&alice, 3, REQUEST(WAIT_JOB), id);
         client_expect(&alice, 3, BODY(RESULT));

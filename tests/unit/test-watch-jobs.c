@@ -161,6 +161,7 @@ END_TEST
 
 START_TEST(test_states_before_it_runs)
 {
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
         struct start first[4];
         char ids[4][ID_SIZE];
 
@@ -176,14 +177,26 @@ START_TEST(test_states_before_it_runs)
         client_close(&c);
         expect_removed(&watcher, id);
         client_hello(&c);
-        client_run(&c, 3, &(Sandboxd__V1__Run) SANDBOXD__V1__RUN__INIT);
+        client_run(&c, 3, &run);
         (void) str_copy(id, sizeof(id), client_expect(&c, 3, BODY(QUEUED))->queued->job_id);
         expect_job(&watcher, KIND(ADDED), id, JOB_STATE(QUEUED));
         client_simple(&c, 3, REQUEST(CANCEL));
         ck_assert_int_eq(expect_job(&watcher, KIND(CHANGED), id, JOB_STATE(FINISHED))
                                  ->result->status,
                 STATUS(CANCELLED));
-        for (size_t i = 0; i < 4; i++)
+        client_expect(&c, 3, BODY(RESULT));
+        client_run(&c, 4, &run);
+        (void) str_copy(id, sizeof(id), client_expect(&c, 4, BODY(QUEUED))->queued->job_id);
+        expect_job(&watcher, KIND(ADDED), id, JOB_STATE(QUEUED));
+        monitor_end(&first[0], JOB_STATUS_OK);
+        expect_job(&watcher, KIND(CHANGED), ids[0], JOB_STATE(FINISHED));
+        monitor_expect_start(&s);
+        while (!streq(expect_any(&watcher)->job->job_id, id))
+                ;
+        ck_assert_int_eq(watcher.last->job_event->kind, KIND(CHANGED));
+        ck_assert_int_eq(watcher.last->job_event->job->state, JOB_STATE(RUNNING));
+        monitor_end(&s, JOB_STATUS_OK);
+        for (size_t i = 1; i < 4; i++)
                 monitor_end(&first[i], JOB_STATUS_OK);
 }
 END_TEST
@@ -234,15 +247,18 @@ START_TEST(test_forget)
         begin_detached(&c, 2, &s, id);
         expect_job(&watcher, KIND(ADDED), id, JOB_STATE(RUNNING));
         order(&watcher, WATCH, REQUEST(FORGET));
+        client_wait(&watcher);
         begin_detached(&c, 3, &second, other);
-        monitor_end(&s, JOB_STATUS_OK);
         monitor_end(&second, JOB_STATUS_OK);
         ask(&c, 4, REQUEST(WAIT_JOB), other);
         client_expect(&c, 4, BODY(RESULT));
+        monitor_end(&s, JOB_STATUS_OK);
+        ask(&c, 5, REQUEST(WAIT_JOB), id);
+        client_expect(&c, 5, BODY(RESULT));
         expect_nothing(&watcher);
-        /* The id is free, and another watch knows of nothing. */
+        /* The id is free, and another watch knows nothing of what this one was told. */
         watch(&watcher, WATCH);
-        expect_job(&watcher, KIND(ADDED), other, JOB_STATE(FINISHED));
+        expect_job(&watcher, KIND(ADDED), id, JOB_STATE(FINISHED));
         expect_current(&watcher);
         watch(&watcher, WATCH);
         client_expect_error(&watcher, WATCH, ERROR_CODE(BAD_REQUEST), "is in use");
@@ -303,6 +319,7 @@ static void stop_reading(struct start *noisy)
 START_TEST(test_not_read)
 {
         struct start noisy, first;
+        struct client brief;
         char ids[4][ID_SIZE];
         const Sandboxd__V1__Job *job;
 
@@ -315,6 +332,12 @@ START_TEST(test_not_read)
         client_expect(&c, 3, BODY(RESULT));
         run_job(&c, ids[1]);
         run_job(&c, ids[2]);
+        /* One that never was is not told of at all. */
+        client_hello(&brief);
+        client_run_upload(&brief, 2);
+        client_wait(&brief);
+        client_close(&brief);
+        client_wait(&c);
         begin_detached(&c, 4, &s, ids[3]);
         /* One event of each, though the first two are no longer kept; and those are told, too. */
         job = expect_job(&watcher, KIND(CHANGED), ids[0], JOB_STATE(FINISHED));
