@@ -70,7 +70,9 @@ static int read_texts(sd_bus_message *m, const struct option_entry *e, struct op
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "s", &text)) > 0) {
-                o->size += strlen(text) + 32;
+                r = options_add_part(o, strlen(text));
+                if (r < 0)
+                        return r;
                 r = refuse_spec(o, e->set(o->spec, text), e->key, ret_error);
                 if (r < 0)
                         return r;
@@ -136,7 +138,9 @@ static int read_files(sd_bus_message *m, const struct option_entry *e, struct op
                 r = sd_bus_message_read_array(m, 'y', &data, &size);
                 if (r < 0)
                         return r;
-                o->size += strlen(name) + size + 64;
+                r = options_add_part(o, strlen(name) + size);
+                if (r < 0)
+                        return r;
                 r = refuse_spec(o, sandbox_spec_add_file_data(o->spec, name, 0, data, size), e->key,
                         ret_error);
                 if (r < 0)

@@ -13,7 +13,7 @@
 #include "daemon/bus/relay.h"
 
 #define RELAYS_USER_MAX 96 /* three streams each of 32 jobs */
-#define RELAYS_MAX 384 /* each costs some 400 KiB */
+#define RELAYS_MAX 384     /* each costs some 400 KiB */
 
 struct relay;
 LIST_HEAD(relay_list, relay);

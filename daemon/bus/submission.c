@@ -14,6 +14,10 @@ void submission_refuse(struct call *c, int r, const struct error *error)
 {
         if (r == -EINVAL && error->text[0])
                 call_fail(c, "InvalidArgument", "%s", error->text);
+        else if (r == -E2BIG)
+                call_fail(c, "OverLimit",
+                        "there are more than %d arguments, variables and files: give fewer",
+                        OPTIONS_PARTS_MAX);
         else if (r == -EBADMSG || r == -ENXIO || r == -EINVAL)
                 call_fail(c, "InvalidArgument",
                         "the message cannot be read: its strings have code points that are no "
@@ -31,7 +35,9 @@ static int read_texts(sd_bus_message *m, struct options *o)
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "s", &text)) > 0) {
-                o->size += strlen(text) + 32;
+                r = options_add_part(o, strlen(text));
+                if (r < 0)
+                        return r;
                 r = sandbox_spec_add_arg(o->spec, text);
                 if (r < 0)
                         return r;
