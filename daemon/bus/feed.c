@@ -91,7 +91,6 @@ static void on_link(struct link *l, const sandbox_error *error, void *userdata)
         }
         if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0) 
                 lose(f, sandbox_client_get_error(l->client)->message);
-        }
 }
 
 static void begin(struct feed *f)
