@@ -89,7 +89,7 @@ static void on_link(struct link *l, const sandbox_error *error, void *userdata)
                 lose(f, error->message);
                 return;
         }
-        if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0) 
+        if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0)
                 lose(f, sandbox_client_get_error(l->client)->message);
 }
 

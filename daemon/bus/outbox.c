@@ -12,6 +12,8 @@
 
 /* How often a message of our own asks for the last number, while others' answers wait. */
 #define PROBE_USEC (100 * USEC_PER_MSEC)
+/* In which the bus has to take something. */
+#define WATCH_USEC (5 * USEC_PER_SEC)
 
 uint64_t outbox_size(const struct outbox *o)
 {
@@ -49,23 +51,68 @@ static int on_after(sd_event_source *s, void *userdata)
         return 0;
 }
 
-/* With libsystemd's own answers between ours the number of the last of ours says too little: a message is
- * sent, to ourselves and about nothing, for its number. */
-static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
+/* The number that the next message has, by sending one: to ourselves, and about nothing. */
+static int ask_cookie(struct outbox *o, uint64_t *ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        struct outbox *o = userdata;
         const char *name;
+        int r;
+
+        r = sd_bus_get_unique_name(o->bus, &name);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_signal(o->bus, &m, BUS_PATH, "org.sandboxd1.Bus", "Probe");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_destination(m, name);
+        return r < 0 ? r : sd_bus_send(o->bus, m, ret);
+}
+
+/* With libsystemd's own answers between ours the number of the last of ours says too little. */
+static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        struct outbox *o = userdata;
         uint64_t cookie;
 
         (void) sd_event_source_set_time_relative(s, PROBE_USEC);
         (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-        if (sd_bus_get_unique_name(o->bus, &name) < 0 ||
-                sd_bus_message_new_signal(o->bus, &m, BUS_PATH, "org.sandboxd1.Bus", "Probe") < 0 ||
-                sd_bus_message_set_destination(m, name) < 0 || sd_bus_send(o->bus, m, &cookie) < 0)
-                return 0;
-        settle(o, cookie);
+        if (ask_cookie(o, &cookie) >= 0)
+                settle(o, cookie);
         return 0;
+}
+
+/* Answers that callers do not read are ours to the bus daemon, and when there are too many it takes no more
+ * from us, for anybody. All that can be done about it is to begin anew, as somebody else to it. */
+static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        struct outbox *o = userdata;
+        uint64_t cookie, taken;
+
+        if (outbox_size(o) == 0 || ask_cookie(o, &cookie) < 0) {
+                o->taken = 0;
+                return 0;
+        }
+        taken = cookie - outbox_size(o);
+        if (taken == o->taken) {
+                log_error("the bus takes no more answers, since callers do not read theirs: "
+                          "going, to be started by the next call");
+                return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
+        }
+        o->taken = taken;
+        (void) sd_event_source_set_time_relative(s, WATCH_USEC);
+        return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+void outbox_watch(struct outbox *o)
+{
+        int enabled;
+
+        if (outbox_size(o) == 0 || sd_event_source_get_enabled(o->watch, &enabled) < 0 ||
+                enabled != SD_EVENT_OFF)
+                return;
+        o->taken = 0;
+        (void) sd_event_source_set_time_relative(o->watch, WATCH_USEC);
+        (void) sd_event_source_set_enabled(o->watch, SD_EVENT_ONESHOT);
 }
 
 int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus)
@@ -84,7 +131,14 @@ int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus)
                 o);
         if (r < 0)
                 return r;
-        return sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+        r = sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(event, &o->watch, CLOCK_MONOTONIC, WATCH_USEC, 1, on_watch,
+                o);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(o->watch, SD_EVENT_OFF);
 }
 
 void outbox_done(struct outbox *o)
@@ -97,6 +151,7 @@ void outbox_done(struct outbox *o)
         }
         (void) sd_event_source_disable_unref(o->after);
         (void) sd_event_source_disable_unref(o->probe);
+        (void) sd_event_source_disable_unref(o->watch);
 }
 
 void outbox_add(struct outbox *o, struct call *c)

@@ -72,6 +72,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
         service_touch(s);
+        outbox_watch(&s->outbox);
         if (outbox_size(&s->outbox) > QUEUE_MAX) {
                 log_debug("dropping a call of %s: too many answers wait for the bus",
                         sd_bus_message_get_sender(m));
