@@ -28,6 +28,39 @@ void call_set_state(struct call *c, enum call_state state)
         c->state = state;
 }
 
+/* The same call without what it carries: that may be large, and fds that nobody asked for are among it, which
+ * would all be kept until the answer. */
+static int copy_envelope(sd_bus_message *m, sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *copy = NULL;
+        uint64_t cookie;
+        int r;
+
+        r = sd_bus_message_get_cookie(m, &cookie);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(sd_bus_message_get_bus(m), &copy, NULL,
+                sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
+                sd_bus_message_get_member(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_sender(copy, sd_bus_message_get_sender(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_expect_reply(copy, sd_bus_message_get_expect_reply(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_allow_interactive_authorization(copy,
+                sd_bus_message_get_allow_interactive_authorization(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_seal(copy, cookie, 0);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
 int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_error *ret_error)
 {
         struct caller *caller;
@@ -36,26 +69,31 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
 
         service_touch(s);
         r = caller_find(s, m, &caller);
+        if (r == -EDQUOT)
+                return sd_bus_error_set(ret_error, ERROR_PREFIX "Busy",
+                        "this user has calls with too many sets of groups: wait for their answers");
         if (r < 0)
                 return r;
-        if (caller->user->n_calls >= USER_CALLS_MAX || user_charge(caller->user, CALL_COST) < 0)
+        if (caller->user->account->n_calls >= ACCOUNT_CALLS_MAX ||
+                user_charge(caller->user, CALL_COST) < 0)
                 return sd_bus_error_setf(ret_error, ERROR_PREFIX "Busy",
                         "user %u has too many calls under way: wait for the answers of some",
                         (unsigned) caller->user->uid);
         c = calloc(1, sizeof(*c));
-        if (!c) {
+        r = c ? copy_envelope(m, &c->message) : -ENOMEM;
+        if (r < 0) {
                 user_release(caller->user, CALL_COST);
-                return -ENOMEM;
+                free(c);
+                return r;
         }
         c->service = s;
         c->caller = caller;
         c->user = user_ref(caller->user);
         c->as = user_ref(caller->user);
         c->as->n_holds++;
-        c->user->n_calls++;
+        c->user->account->n_calls++;
         s->n_calls++;
         c->charged = CALL_COST;
-        c->message = sd_bus_message_ref(m);
         LIST_INSERT_HEAD(&caller->calls, c, of_caller);
         *ret = c;
         return 1;
@@ -103,7 +141,7 @@ void call_free(struct call *c)
 {
         stop(c);
         c->service->n_calls--;
-        c->user->n_calls--;
+        c->user->account->n_calls--;
         release_as(c);
         user_release(c->user, c->charged);
         (void) user_unref(c->user);

@@ -31,7 +31,8 @@ struct call {
         struct user *as; /* whom sandboxd takes us for: user, or root */
         LIST_ENTRY(call) of_caller;
         TAILQ_ENTRY(call) waiting; /* for the link, or in the outbox */
-        sd_bus_message *message;
+        sd_bus_message
+                *message; /* what an answer is made to; without the contents and fds of what came */
         uint64_t charged; /* bytes */
         call_step step;   /* what follows when the wait is over */
         struct question *question;

@@ -11,7 +11,7 @@
 #include "daemon/bus/call.h"
 
 /* The bus daemon answers such questions at once, or not at all. */
-#define CREDENTIALS_USEC (5 * USEC_PER_SEC)
+#define CREDENTIALS_USEC (10 * USEC_PER_SEC)
 
 /* How long a connection to sandboxd is kept that nothing is under way on. */
 #define LINK_IDLE_USEC (15 * USEC_PER_SEC)
@@ -104,6 +104,10 @@ static int ask_credentials(struct service *s, const char *name, struct credentia
         if (r < 0)
                 return r;
         r = sd_bus_call(s->bus, m, CREDENTIALS_USEC, &error, &reply);
+        if (r == -ETIMEDOUT) {
+                log_error("the bus does not say who calls: going, to be started by the next call");
+                (void) sd_event_exit(s->event, -ESTALE);
+        }
         if (r < 0)
                 return sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ? -ENXIO : r;
         return read_credentials(reply, ret);
@@ -111,12 +115,23 @@ static int ask_credentials(struct service *s, const char *name, struct credentia
 
 /* ---- Users ------------------------------------------------------------------------------------- */
 
+static void account_release(struct account *a)
+{
+        if (--a->n_users > 0)
+                return;
+        ASSERT(a->n_calls == 0 && a->n_bytes == 0 && a->n_subscriptions == 0 &&
+                a->n_questions == 0);
+        LIST_REMOVE(a, entries);
+        free(a);
+}
+
 static void user_free(struct user *u)
 {
-        ASSERT(u->n_calls == 0 && TAILQ_EMPTY(&u->connecting));
+        ASSERT(u->n_holds == 0 && TAILQ_EMPTY(&u->connecting));
         link_close(&u->link);
         (void) sd_event_source_disable_unref(u->idle);
         LIST_REMOVE(u, entries);
+        account_release(u->account);
         free(u->gids);
         free(u);
 }
@@ -133,6 +148,35 @@ static int on_user_idle(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
+static struct account *account_find(struct service *s, uid_t uid)
+{
+        struct account *a;
+
+        LIST_FOREACH (a, &s->accounts, entries)
+                if (a->uid == uid)
+                        return a;
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return NULL;
+        a->uid = uid;
+        LIST_INSERT_HEAD(&s->accounts, a, entries);
+        return a;
+}
+
+/* Makes room among the users of an account, by what nobody uses. */
+static int account_make_room(struct service *s, const struct account *a)
+{
+        struct user *u, *next;
+
+        /* Some of its users stay, and the account with them. */
+        for (u = LIST_FIRST(&s->users); u && a->n_users >= ACCOUNT_USERS_MAX; u = next) {
+                next = LIST_NEXT(u, entries);
+                if (u->account == a && u->n_refs == 0)
+                        user_free(u);
+        }
+        return a->n_users < ACCOUNT_USERS_MAX ? 0 : -EDQUOT;
+}
+
 static int user_new(struct service *s, struct credentials *of, struct user **ret)
 {
         struct user *u = calloc(1, sizeof(*u));
@@ -140,9 +184,16 @@ static int user_new(struct service *s, struct credentials *of, struct user **ret
 
         if (!u)
                 return -ENOMEM;
+        u->account = account_find(s, of->uid);
+        if (!u->account) {
+                free(u);
+                return -ENOMEM;
+        }
+        u->account->n_users++;
         r = sd_event_add_time_relative(s->event, &u->idle, CLOCK_MONOTONIC, LINK_IDLE_USEC, 1,
                 on_user_idle, u);
         if (r < 0) {
+                account_release(u->account);
                 free(u);
                 return r;
         }
@@ -159,7 +210,9 @@ static int user_new(struct service *s, struct credentials *of, struct user **ret
 
 static int user_find(struct service *s, struct credentials *of, struct user **ret)
 {
+        struct account *a;
         struct user *u;
+        int r;
 
         LIST_FOREACH (u, &s->users, entries)
                 if (u->uid == of->uid && u->n_gids == of->n_gids &&
@@ -167,6 +220,13 @@ static int user_find(struct service *s, struct credentials *of, struct user **re
                                 memcmp(u->gids, of->gids, u->n_gids * sizeof(gid_t)) == 0)) {
                         *ret = u;
                         return 0;
+                }
+        LIST_FOREACH (a, &s->accounts, entries)
+                if (a->uid == of->uid && a->n_users >= ACCOUNT_USERS_MAX) {
+                        r = account_make_room(s, a);
+                        if (r < 0)
+                                return r;
+                        break;
                 }
         return user_new(s, of, ret);
 }
@@ -188,22 +248,44 @@ struct user *user_unref(struct user *u)
         return NULL;
 }
 
+int account_add_answer(struct service *s, struct account *a)
+{
+        outbox_watch(&s->outbox);
+        if (outbox_size(&s->outbox) == 0)
+                a->n_answers_before = a->n_answers_since = 0;
+        if (a->n_answers_before + a->n_answers_since >= ACCOUNT_ANSWERS_MAX)
+                return -EDQUOT;
+        a->n_answers_since++;
+        return 0;
+}
+
+void accounts_on_probe(struct service *s)
+{
+        struct account *a;
+
+        LIST_FOREACH (a, &s->accounts, entries) {
+                a->n_answers_before = a->n_answers_since;
+                a->n_answers_since = 0;
+        }
+}
+
 int user_charge(struct user *u, uint64_t bytes)
 {
         struct service *s = u->service;
-        uint64_t most = (BYTES_MAX - (s->n_bytes - u->n_bytes)) / 2;
+        struct account *a = u->account;
+        uint64_t most = (BYTES_MAX - (s->n_bytes - a->n_bytes)) / 2;
 
-        if (u->n_bytes > most || bytes > most - u->n_bytes)
+        if (a->n_bytes > most || bytes > most - a->n_bytes)
                 return -EDQUOT;
-        u->n_bytes += bytes;
+        a->n_bytes += bytes;
         s->n_bytes += bytes;
         return 0;
 }
 
 void user_release(struct user *u, uint64_t bytes)
 {
-        ASSERT(u->n_bytes >= bytes);
-        u->n_bytes -= bytes;
+        ASSERT(u->account->n_bytes >= bytes);
+        u->account->n_bytes -= bytes;
         u->service->n_bytes -= bytes;
 }
 

@@ -122,7 +122,7 @@ int execute_method(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         }
         c->data = e;
         c->free_data = execution_free;
-        if (submission_read(c, &e->submission, OPTIONS_EXECUTE) >= 0 && prepare(c, e) >= 0)
+        if (submission_read(c, m, &e->submission, OPTIONS_EXECUTE) >= 0 && prepare(c, e) >= 0)
                 submission_begin(c, &e->submission, start);
         return 1;
 }

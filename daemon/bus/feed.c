@@ -71,13 +71,10 @@ static void on_event(sandbox_client *c, const sandbox_error *error, int kind, sa
         if (error) {
                 if (error->code == SANDBOX_ERROR_UNREACHABLE)
                         return;
-                log_warning("sandboxd does not tell of its jobs: %s%s", error->message,
-                        error->code == SANDBOX_ERROR_DENIED
-                                ? "; User= of [Bus] in sandboxd.conf must name our user"
-                                : "");
-                f->current = false;
-                again_after(f, AGAIN_MOST_USEC);
-                settle(f);
+                if (error->code == SANDBOX_ERROR_DENIED)
+                        log_error("sandboxd takes us for anybody: User= of [Bus] in sandboxd.conf "
+                                  "must name our user");
+                lose(f, error->message);
                 return;
         }
         if (take(f, kind, job, host) < 0)
@@ -92,11 +89,8 @@ static void on_link(struct link *l, const sandbox_error *error, void *userdata)
                 lose(f, error->message);
                 return;
         }
-        if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0) {
-                log_error("cannot ask sandboxd for its jobs: %s",
-                        sandbox_client_get_error(l->client)->message);
-                settle(f);
-        }
+        if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0)
+                lose(f, sandbox_client_get_error(l->client)->message);
 }
 
 static void begin(struct feed *f)

@@ -68,9 +68,9 @@ static void refuse_id(struct call *c, const char *id)
 }
 
 /* The one argument of many methods. On failure the call is answered, and over. */
-static int read_string(struct call *c, const char **ret)
+static int read_string(struct call *c, sd_bus_message *m, const char **ret)
 {
-        int r = sd_bus_message_read(c->message, "s", ret);
+        int r = sd_bus_message_read(m, "s", ret);
 
         if (r < 0)
                 call_fail(c, "InvalidArgument",
@@ -87,7 +87,7 @@ static int get_job_method(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         int r, e;
 
         r = call_new(userdata, m, &c, ret_error);
-        if (r < 0 || read_string(c, &id) < 0)
+        if (r < 0 || read_string(c, m, &id) < 0)
                 return r;
         j = find_own(c, id);
         if (!j) {
@@ -179,9 +179,13 @@ static int cancel_job_method(sd_bus_message *m, void *userdata, sd_bus_error *re
         int r;
 
         r = call_new(userdata, m, &c, ret_error);
-        if (r < 0 || read_string(c, &id) < 0)
+        if (r < 0 || read_string(c, m, &id) < 0)
                 return r;
-        c->data = strndup(id, SANDBOX_JOB_ID_SIZE);
+        if (strlen(id) >= SANDBOX_JOB_ID_SIZE) {
+                refuse_id(c, id);
+                return r;
+        }
+        c->data = strdup(id);
         c->free_data = free;
         if (!c->data)
                 call_fail_errno(c, -ENOMEM, "take the request");

@@ -23,7 +23,7 @@
 /* The bus allows 128 calls under way of one connection, and counts those that are not answered whether
  * somebody still waits for them or not: so do we. */
 #define QUESTIONS_MAX 96
-#define QUESTIONS_USER_MAX 8
+#define QUESTIONS_ACCOUNT_MAX 8
 
 struct question {
         TAILQ_ENTRY(question) entries; /* of those that wait, or those that were asked */
@@ -57,7 +57,7 @@ static void question_free(struct question *q)
                 q->slot = sd_bus_slot_unref(q->slot);
                 TAILQ_REMOVE(&qs->asked, q, entries);
                 qs->n_asked--;
-                q->user->n_questions--;
+                q->user->account->n_questions--;
         } else
                 TAILQ_REMOVE(&qs->waiting, q, entries);
         (void) sd_event_source_disable_unref(q->deadline);
@@ -211,7 +211,7 @@ static int ask(struct question *q)
         TAILQ_REMOVE(&s->questions.waiting, q, entries);
         TAILQ_INSERT_TAIL(&s->questions.asked, q, entries);
         s->questions.n_asked++;
-        q->user->n_questions++;
+        q->user->account->n_questions++;
         return 0;
 }
 
@@ -221,7 +221,7 @@ static struct question *choose(struct questions *qs)
         struct question *q;
 
         TAILQ_FOREACH (q, &qs->waiting, entries)
-                if (q->user->n_questions < QUESTIONS_USER_MAX)
+                if (q->user->account->n_questions < QUESTIONS_ACCOUNT_MAX)
                         return q;
         return NULL;
 }

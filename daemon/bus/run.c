@@ -44,7 +44,7 @@ static void run_free(struct run *r)
         if (r->job)
                 sandbox_job_abandon(r->job);
         LIST_REMOVE(r, entries);
-        r->user->n_calls--;
+        r->user->account->n_calls--;
         r->user->n_holds--;
         r->service->n_calls--;
         (void) user_unref(r->user);
@@ -308,7 +308,7 @@ static struct run *run_new(struct call *c, bool with_fds)
         for (size_t i = 0; i < STREAMS; i++)
                 r->fds[i] = -EBADF;
         /* It keeps its user's connection, and this process, as a call does. */
-        r->user->n_calls++;
+        r->user->account->n_calls++;
         r->user->n_holds++;
         r->service->n_calls++;
         LIST_INSERT_HEAD(&c->service->runs.list, r, entries);
@@ -316,10 +316,10 @@ static struct run *run_new(struct call *c, bool with_fds)
 }
 
 /* What can be said of the fds without asking a file system is said before a job is made for them. */
-static int read_fds(struct call *c, struct run *r, struct error *ret_error)
+static int read_fds(sd_bus_message *m, struct run *r, struct error *ret_error)
 {
         for (int i = 0; i < STREAMS; i++) {
-                int fd, e = sd_bus_message_read(c->message, "h", &fd);
+                int fd, e = sd_bus_message_read(m, "h", &fd);
 
                 if (e < 0)
                         return e;
@@ -333,7 +333,7 @@ static int read_fds(struct call *c, struct run *r, struct error *ret_error)
         return 0;
 }
 
-static int set_streams(struct call *c, struct run_call *rc)
+static int set_streams(struct call *c, sd_bus_message *m, struct run_call *rc)
 {
         static const enum sandbox_stream streams[] = { SANDBOX_STDIN, SANDBOX_STDOUT,
                 SANDBOX_STDERR };
@@ -345,7 +345,7 @@ static int set_streams(struct call *c, struct run_call *rc)
                 sandbox_spec_set_detach(spec, 1);
                 return 0;
         }
-        e = read_fds(c, rc->run, &error);
+        e = read_fds(m, rc->run, &error);
         for (size_t i = 0; e >= 0 && i < STREAMS; i++)
                 e = sandbox_spec_set_stream_socket(spec, streams[i], 1);
         if (e < 0)
@@ -373,7 +373,7 @@ static int begin(sd_bus_message *m, struct service *s, sd_bus_error *ret_error, 
         }
         c->data = rc;
         c->free_data = run_call_free;
-        if (submission_read(c, &rc->submission, of) >= 0 && set_streams(c, rc) >= 0)
+        if (submission_read(c, m, &rc->submission, of) >= 0 && set_streams(c, m, rc) >= 0)
                 submission_begin(c, &rc->submission, start);
         return 1;
 }

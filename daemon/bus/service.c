@@ -61,6 +61,16 @@ static bool has_long_names(sd_bus_message *m)
         return false;
 }
 
+/* Whoever has so many answers waiting does not read them. One more would be another to be kept. */
+static bool may_be_answered(struct service *s, sd_bus_message *m)
+{
+        struct caller *caller;
+
+        if (outbox_size(&s->outbox) > QUEUE_MAX || caller_find(s, m, &caller) < 0)
+                return false;
+        return account_add_answer(s, caller->user->account) >= 0;
+}
+
 /* Sees every message before libsystemd does anything with it. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
@@ -68,11 +78,13 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         uint8_t type;
         int r;
 
+        if (outbox_take_probe(&s->outbox, m))
+                return 1;
         r = sd_bus_message_get_type(m, &type);
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
         service_touch(s);
-        if (outbox_size(&s->outbox) > QUEUE_MAX) {
+        if (!may_be_answered(s, m)) {
                 log_debug("dropping a call of %s: too many answers wait for the bus",
                         sd_bus_message_get_sender(m));
                 return 1;
@@ -261,7 +273,7 @@ int service_init(struct service *s, const struct service_options *options)
         r = connect_bus(s);
         if (r < 0)
                 return r;
-        r = outbox_init(&s->outbox, s->event, s->bus);
+        r = outbox_init(&s->outbox, s);
         if (r < 0)
                 return r;
         r = signals_init(&s->signals, s);

@@ -28,6 +28,9 @@
 
 struct user;
 
+struct account;
+
+LIST_HEAD(account_list, account);
 LIST_HEAD(user_list, user);
 
 struct service_options {
@@ -43,6 +46,7 @@ struct service {
         sd_bus *bus;
         struct feed feed;
         struct jobs jobs;
+        struct account_list accounts;
         struct user_list users;
         void *callers; /* by their unique name, a tree of tsearch(3) */
         unsigned n_calls;

@@ -271,12 +271,12 @@ int signals_subscribe(struct caller *c)
 
         if (c->subscribed)
                 return 0;
-        if (c->user->n_subscriptions >= USER_SUBSCRIPTIONS_MAX)
+        if (c->user->account->n_subscriptions >= ACCOUNT_SUBSCRIPTIONS_MAX)
                 return -EDQUOT;
         if (g->n_subscribers >= SUBSCRIPTIONS_MAX)
                 return -EUSERS;
         c->subscribed = true;
-        c->user->n_subscriptions++;
+        c->user->account->n_subscriptions++;
         g->n_subscribers++;
         LIST_INSERT_HEAD(&g->subscribers, c, subscriptions);
         return 0;
@@ -289,7 +289,7 @@ void signals_unsubscribe(struct caller *c)
         if (!c->subscribed)
                 return;
         c->subscribed = false;
-        c->user->n_subscriptions--;
+        c->user->account->n_subscriptions--;
         g->n_subscribers--;
         LIST_REMOVE(c, subscriptions);
 }

@@ -68,9 +68,8 @@ static int read_code(sd_bus_message *m, struct options *o, bool is_text)
         return size > 0 || is_text ? sandbox_spec_set_code(o->spec, data, size) : 0;
 }
 
-static int read_all(struct call *c, struct options *o, enum options_of of, struct error *error)
+static int read_all(sd_bus_message *m, struct options *o, enum options_of of, struct error *error)
 {
-        sd_bus_message *m = c->message;
         const char *runtime;
         int r;
 
@@ -95,17 +94,17 @@ static int read_all(struct call *c, struct options *o, enum options_of of, struc
         return options_read(m, of, o, error);
 }
 
-int submission_read(struct call *c, struct submission *s, enum options_of of)
+int submission_read(struct call *c, sd_bus_message *m, struct submission *s, enum options_of of)
 {
         struct error error = {};
         int r;
 
-        r = read_all(c, &s->options, of, &error);
+        r = read_all(m, &s->options, of, &error);
         if (r < 0) {
                 submission_refuse(c, r, &error);
                 return r;
         }
-        /* The message and the spec both have it. */
+        /* The spec has it, and what is sent to sandboxd. */
         return call_charge(c, 2 * s->options.size);
 }
 

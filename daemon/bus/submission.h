@@ -16,7 +16,7 @@ struct submission {
 
 /* Reads (runtime, argv, code, options) of Run and RunWithFds, or (language, code, options) of Execute, into the
  * submission. On failure the call is answered, and over; a negative errno. */
-int submission_read(struct call *c, struct submission *s, enum options_of of);
+int submission_read(struct call *c, sd_bus_message *m, struct submission *s, enum options_of of);
 /* Asks who has to be asked, connects, and goes on with step. */
 void submission_begin(struct call *c, struct submission *s, call_step step);
 void submission_done(struct submission *s);

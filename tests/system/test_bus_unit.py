@@ -157,7 +157,7 @@ def test_socket_of_somebody_else_is_refused(alice):
 
 
 def test_what_it_may_use(bus_pid):
-    assert machine.get(machine.BUS_UNIT, "MemoryMax") == str(512 << 20)
+    assert machine.get(machine.BUS_UNIT, "MemoryMax") == str(768 << 20)
     assert machine.get(machine.BUS_UNIT, "TasksMax") == "1100"
     assert machine.get(machine.BUS_UNIT, "Restart") == "no"
 
