@@ -160,6 +160,11 @@ static void answer(struct call *c, sd_bus_message *reply, int error)
 {
         int r = error;
 
+        /* Such an answer would not be sent, but have a number: see outbox.c. */
+        if (r >= 0 && !sd_bus_message_get_expect_reply(c->message)) {
+                call_free(c);
+                return;
+        }
         if (r >= 0)
                 r = sd_bus_send(c->service->bus, reply, &c->cookie);
         if (r < 0) {

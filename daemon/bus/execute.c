@@ -97,6 +97,11 @@ static int prepare(struct call *c, struct execution *e)
         uint64_t most = fds ? FD_OUTPUT_MAX : CAPTURE_INLINE_MAX;
         int r;
 
+        if (fds && loans_check_room(&c->service->loans, c->user->uid) < 0) {
+                call_fail(c, "Busy",
+                        "too many fds with output are still open: close those of earlier answers");
+                return -EDQUOT;
+        }
         r = capture_init(&e->out, c->user, most, fds);
         if (r >= 0)
                 r = capture_init(&e->err, c->user, most, fds);

@@ -66,6 +66,18 @@ static int start_sweep(struct service *s)
         return r < 0 ? r : sd_event_source_set_enabled(s->loans.sweep, SD_EVENT_ON);
 }
 
+int loans_check_room(const struct loans *ls, uid_t uid)
+{
+        unsigned all = 0, of_user = 0;
+        const struct loan *l;
+
+        LIST_FOREACH (l, &ls->list, entries) {
+                all++;
+                of_user += l->user->uid == uid;
+        }
+        return of_user >= LOANS_USER_MAX || all >= LOANS_MAX ? -EDQUOT : 0;
+}
+
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret)
 {
         _cleanup_close_ int lent = -EBADF, own = -EBADF;

@@ -7,9 +7,14 @@
  */
 
 #include <sys/queue.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "common/macro.h"
+
+/* Each is an fd of ours, also where nothing is in it, beside those of calls that are still to have theirs. */
+#define LOANS_USER_MAX 256
+#define LOANS_MAX 4096
 
 struct loan;
 struct service;
@@ -22,6 +27,8 @@ struct loans {
         sd_event_source *sweep;
 };
 
+/* -EDQUOT when that user, or all of them, have too many. */
+int loans_check_room(const struct loans *ls, uid_t uid);
 /* Gives a memfd that is sealed, open for reading alone, as the caller's to close. size bytes that its user was
  * charged are the loan's from then on. */
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret);

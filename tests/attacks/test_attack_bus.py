@@ -207,6 +207,28 @@ def test_49_fds_where_none_belong(bus):
     assert host.wait_until(lambda: host.fd_count(bus.service.pid) <= before)
 
 
+def test_49_outputs_that_stay_open(bus):
+    """Memfds with nothing in them cost no memory, but each is an fd of the service's as long as it is kept."""
+    c, other = bus.caller(ALICE), bus.caller(BOB)
+
+    def run(c):
+        result = c.bash("true", output_fd=True)
+        return [result["stdout_fd"], result["stderr_fd"]]
+
+    fds = []
+    with pytest.raises(dbus.Error) as refused:
+        while len(fds) < 600:
+            fds += run(c)
+    assert refused.value.short == "Busy" and 200 <= len(fds) < 300
+    for fd in fds + run(other):
+        os.close(fd)
+
+    def is_served():
+        with contextlib.suppress(dbus.Error):
+            return all(os.close(fd) is None for fd in run(c))
+    assert host.wait_until(is_served), "they are not taken back"
+
+
 def test_49_too_few_fds(bus):
     """Three handles to one fd are one fd three times; a handle beyond those that came ends at the bus."""
     c = bus.caller(ALICE)
