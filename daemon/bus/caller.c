@@ -11,7 +11,7 @@
 #include "daemon/bus/call.h"
 
 /* The bus daemon answers such questions at once, or not at all. */
-#define CREDENTIALS_USEC (5 * USEC_PER_SEC)
+#define CREDENTIALS_USEC (10 * USEC_PER_SEC)
 
 /* How long a connection to sandboxd is kept that nothing is under way on. */
 #define LINK_IDLE_USEC (15 * USEC_PER_SEC)
@@ -104,6 +104,10 @@ static int ask_credentials(struct service *s, const char *name, struct credentia
         if (r < 0)
                 return r;
         r = sd_bus_call(s->bus, m, CREDENTIALS_USEC, &error, &reply);
+        if (r == -ETIMEDOUT) {
+                log_error("the bus does not say who calls: going, to be started by the next call");
+                (void) sd_event_exit(s->event, -ESTALE);
+        }
         if (r < 0)
                 return sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ? -ENXIO : r;
         return read_credentials(reply, ret);
@@ -242,6 +246,27 @@ struct user *user_unref(struct user *u)
                 (void) sd_event_source_set_enabled(u->idle, SD_EVENT_ONESHOT);
         }
         return NULL;
+}
+
+int account_add_answer(struct service *s, struct account *a)
+{
+        outbox_watch(&s->outbox);
+        if (outbox_size(&s->outbox) == 0)
+                a->n_answers_before = a->n_answers_since = 0;
+        if (a->n_answers_before + a->n_answers_since >= ACCOUNT_ANSWERS_MAX)
+                return -EDQUOT;
+        a->n_answers_since++;
+        return 0;
+}
+
+void accounts_on_probe(struct service *s)
+{
+        struct account *a;
+
+        LIST_FOREACH (a, &s->accounts, entries) {
+                a->n_answers_before = a->n_answers_since;
+                a->n_answers_since = 0;
+        }
 }
 
 int user_charge(struct user *u, uint64_t bytes)

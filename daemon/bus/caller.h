@@ -15,6 +15,7 @@
  * next. */
 #define BYTES_MAX (320 * MIB)
 #define ACCOUNT_SUBSCRIPTIONS_MAX 128
+#define ACCOUNT_ANSWERS_MAX 2048
 /* Sets of groups. sandboxd takes as many connections on behalf of one uid. */
 #define ACCOUNT_USERS_MAX 4
 
@@ -29,6 +30,10 @@ struct account {
         uint64_t n_bytes; /* of them, and of what else we hold */
         unsigned n_subscriptions;
         unsigned n_questions; /* put to polkit */
+        /* Calls whose answers may wait for the bus, those that libsystemd gives by itself among them: from
+         * before the last probe of the outbox, and since. */
+        unsigned n_answers_before;
+        unsigned n_answers_since;
 };
 
 struct user {
@@ -74,5 +79,9 @@ int user_find_root(struct service *s, struct user **ret);
 struct user *user_ref(struct user *u);
 struct user *user_unref(struct user *u);
 /* -EDQUOT when the user would hold too much. */
+/* A probe of the outbox was taken by the bus, and so were the answers from before it. */
+void accounts_on_probe(struct service *s);
+/* -EDQUOT when too many of its answers wait for the bus. */
+int account_add_answer(struct service *s, struct account *a);
 int user_charge(struct user *u, uint64_t bytes);
 void user_release(struct user *u, uint64_t bytes);

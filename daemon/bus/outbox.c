@@ -12,8 +12,11 @@
 
 /* How often a message of our own asks for the last number, while others' answers wait. */
 #define PROBE_USEC (100 * USEC_PER_MSEC)
-/* In which the bus has to take something. */
-#define WATCH_USEC (5 * USEC_PER_SEC)
+/* In which such a message has to come back. */
+#define WATCH_USEC (15 * USEC_PER_SEC)
+
+#define PROBE_INTERFACE "org.sandboxd1.Bus"
+#define PROBE_MEMBER "Probe"
 
 uint64_t outbox_size(const struct outbox *o)
 {
@@ -23,22 +26,26 @@ uint64_t outbox_size(const struct outbox *o)
         return n;
 }
 
-/* Frees those up to the last one that was taken. */
-static void settle(struct outbox *o, uint64_t last_cookie)
+/* Up to which number all were taken, when the last one has that. */
+static uint64_t taken_up_to(const struct outbox *o, uint64_t last_cookie)
 {
         uint64_t waiting = outbox_size(o);
+
+        return waiting == 0 ? UINT64_MAX : waiting < last_cookie ? last_cookie - waiting : 0;
+}
+
+/* Frees what was taken. */
+static void settle(struct outbox *o, uint64_t last_cookie)
+{
+        uint64_t taken = taken_up_to(o, last_cookie);
         struct call *c;
 
-        while ((c = TAILQ_FIRST(&o->calls))) {
-                if (waiting > 0 && c->cookie + waiting > last_cookie)
-                        break;
+        while ((c = TAILQ_FIRST(&o->calls)) && c->cookie <= taken) {
                 TAILQ_REMOVE(&o->calls, c, waiting);
                 call_free(c);
         }
-        if (!TAILQ_EMPTY(&o->calls))
-                return;
-        (void) sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
-        (void) sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+        if (TAILQ_EMPTY(&o->calls))
+                (void) sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
 }
 
 static int on_after(sd_event_source *s, void *userdata)
@@ -61,66 +68,88 @@ static int ask_cookie(struct outbox *o, uint64_t *ret)
         r = sd_bus_get_unique_name(o->bus, &name);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_signal(o->bus, &m, BUS_PATH, "org.sandboxd1.Bus", "Probe");
+        r = sd_bus_message_new_signal(o->bus, &m, BUS_PATH, PROBE_INTERFACE, PROBE_MEMBER);
         if (r < 0)
                 return r;
         r = sd_bus_message_set_destination(m, name);
         return r < 0 ? r : sd_bus_send(o->bus, m, ret);
 }
 
-/* With libsystemd's own answers between ours the number of the last of ours says too little. */
+/* libsystemd's own answers are between ours: so of ours alone the numbers say too little. */
 static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
 {
         struct outbox *o = userdata;
         uint64_t cookie;
 
-        (void) sd_event_source_set_time_relative(s, PROBE_USEC);
-        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-        if (ask_cookie(o, &cookie) >= 0)
+        if (ask_cookie(o, &cookie) >= 0) {
                 settle(o, cookie);
-        return 0;
+                if (o->probed <= taken_up_to(o, cookie)) {
+                        accounts_on_probe(o->service);
+                        o->probed = cookie;
+                }
+        }
+        (void) sd_event_source_set_time_relative(s, PROBE_USEC);
+        return sd_event_source_set_enabled(s, outbox_size(o) > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 /* Answers that callers do not read are ours to the bus daemon, and when there are too many it takes no more
  * from us, for anybody. All that can be done about it is to begin anew, as somebody else to it. */
 static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
 {
-        struct outbox *o = userdata;
-        uint64_t cookie, taken;
+        const struct outbox *o = userdata;
 
-        if (outbox_size(o) == 0 || ask_cookie(o, &cookie) < 0) {
-                o->taken = 0;
+        if (o->heard)
                 return 0;
-        }
-        taken = cookie - outbox_size(o);
-        if (taken == o->taken) {
-                log_error("the bus takes no more answers, since callers do not read theirs: "
-                          "going, to be started by the next call");
-                return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
-        }
-        o->taken = taken;
-        (void) sd_event_source_set_time_relative(s, WATCH_USEC);
-        return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        log_error("the bus takes no more answers, since callers do not read theirs: going, to be "
+                  "started by the next call");
+        return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
+}
+
+static bool is_armed(sd_event_source *s)
+{
+        int enabled;
+
+        return sd_event_source_get_enabled(s, &enabled) < 0 || enabled != SD_EVENT_OFF;
+}
+
+static void arm(sd_event_source *s, uint64_t usec)
+{
+        (void) sd_event_source_set_time_relative(s, usec);
+        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
 void outbox_watch(struct outbox *o)
 {
-        int enabled;
+        uint64_t cookie;
 
-        if (outbox_size(o) == 0 || sd_event_source_get_enabled(o->watch, &enabled) < 0 ||
-                enabled != SD_EVENT_OFF)
+        if (outbox_size(o) > 0 && !is_armed(o->probe))
+                arm(o->probe, PROBE_USEC);
+        if (is_armed(o->watch) || ask_cookie(o, &cookie) < 0)
                 return;
-        o->taken = 0;
-        (void) sd_event_source_set_time_relative(o->watch, WATCH_USEC);
-        (void) sd_event_source_set_enabled(o->watch, SD_EVENT_ONESHOT);
+        o->heard = false;
+        arm(o->watch, WATCH_USEC);
 }
 
-int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus)
+bool outbox_take_probe(struct outbox *o, sd_bus_message *m)
 {
+        const char *name;
+
+        if (!sd_bus_message_is_signal(m, PROBE_INTERFACE, PROBE_MEMBER) ||
+                sd_bus_get_unique_name(o->bus, &name) < 0 ||
+                !streq(name, sd_bus_message_get_sender(m)))
+                return false;
+        o->heard = true;
+        return true;
+}
+
+int outbox_init(struct outbox *o, struct service *s)
+{
+        sd_event *event = s->event;
         int r;
 
         TAILQ_INIT(&o->calls);
-        o->bus = bus;
+        o->service = s;
+        o->bus = s->bus;
         r = sd_event_add_post(event, &o->after, on_after, o);
         if (r < 0)
                 return r;
@@ -156,17 +185,10 @@ void outbox_done(struct outbox *o)
 
 void outbox_add(struct outbox *o, struct call *c)
 {
-        bool first = TAILQ_EMPTY(&o->calls);
-
         TAILQ_INSERT_TAIL(&o->calls, c, waiting);
-        if (outbox_size(o) == 0 || !first) {
-                settle(o, c->cookie);
-                if (TAILQ_EMPTY(&o->calls))
-                        return;
-        }
+        settle(o, c->cookie);
+        if (TAILQ_EMPTY(&o->calls))
+                return;
         (void) sd_event_source_set_enabled(o->after, SD_EVENT_ON);
-        if (first) {
-                (void) sd_event_source_set_time_relative(o->probe, PROBE_USEC);
-                (void) sd_event_source_set_enabled(o->probe, SD_EVENT_ONESHOT);
-        }
+        outbox_watch(o);
 }

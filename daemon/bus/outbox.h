@@ -13,24 +13,29 @@
 #include "common/macro.h"
 
 struct call;
+struct service;
 
 TAILQ_HEAD(outbox_list, call);
 
 struct outbox {
+        struct service *service;
         sd_bus *bus;
+        uint64_t probed; /* number of a message of ours that was sent for it; 0: it was taken */
         struct outbox_list calls; /* by the cookies of their answers */
         sd_event_source *after;   /* looks again in each turn of the loop */
         sd_event_source *probe;
-        sd_event_source *watch; /* whether the bus takes anything at all */
-        uint64_t taken;         /* messages, when it was looked at last */
+        sd_event_source *watch; /* until when a message to ourselves has to come back */
+        bool heard;             /* it has */
 };
 
-int outbox_init(struct outbox *o, sd_event *event, sd_bus *bus);
-/* To be called when something may wait for the bus: where it takes nothing for a while, the event loop is ended
- * with -ESTALE. */
+int outbox_init(struct outbox *o, struct service *s);
+/* To be called when something comes from the bus: where it is found to take nothing from us for a while, the
+ * event loop is ended with -ESTALE. */
 void outbox_watch(struct outbox *o);
 void outbox_done(struct outbox *o);
 /* Frees the call once its answer, which is sent, has been taken. */
 void outbox_add(struct outbox *o, struct call *c);
+/* Whether it is our own message to ourselves. */
+bool outbox_take_probe(struct outbox *o, sd_bus_message *m);
 /* Messages that the bus has not taken. */
 uint64_t outbox_size(const struct outbox *o);
