@@ -327,7 +327,10 @@ int options_read(sd_bus_message *m, enum options_of of, struct options *o, struc
                 if (r < 0)
                         return r;
         }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(m);
+        return MIN(r, 0);
 }
 
 void options_done(struct options *o)

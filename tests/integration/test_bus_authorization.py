@@ -298,6 +298,8 @@ def test_sender_leaves_during_the_question(bus, call):
     c.close()
     watcher = bus.caller(ALICE)
     assert host.wait_until(lambda: not root.call(*dbus.BUS, "NameHasOwner", "s", c.name)[0])
+    asked = [q.cancellation for q in bus.polkit.asked]
+    assert host.wait_until(lambda: bus.polkit.cancelled == asked), "polkit is not told that nobody waits"
     bus.polkit.release("yes")
     watcher.call(NAME, ROOT_PATH, PEER, "Ping")
     time.sleep(0.1)

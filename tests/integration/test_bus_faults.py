@@ -165,6 +165,13 @@ def _executes(c):
         return False
 
 
+def _watches(c):
+    """It knows of new jobs, and of no old ones."""
+    path = c.run("sleep", "600")
+    assert list(c.jobs()) == [path]
+    c.job(path, "Cancel")
+
+
 def test_frontend_dies(own):
     bus = own()
     d, c = bus.daemon, bus.caller()
@@ -174,7 +181,7 @@ def test_frontend_dies(own):
     error = c.refusal(c.finish, serial)
     assert error.short in ("Unreachable", "Internal"), error
     assert host.wait_until(lambda: _executes(c), 10)
-    assert c.jobs() == {}
+    _watches(c)
 
 
 def test_started_before_sandboxd(make_daemon, make_bus):
@@ -187,6 +194,7 @@ def test_started_before_sandboxd(make_daemon, make_bus):
     assert c.get(ROOT_PATH, MANAGER, "RunningJobs") == 0
     d.start()
     assert host.wait_until(lambda: _executes(c), 10)
+    _watches(c)
 
 
 def test_sandboxd_hangs(own):

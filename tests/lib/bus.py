@@ -256,7 +256,7 @@ class Polkit:
     release(). What no rule speaks of is "no"."""
 
     def __init__(self, path):
-        self.path, self.rules, self.asked, self.held = path, {}, [], []
+        self.path, self.rules, self.asked, self.held, self.cancelled = path, {}, [], [], []
         self.connection = self.thread = None
 
     def start(self):
@@ -278,7 +278,7 @@ class Polkit:
         """Alice and Bob may run code, and nobody else anything; it is there, and owes no answer."""
         if self.thread and self.thread.is_alive():
             self.release("no")
-        self.rules, self.asked, self.held = {RUN: {ALICE: "yes", BOB: "yes"}}, [], []
+        self.rules, self.asked, self.held, self.cancelled = {RUN: {ALICE: "yes", BOB: "yes"}}, [], [], []
         if not self.thread or not self.thread.is_alive():
             self.stop()
             self.start()
@@ -294,10 +294,8 @@ class Polkit:
             connection.sock.close()
 
     def cancel(self, message):
-        """Who asked wants no answer any more, and gets one, so that the bus forgets the question."""
-        for held in [m for m in self.held if m.sender == message.sender and m.args()[4] == message.args()[0]]:
-            self.held.remove(held)
-            self.connection.refuse(held, "org.freedesktop.PolicyKit1.Error.Cancelled", "it was cancelled")
+        """It does not heed that: the answers of tests come when they come."""
+        self.cancelled += message.args()
         self.connection.answer(message)
 
     def check(self, message):

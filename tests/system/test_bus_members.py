@@ -278,4 +278,5 @@ def test_callers_while_it_goes(drop_in):
         assert call("ListJobs", user="alice") == [[]]
         pids.add(machine.get(BUS_UNIT, "ExecMainPID"))
         time.sleep(0.04 + i % 5 * 0.01)
-    assert len(pids) > 1, "it has never gone"
+    # 0: it had gone already when systemd was asked.
+    assert len(pids) > 1 or pids == {"0"}, "it has never gone"

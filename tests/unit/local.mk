@@ -22,7 +22,9 @@ check_PROGRAMS += \
 	tests/unit/test-account \
 	tests/unit/test-admission-queue \
 	tests/unit/test-budget \
+	tests/unit/test-bus-options \
 	tests/unit/test-bus-relay \
+	tests/unit/test-bus-text \
 	tests/unit/test-cgroup-layout \
 	tests/unit/test-client \
 	tests/unit/test-client-fetch \
@@ -94,8 +96,13 @@ tests_unit_test_admission_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admission_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_budget_LDADD = $(UNIT_PROTO_LIBS)
+tests_unit_test_bus_options_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bus_options_LDADD = daemon/bus/libbus.a client/lib/libsandbox-core.la $(UNIT_COMMON_LIBS) \
+	$(SYSTEMD_LIBS) $(PROTOBUF_C_LIBS)
 tests_unit_test_bus_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bus_relay_LDADD = $(UNIT_BUS_LIBS)
+tests_unit_test_bus_text_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bus_text_LDADD = $(UNIT_BUS_LIBS)
 tests_unit_test_cgroup_layout_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cgroup_layout_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
