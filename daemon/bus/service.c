@@ -61,20 +61,22 @@ static bool has_long_names(sd_bus_message *m)
         return false;
 }
 
-/* Whoever has so many answers waiting does not read them. One more would be another to be kept. */
-static bool may_be_answered(struct service *s, sd_bus_message *m)
-{
-        struct caller *caller;
-
-        if (outbox_size(&s->outbox) > QUEUE_MAX || caller_find(s, m, &caller) < 0)
-                return false;
-        return account_add_answer(s, caller->user->account) >= 0;
-}
-
 static bool is_own_method(sd_bus_message *m)
 {
         return sd_bus_message_is_method_call(m, BUS_MANAGER, NULL) ||
                sd_bus_message_is_method_call(m, BUS_JOB, NULL);
+}
+
+/* 1; or 0: whoever has so many answers waiting does not read them, and one more would be another to be kept. */
+static int may_be_answered(struct service *s, sd_bus_message *m)
+{
+        struct caller *caller;
+        int r;
+
+        if (outbox_size(&s->outbox) > QUEUE_MAX)
+                return 0;
+        r = caller_find(s, m, &caller);
+        return r < 0 ? r : account_add_answer(s, caller->user->account) >= 0;
 }
 
 /* Sees every message before libsystemd does anything with it. */
@@ -90,15 +92,21 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
         service_touch(s);
-        if (!may_be_answered(s, m)) {
-                log_debug("dropping a call of %s: too many answers wait for the bus",
-                        sd_bus_message_get_sender(m));
-                return 1;
-        }
         /* libsystemd would make an answer with a number, and not send it. Nobody misses it: nothing but our
          * own methods does anything else. */
         if (!sd_bus_message_get_expect_reply(m) && !is_own_method(m))
                 return 1;
+        r = may_be_answered(s, m);
+        if (r == -EDQUOT)
+                return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
+                        "this user calls with too many sets of groups: close connections that have "
+                        "others");
+        if (r <= 0) {
+                log_debug("dropping a call of %s: too many answers wait for the bus, or it has "
+                          "left",
+                        sd_bus_message_get_sender(m));
+                return 1;
+        }
         if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT,
                         "no object's path is longer than %d bytes", NAME_MAX_SIZE);

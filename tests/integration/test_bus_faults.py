@@ -373,6 +373,22 @@ def test_questions_of_who_left(bus):
     assert bus.caller(BOB).bash("echo bob")["stdout"] == "bob\n"
 
 
+def test_groups_without_end(bus):
+    """Each set of groups is a connection to sandboxd. Who comes with too many is told so, and others are served."""
+    crowd = [bus.caller(ALICE, groups=[50000 + i], timeout=5) for i in range(8)]
+    errors = []
+    for c in crowd:
+        try:
+            assert c.jobs() == {}
+        except dbus.Error as error:
+            errors.append(error.short)
+    assert errors == ["Busy"] * len(errors) and len(errors) > 0
+    ping(bus.caller(BOB))
+    for c in crowd:
+        c.close()
+    assert host.wait_until(lambda: bus.caller(ALICE, groups=[60000]).jobs() == {})
+
+
 def test_a_flood_does_not_grow_it(bus, sanitized):
     """Ten thousand small calls of every kind, half of them wrong."""
     c = bus.caller(ALICE)
