@@ -4,6 +4,7 @@
  * user of its own, without any privilege; with --relay it is a process that copies a stream (relay.c).
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -14,6 +15,10 @@
 
 #define POLKIT_USEC (10 * USEC_PER_SEC)
 #define IDLE_USEC (60 * USEC_PER_SEC)
+
+/* What is larger is given back to the kernel when it is freed. Left to itself malloc() keeps as much as it has
+ * ever had of large pieces, and messages are. */
+#define LARGE (256 * KIB)
 
 enum option_code {
         OPTION_ADDRESS = 256,
@@ -119,6 +124,7 @@ int main(int argc, char **argv)
         r = parse_options(argc, argv, &options);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
+        (void) mallopt(M_MMAP_THRESHOLD, LARGE);
         block_signals();
         r = service_init(&service, &options);
         if (r < 0)
