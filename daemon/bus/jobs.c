@@ -87,6 +87,20 @@ const char *bus_job_status(const struct bus_job *j)
         return r ? sandbox_status_name(sandbox_result_get_status(r)) : "";
 }
 
+/* By age: a list that is told anew comes in another order. */
+static void insert(struct jobs *js, struct bus_job *j)
+{
+        uint64_t created = sandbox_job_info_get_created_at_usec(j->info);
+        struct bus_job *before = TAILQ_LAST(&js->list, bus_job_list);
+
+        while (before && sandbox_job_info_get_created_at_usec(before->info) > created)
+                before = TAILQ_PREV(before, bus_job_list, entries);
+        if (before)
+                TAILQ_INSERT_AFTER(&js->list, before, j, entries);
+        else
+                TAILQ_INSERT_HEAD(&js->list, j, entries);
+}
+
 static int add(struct jobs *js, sandbox_job_info *info)
 {
         struct bus_job *j = calloc(1, sizeof(*j));
@@ -108,7 +122,7 @@ static int add(struct jobs *js, sandbox_job_info *info)
                 bus_job_free(j);
                 return -ENOMEM;
         }
-        TAILQ_INSERT_TAIL(&js->list, j, entries);
+        insert(js, j);
         js->n++;
         count(js, j, 1);
         runs_on_job(js->service, j);

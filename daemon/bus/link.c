@@ -32,6 +32,7 @@ static void drop_sources(struct link *l)
         l->timer = sd_event_source_disable_unref(l->timer);
         l->again = sd_event_source_disable_unref(l->again);
         l->fd = -EBADF;
+        l->error = 0;
 }
 
 void link_close(struct link *l)
@@ -55,7 +56,7 @@ static void lose(struct link *l)
 
 static int process(struct link *l)
 {
-        int r = sandbox_client_process(l->client);
+        int r = l->error < 0 ? l->error : sandbox_client_process(l->client);
 
         if (r < 0) {
                 lose(l);
@@ -104,19 +105,29 @@ static int refresh_io(struct link *l)
         return sd_event_source_set_enabled(l->io, events > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int prepare(sd_event_source *s, void *userdata)
+static int refresh(struct link *l)
 {
-        struct link *l = userdata;
         uint64_t timeout = sandbox_client_get_timeout(l->client), now;
         int r;
 
         r = refresh_io(l);
         if (r < 0)
                 return r;
-        r = sd_event_source_get_time(s, &now);
+        r = sd_event_source_get_time(l->timer, &now);
         if (r < 0 || now == timeout)
                 return r;
-        return sd_event_source_set_time(s, timeout);
+        return sd_event_source_set_time(l->timer, timeout);
+}
+
+/* Of an error sd-event would only take the source out of the loop. */
+static int prepare(sd_event_source *s, void *userdata)
+{
+        struct link *l = userdata;
+
+        l->error = refresh(l);
+        if (l->error < 0)
+                (void) sd_event_source_set_enabled(l->again, SD_EVENT_ONESHOT);
+        return 0;
 }
 
 static void on_connected(sandbox_client *c, const sandbox_error *error, void *userdata)

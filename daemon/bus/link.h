@@ -31,6 +31,7 @@ struct link {
         sd_event_source *timer; /* also refreshes what is polled for, before each poll */
         sd_event_source *again; /* there is more to be processed */
         int fd;                 /* that io is for; the client's */
+        int error;              /* why it cannot be polled for: it is lost in the next turn */
         link_handler handler;
         void *userdata;
 };

@@ -257,7 +257,11 @@ static int question_new(struct call *c, const char *action, const char *detail_k
                 r = sd_event_add_time_relative(s->event, &q->deadline, CLOCK_MONOTONIC,
                         is_interactive(c) ? INTERACTIVE_USEC : s->options.polkit_usec, 1,
                         on_deadline, q);
+        /* An answer that is here and was not read yet comes first. */
+        if (r >= 0)
+                r = sd_event_source_set_priority(q->deadline, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r < 0) {
+                (void) sd_event_source_disable_unref(q->deadline);
                 free(q->detail_value);
                 free(q);
                 return r;

@@ -80,7 +80,8 @@ static int check_room(const struct relays *rs, uid_t uid)
                 all++;
                 of_user += r->uid == uid;
         }
-        if (of_user >= RELAYS_USER_MAX)
+        /* Half of what the others leave: something is left for the next one. */
+        if (of_user >= MIN(RELAYS_USER_MAX, (RELAYS_MAX - (all - of_user)) / 2))
                 return -EDQUOT;
         return all >= RELAYS_MAX ? -EUSERS : 0;
 }

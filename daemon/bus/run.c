@@ -214,13 +214,12 @@ static int start_relays(struct run *r)
         return 0;
 }
 
-static void refuse_relays(struct run *r, int e)
+static void refuse_relays(struct call *c, int e)
 {
         if (e == -EDQUOT || e == -EUSERS)
-                call_fail(r->call, "Busy",
-                        "too many jobs with fds of their own run: wait for some");
+                call_fail(c, "Busy", "too many jobs with fds of their own run: wait for some");
         else
-                call_fail_errno(r->call, e, "start what copies the streams");
+                call_fail_errno(c, e, "start what copies the streams");
 }
 
 /* ---- The job ----------------------------------------------------------------------------------- */
@@ -253,7 +252,7 @@ static void on_started(sandbox_job *job, void *userdata)
         if (r->with_fds) {
                 e = start_relays(r);
                 if (e < 0) {
-                        refuse_relays(r, e);
+                        refuse_relays(r->call, e);
                         return;
                 }
         }
@@ -353,6 +352,17 @@ static int set_streams(struct call *c, sd_bus_message *m, struct run_call *rc)
         return e;
 }
 
+/* Their fds wait with a call for polkit and for sandboxd, before relays are counted. */
+static bool has_too_many(const struct call *c)
+{
+        const struct run *r;
+        unsigned n = 0;
+
+        LIST_FOREACH (r, &c->service->runs.list, entries)
+                n += r->with_fds && r->user->account == c->user->account;
+        return n >= RELAYS_USER_MAX / STREAMS;
+}
+
 static int begin(sd_bus_message *m, struct service *s, sd_bus_error *ret_error, bool with_fds)
 {
         enum options_of of = with_fds ? OPTIONS_RUN_WITH_FDS : OPTIONS_RUN;
@@ -363,6 +373,10 @@ static int begin(sd_bus_message *m, struct service *s, sd_bus_error *ret_error, 
         e = call_new(s, m, &c, ret_error);
         if (e < 0)
                 return e;
+        if (with_fds && has_too_many(c)) {
+                refuse_relays(c, -EDQUOT);
+                return 1;
+        }
         rc = calloc(1, sizeof(*rc));
         if (rc)
                 rc->run = run_new(c, with_fds);

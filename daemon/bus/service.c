@@ -257,10 +257,12 @@ static int leave(struct service *s)
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
+        int r;
 
         service_touch(s);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        return service_is_busy(s) || !s->named ? 0 : leave(s);
+        r = service_is_busy(s) || !s->named ? 0 : leave(s);
+        return r < 0 ? sd_event_exit(s->event, r) : 0;
 }
 
 static int add_signals(struct service *s)
