@@ -221,14 +221,18 @@ void job_stop(struct job *j)
                 job_resume(j);
 }
 
-void job_on_started(struct job *j)
+void job_on_started(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT])
 {
         admission_end_start(j);
+        job_begin_streams(j, fds);
 }
 
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
 {
+        int none[_CHANNEL_STARTED_FD_COUNT] = { [0 ... _CHANNEL_STARTED_FD_COUNT - 1] = -EBADF };
+
         admission_end_start(j);
+        job_begin_streams(j, none);
         if (j->state != JOB_FEEDING && j->state != JOB_RUNNING)
                 return;
         job_end_feed(j);

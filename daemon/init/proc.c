@@ -26,11 +26,9 @@ static void mount_proc(void)
                 init_fail(SETUP_STEP_PROC, -errno);
 }
 
-static void show_memory(const struct launch_prepare *p)
+int proc_write_meminfo(int fd, uint64_t memory_bytes)
 {
-        _cleanup_close_ int fd = mounts_bind_private(".meminfo", "/proc/meminfo", 0444,
-                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-        uint64_t kib = p->memory_bytes / KIB;
+        uint64_t kib = memory_bytes / KIB;
         char text[512];
         int n;
 
@@ -44,8 +42,20 @@ static void show_memory(const struct launch_prepare *p)
                 "SwapTotal:             0 kB\n"
                 "SwapFree:              0 kB\n",
                 kib, kib, kib);
-        if (io_write_full(fd, text, (size_t) n) < 0)
-                init_fail(SETUP_STEP_MASK, -errno);
+        if (pwrite(fd, text, (size_t) n, 0) != n)
+                return -errno;
+        return ftruncate(fd, n) < 0 ? -errno : 0;
+}
+
+static void show_memory(struct init *i)
+{
+        int r;
+
+        i->parking.meminfo_fd = mounts_bind_private(".meminfo", "/proc/meminfo", 0444,
+                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        r = proc_write_meminfo(i->parking.meminfo_fd, i->prepare.memory_bytes);
+        if (r < 0)
+                init_fail(SETUP_STEP_MASK, r);
 }
 
 /* cpuinfo.N and stat.N in the template show N processors. */
@@ -137,7 +147,7 @@ static void replace_proc_sys(struct init *i)
 void init_proc(struct init *i)
 {
         mount_proc();
-        show_memory(&i->prepare);
+        show_memory(i);
         show_cpus(&i->prepare);
         mask_proc();
         replace_proc_sys(i);

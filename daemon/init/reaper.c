@@ -46,6 +46,8 @@ static void become_reaper(struct init *i)
                 i->return_fd,
                 i->run_fds[LAUNCH_FD_COLLECT],
                 i->run_fds[LAUNCH_FD_COLLECT] >= 0 ? i->run_fds[LAUNCH_FD_SPEC] : -EBADF,
+                i->parking.ready[0],
+                i->parking.fault[0],
         };
 
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
@@ -56,9 +58,41 @@ static void become_reaper(struct init *i)
         init_die_with_monitor(SETUP_STEP_CREDENTIALS);
 }
 
+/* Without it there is no job: of one that was on its way nothing may look as if it had run. */
+static void note_handover(struct init *i, pid_t payload, const siginfo_t *info)
+{
+        i->parking.handover = 0;
+        if (info->si_code == CLD_EXITED && info->si_status == 0 && i->parking.state->done)
+                return;
+        init_report_failure(SETUP_STEP_FILES, -ECHILD);
+        (void) kill(payload, SIGKILL);
+}
+
+/* The payload has ended. Whether that was the job's end is for the handover to say, which may be on its way
+ * out yet. */
+static void finish_handover(struct init *i)
+{
+        siginfo_t info = {};
+        uint8_t fault;
+
+        if (!init_is_parked(i))
+                return;
+        if (read(i->parking.fault[0], &fault, 1) == 1)
+                init_report_failure(SETUP_STEP_EXEC, -(int) fault);
+        if (i->parking.handover == 0)
+                return;
+        if (!i->parking.state->done) {
+                init_report_failure(SETUP_STEP_LOST, -ECHILD);
+                (void) kill(i->parking.handover, SIGKILL);
+        }
+        while (waitid(P_PID, (id_t) i->parking.handover, &info, WEXITED) < 0 && errno == EINTR)
+                ;
+        i->parking.handover = 0;
+}
+
 /* Reaps who is dead. Whether the payload's own process was among them; what that left running dies
  * with pid 1. */
-static bool reap(pid_t payload, struct launch_event *event)
+static bool reap(struct init *i, pid_t payload, struct launch_event *event)
 {
         for (;;) {
                 siginfo_t info = {};
@@ -70,8 +104,11 @@ static bool reap(pid_t payload, struct launch_event *event)
                 }
                 if (info.si_pid == 0)
                         return false;
+                if (i->parking.handover > 0 && info.si_pid == i->parking.handover)
+                        note_handover(i, payload, &info);
                 if (info.si_pid != payload)
                         continue;
+                finish_handover(i);
                 event->code = info.si_code;
                 event->status = info.si_status;
                 return true;
@@ -95,14 +132,57 @@ static bool take_order(pid_t payload)
         return true;
 }
 
+/* What init is to know of the job that its sandbox got. */
+static void take_claim(struct init *i)
+{
+        static const uint32_t collect = 1U << LAUNCH_FD_SPEC | 1U << LAUNCH_FD_COLLECT;
+        struct launch_claim c;
+        int fds[2];
+        size_t n_fds = 0;
+        ssize_t n;
+
+        n = io_receive_message(LAUNCH_CONTROL_FD, &c, sizeof(c), fds, ELEMENTSOF(fds), &n_fds);
+        if (n == 0)
+                _exit(0); /* the monitor let this sandbox go */
+        if (n != sizeof(c) || c.kind != LAUNCH_CLAIM || c.version != LAUNCH_VERSION ||
+                (c.fds != 0 && c.fds != collect) ||
+                n_fds != (size_t) __builtin_popcount(c.fds))
+                init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
+        if (n_fds > 0) {
+                i->run_fds[LAUNCH_FD_SPEC] = fds[0];
+                i->run_fds[LAUNCH_FD_COLLECT] = fds[1];
+        }
+        i->run.return_value = c.return_value;
+        i->run.collect_max = c.collect_max;
+        i->parking.claimed = true;
+}
+
+/* The command says that it waits, or never will. */
+static void take_primed(struct init *i, pid_t payload)
+{
+        const struct launch_event parked = { .kind = LAUNCH_PARKED };
+        char byte = 0;
+        int r;
+
+        if (read(i->parking.ready[0], &byte, 1) != 1 || byte != LAUNCH_PRIMED) {
+                init_report_failure(SETUP_STEP_EXEC, -EPROTO);
+                (void) kill(payload, SIGKILL);
+                return;
+        }
+        r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
+        if (r < 0)
+                init_fail(SETUP_STEP_EXEC, r);
+}
+
 static void await_end(struct init *i, pid_t payload, struct launch_event *event)
 {
         struct pollfd p[] = {
                 { .fd = i->signal_fd, .events = POLLIN },
                 { .fd = LAUNCH_CONTROL_FD, .events = POLLIN },
+                { .fd = i->parking.ready[0], .events = POLLIN },
         };
 
-        while (!reap(payload, event)) {
+        while (!reap(i, payload, event)) {
                 struct signalfd_siginfo info;
 
                 if (poll(p, ELEMENTSOF(p), -1) < 0) {
@@ -112,8 +192,15 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
                 }
                 if (p[0].revents)
                         (void) !read(i->signal_fd, &info, sizeof(info));
-                if (p[1].revents && !take_order(payload))
+                if (p[1].revents && init_is_parked(i) && !i->parking.claimed)
+                        take_claim(i);
+                else if (p[1].revents && !take_order(payload))
                         p[1].fd = -EBADF;
+                if (p[2].revents) {
+                        take_primed(i, payload);
+                        p[2].fd = -EBADF;
+                        i->parking.ready[0] = safe_close(i->parking.ready[0]);
+                }
         }
 }
 

@@ -582,10 +582,10 @@ static int scope_make(struct driver *driver, struct placement *p, pid_t init,
         s = malloc(sizeof(*s));
         if (!s)
                 return error_set(ret_error, -ENOMEM, "out of memory");
-        *s = (struct scope) { .driver = c, .place = p, .job = p->job, .pid = init };
-        (void) snprintf(s->name, sizeof(s->name), "sandbox-%016" PRIx64 ".scope", p->job);
-        s->next = *bucket_of(c, p->job);
-        *bucket_of(c, p->job) = s;
+        *s = (struct scope) { .driver = c, .place = p, .job = p->id, .pid = init };
+        (void) snprintf(s->name, sizeof(s->name), "sandbox-%016" PRIx64 ".scope", p->id);
+        s->next = *bucket_of(c, p->id);
+        *bucket_of(c, p->id) = s;
         TAILQ_INSERT_TAIL(&c->queue, s, queue);
         p->scope = s;
         r = sd_event_add_time_relative(c->event, &s->deadline, CLOCK_MONOTONIC, c->timeout_usec,
