@@ -14,7 +14,9 @@ import subprocess
 
 import pytest
 
-from test_launchers import ENVIRONMENT, POLICY, PYTHON_AS_NATIVE, Box, needs_node, parse_return
+from test_launchers import (
+    ENVIRONMENT, JAVASCRIPT_AS_NATIVE, NO_VALUES, POLICY, PYTHON_AS_NATIVE, VALUES, VALUES_WITHOUT_JSON, Box,
+    needs_node, parse_return)
 
 CLAIM, READY, FAULT = 60, 61, 62
 
@@ -28,7 +30,8 @@ class Outcome:
     def same(self):
         text = self.stderr.decode("utf-8", "backslashreplace")
         text = re.sub(r"0x[0-9a-f]+|\b\d{3,}(?= (Killed|Segm))", "0x", text)
-        return self.stdout.decode("utf-8", "backslashreplace"), text, self.code, self.value, self.fault
+        value = self.value and tuple(re.sub(r"\bpid: \d+", "pid", part or "") for part in self.value)
+        return self.stdout.decode("utf-8", "backslashreplace"), text, self.code, value, self.fault
 
 
 def claim_record(args, env):
@@ -206,3 +209,44 @@ grep -E 'Sig|NoNew' /proc/$$/status; env | sort
 @pytest.mark.parametrize("name", BASH)
 def test_bash(box, name):
     check(box, "bash", BASH[name])
+
+
+JAVASCRIPT = {
+    **JAVASCRIPT_AS_NATIVE,
+}
+
+
+@needs_node
+@pytest.mark.parametrize("name", JAVASCRIPT)
+def test_javascript(box, name):
+    (box.box / "lib.js").write_text("exports.x = 1\n")
+    (box.box / "lib.mjs").write_text("export default typeof require\n")
+    box.uploads = ("lib.js", "lib.mjs")
+    check(box, "javascript", JAVASCRIPT[name])
+
+
+BARE = {
+    **{f"value {i}": code for i, (code, *_) in enumerate(VALUES + VALUES_WITHOUT_JSON)},
+    **{f"no value {i}": code for i, code in enumerate(NO_VALUES)},
+    "globals": "console.log(Object.getOwnPropertyNames(globalThis), Object.keys(console), this)",
+    "throw": "function f() {\n  throw new Error('x')\n}\nf()", "throw a number": "throw 5", "throw null": "throw null",
+    "syntax": "let x = ;\n", "import": "import 'fs'", "import()": "\nimport('fs')", "import() caught": "import('fs').catch(e => e.message)",
+    "rejection": "Promise.reject(new TypeError('no'))", "console": "console.error('e'); console.warn('w'); console.info([1, { a: 'x' }])",
+    "count": "console.count(); console.count('a'); console.count(); console.countReset(); console.count()",
+    "group": "console.group('a'); console.log('b\\nc'); console.groupEnd(); console.log('d')", "trace": "console.trace('x')",
+    "assert": "console.assert(false, 'x'); console.assert(true); console.assert(false)", "dir": "console.dir({ a: { b: { c: { d: 1 } } } })",
+    "recursion": "function f() { f() }\nf()", "large": "console.log('x'.repeat(1 << 20)); 'y'.repeat(1 << 10)",
+    "async": "(async () => { await null; console.log(1); return 2 })()", "order": "Promise.resolve().then(() => console.log(2)); console.log(1)",
+    "strict": "'use strict'; undeclared = 1", "sloppy": "undeclared = 1; undeclared", "redeclare": "let sum = 1, total = 2; const map = 3; class Shape {}\nsum",
+    "prototype": "Array.prototype.push = () => { throw 1 }; console.log([1]); 5", "stack": "console.log(new Error('x').stack)",
+    "eval": "eval('1 + 1')", "Function": "new Function('return 2')()", "call sites": "Error.prepareStackTrace = (e, s) => s.map(String); new Error().stack",
+    "generator": "[...(function* () { yield 1 })()]", "proxy": "console.log(new Proxy({}, { ownKeys() { throw 1 } }))", "exit code": "globalThis.process",
+    "hashbang": "#!/usr/bin/node\n1", "empty": "", "json": "JSON.stringify({ a: [1] })", "date": "new Date(0)", "intl": "(1234.5).toLocaleString('en')",
+    "weak": "new WeakRef({}).deref()", "error value": "new RangeError('x')", "atomics": "typeof SharedArrayBuffer", "symbols": "Object.keys(globalThis)",
+}
+
+
+@needs_node
+@pytest.mark.parametrize("name", BARE)
+def test_bare(box, name):
+    check(box, "javascript-bare", BARE[name])
