@@ -50,7 +50,7 @@ static void become_handover(struct init *i)
 
 /* What is called when there is a job must be in the profile's filter. Better to know it now: then none is
  * parked, and every job is started as if there were no such thing. */
-static void try_calls(const struct init *i, pid_t payload)
+static void try_calls(const struct init *i)
 {
         struct rlimit limit;
         char byte;
@@ -58,7 +58,7 @@ static void try_calls(const struct init *i, pid_t payload)
         if (recv(i->run_fds[LAUNCH_FD_CLAIM], &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 &&
                 errno != EAGAIN)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
-        if (prlimit(payload, RLIMIT_NPROC, NULL, &limit) < 0)
+        if (prlimit(0, RLIMIT_NPROC, NULL, &limit) < 0)
                 init_fail(SETUP_STEP_RLIMITS, -errno);
 }
 
@@ -170,7 +170,7 @@ _noreturn_ void handover_main(struct init *i, pid_t payload)
         if (r < 0)
                 init_fail(SETUP_STEP_RECEIVE, r);
         i->run_fds[LAUNCH_FD_SPEC] = safe_close(i->run_fds[LAUNCH_FD_SPEC]);
-        try_calls(i, payload);
+        try_calls(i);
         if (chdir("/box") < 0)
                 init_fail(SETUP_STEP_FILES, -errno);
         receive_claim(i, &claim);
