@@ -175,7 +175,7 @@ static struct job *begin(unsigned i)
 
         ck_assert_uint_lt(i, JOBS_MAX);
         *j = (struct job) { .place = {
-                                    .job = FIRST + i,
+                                    .id = FIRST + i,
                                     .owner = OWNER,
                                     .made = on_made,
                                     .stopped = on_stopped,
