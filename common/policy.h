@@ -21,7 +21,7 @@
 #define POLICY_PATH_MAX 256
 #define POLICY_LISTENERS_MAX 16
 #define POLICY_IDS_MAX 64
-#define POLICY_COLD_MAX 32
+#define POLICY_COLD_MAX 64
 
 struct policy_server {
         uint32_t max_frame_bytes;          /* MaxFrameSize=, one protocol frame */
