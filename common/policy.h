@@ -86,7 +86,7 @@ struct policy_runtime {
         char file_name[POLICY_NAME_MAX];   /* the code's file in /box: "main.py" */
         char launcher[POLICY_NAME_MAX];    /* file in launchers/, empty for none */
         char arguments[POLICY_ARGS_MAX][POLICY_ARG_MAX];
-        char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX]; /* "KEY=VALUE" */
+        char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX];       /* "KEY=VALUE" */
         char cold_environment[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* patterns of keys, and */
         char cold_files[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* of files, that it must start with */
         uint32_t n_arguments;

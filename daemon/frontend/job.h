@@ -89,9 +89,9 @@ struct job {
         int client_sockets[_STREAM_SOCKETS]; /* the client's ends, charged, until Started; -EBADF */
         struct relay stdin_relay;
 
-        bool may_be_warm;    /* a parked sandbox may take it: it brings pipes of its own */
-        bool made;           /* whose pipes there are is known */
-        int held_input;      /* our end of its stdin and of the socket for it, until then */
+        bool may_be_warm; /* a parked sandbox may take it: it brings pipes of its own */
+        bool made;        /* whose pipes there are is known */
+        int held_input;   /* our end of its stdin and of the socket for it, until then */
         int held_socket;
         bool starting;  /* the monitor has yet to make its sandbox */
         bool told;      /* its client was sent Queued or Started */

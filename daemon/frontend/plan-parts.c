@@ -81,7 +81,8 @@ static int add_own_variables(struct plan *p, void **tree)
         int r;
 
         for (size_t i = 0; i < (size_t) INTERPRETER_ENVIRONMENT_N; i++) {
-                r = strv_add(&p->env, interpreter_environment[i], strlen(interpreter_environment[i]));
+                r = strv_add(&p->env, interpreter_environment[i],
+                        strlen(interpreter_environment[i]));
                 if (r >= 0)
                         r = enter_variable(&p->env, tree);
                 if (r < 0)

@@ -3,13 +3,12 @@
  * The process that brings a parked command its job. Forked by init beside the payload, into the same leaf,
  * it sheds everything as the payload does, and waits for the one message that the monitor ever sends it.
  * Only then is there a byte of a client in this sandbox: it is opened here, with the payload's rights, and
- * charged to the job. When the files are written and the rest is in the command's pipe, this process is
- * gone.
+ * charged to the job. When the files are written and the rest is in the command's pipe, this process ends,
+ * and init, which has the pipe's other end too, lets the command go on: so the job is alone from the first.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,10 +21,6 @@ void parking_open(struct parking *p)
 {
         if (pipe2(p->claim, O_CLOEXEC) < 0 || pipe2(p->ready, O_CLOEXEC) < 0 ||
                 pipe2(p->fault, O_CLOEXEC) < 0 || io_set_nonblock(p->fault[0]) < 0)
-                init_fail(SETUP_STEP_PAYLOAD, -errno);
-        p->state = mmap(NULL, sizeof(*p->state), PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (p->state == MAP_FAILED)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
 }
 
@@ -148,14 +143,6 @@ static int make_record(const struct spec_view *parked, const struct spec_view *j
         return 0;
 }
 
-/* Takes the end of file for the last byte of it: so this process is on its way out when the job begins. */
-static _noreturn_ void hand_over(struct init *i, const char *record, size_t size)
-{
-        payload_report(LAUNCH_STARTED);
-        i->parking.state->done = 1;
-        _exit(io_write_full(i->parking.claim[1], record, size) < 0);
-}
-
 _noreturn_ void handover_main(struct init *i, pid_t payload)
 {
         struct spec_view parked, job;
@@ -181,7 +168,9 @@ _noreturn_ void handover_main(struct init *i, pid_t payload)
                 r = payload_make_files(i, &job);
         if (r == 0)
                 r = make_record(&parked, &job, claim.n_own_arguments, &record, &size);
+        if (r == 0)
+                r = io_write_full(i->parking.claim[1], record, size);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
-        hand_over(i, record, size);
+        _exit(claim.return_value ? HANDOVER_DONE_WITH_VALUE : HANDOVER_DONE);
 }

@@ -19,9 +19,10 @@
 
 #define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
 
-/* What the handover tells init, which must not depend on the order in which it hears of their ends. */
-struct handover_state {
-        volatile uint32_t done; /* the payload is about to get its job */
+/* What the handover exits with when the job is in the command's pipe. */
+enum handover_exit {
+        HANDOVER_DONE = 0,
+        HANDOVER_DONE_WITH_VALUE = 2, /* and it is offered the return value's file */
 };
 
 /* What a sandbox has that waits for its job. fds are -EBADF where they are not. */
@@ -29,10 +30,10 @@ struct parking {
         int claim[2]; /* the pipes to and from the parked command: read end, write end */
         int ready[2];
         int fault[2];
-        int meminfo_fd; /* the file that is /proc/meminfo */
-        bool claimed;   /* init was told of the job */
-        pid_t handover; /* 0: there is none, or it was reaped */
-        struct handover_state *state;
+        int meminfo_fd;    /* the file that is /proc/meminfo */
+        int loadavg_fd;    /* the real /proc/loadavg, which tells the last pid that was given out */
+        uint64_t last_pid; /* when the command was waiting; 0: not known */
+        pid_t handover;    /* 0: there is none, or it was reaped */
 };
 
 struct init {
@@ -80,6 +81,9 @@ int mounts_bind_private(const char *name, const char *target, mode_t mode, unsig
 void init_proc(struct init *i);
 /* Has /proc/meminfo, as the fd of its file, show so much. 0 or a negative errno. */
 int proc_write_meminfo(int fd, uint64_t memory_bytes);
+
+/* The last pid given out in this sandbox, from the real /proc/loadavg; 0 when it cannot be read. */
+uint64_t proc_read_last_pid(int loadavg_fd);
 
 /* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to
  * make them, beside what follows; the second waits for them and enters. */

@@ -212,6 +212,7 @@ int main(void)
                         .ready = { -EBADF, -EBADF },
                         .fault = { -EBADF, -EBADF },
                         .meminfo_fd = -EBADF,
+                        .loadavg_fd = -EBADF,
                 } };
         pid_t payload;
 

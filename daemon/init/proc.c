@@ -47,6 +47,19 @@ int proc_write_meminfo(int fd, uint64_t memory_bytes)
         return ftruncate(fd, n) < 0 ? -errno : 0;
 }
 
+uint64_t proc_read_last_pid(int loadavg_fd)
+{
+        char text[128];
+        ssize_t n = pread(loadavg_fd, text, sizeof(text) - 1, 0);
+        const char *last;
+
+        if (n <= 0)
+                return 0;
+        text[n] = '\0';
+        last = strrchr(text, ' ');
+        return last ? strtoull(last, NULL, 10) : 0;
+}
+
 static void show_memory(struct init *i)
 {
         int r;
@@ -135,7 +148,8 @@ static void replace_proc_sys(struct init *i)
         _cleanup_close_ int clone = -EBADF;
 
         i->sys_fd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (i->sys_fd < 0)
+        i->parking.loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+        if (i->sys_fd < 0 || i->parking.loadavg_fd < 0)
                 init_fail(SETUP_STEP_MASK, -errno);
         clone = (int) syscall(SYS_open_tree, i->sys_fd, uuid, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (clone < 0 || sys_bind(LAUNCH_PROC_DIR "/sys", "/proc/sys") < 0 ||

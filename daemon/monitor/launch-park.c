@@ -132,32 +132,39 @@ int launch_park(struct sandbox *s, enum setup_step *ret_step)
         return r;
 }
 
+static int send_claim(int socket, const struct launch_claim *claim, enum launch_run_fd second,
+        const int *fds)
+{
+        struct launch_claim m = *claim;
+        const int sent[] = { fds[CHANNEL_FD_SPEC], fds[second] };
+        size_t n = sent[1] >= 0 ? 2 : 1;
+
+        m.fds = 1U << LAUNCH_FD_SPEC | (n > 1 ? 1U << second : 0);
+        return io_send_message(socket, &m, sizeof(m), sent, n);
+}
+
 /* Init first: it must know of the job before that can end. */
 int launch_claim(struct sandbox *s, const struct channel_start *start, const int *fds)
 {
-        bool collects = fds[CHANNEL_FD_COLLECT] >= 0, receives = fds[CHANNEL_FD_INPUT] >= 0;
-        struct launch_claim m = {
+        const struct launch_claim m = {
                 .kind = LAUNCH_CLAIM,
                 .version = LAUNCH_VERSION,
-                .fds = collects ? 1U << LAUNCH_FD_SPEC | 1U << LAUNCH_FD_COLLECT : 0,
                 .return_value = (start->flags & CHANNEL_START_RETURN_VALUE) != 0,
                 .n_own_arguments = s->n_own_arguments,
                 .processes = launch_max_processes(&start->limits),
                 .collect_max = start->limits.value[LIMIT_FILES_SIZE],
                 .memory_bytes = start->limits.value[LIMIT_MEMORY],
         };
-        const int to_init[] = { fds[CHANNEL_FD_SPEC], fds[CHANNEL_FD_COLLECT] };
-        const int to_handover[] = { fds[CHANNEL_FD_SPEC], fds[CHANNEL_FD_INPUT] };
-        int r;
+        int r = 0;
 
-        r = io_send_message(s->control_fd, &m, sizeof(m), to_init, collects ? 2 : 0);
+        if (fds[CHANNEL_FD_COLLECT] >= 0)
+                r = send_claim(s->control_fd, &m, LAUNCH_FD_COLLECT, fds);
         if (r < 0)
                 return r;
         if (!(start->flags & CHANNEL_START_STDIN))
                 s->own_fds[CHANNEL_STARTED_FD_STDIN] =
                         safe_close(s->own_fds[CHANNEL_STARTED_FD_STDIN]);
-        m.fds = 1U << LAUNCH_FD_SPEC | (receives ? 1U << LAUNCH_FD_INPUT : 0);
-        r = io_send_message(s->handover_fd, &m, sizeof(m), to_handover, receives ? 2 : 1);
+        r = send_claim(s->handover_fd, &m, LAUNCH_FD_INPUT, fds);
         s->handover_fd = safe_close(s->handover_fd);
         return r;
 }

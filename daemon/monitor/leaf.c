@@ -377,7 +377,8 @@ static uint64_t less(uint64_t a, uint64_t b)
         return a > b ? a - b : 0;
 }
 
-void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd)
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew)
 {
         char text[32];
         ssize_t n;
@@ -387,8 +388,9 @@ void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, 
         usage->oom_kills = less(usage->oom_kills, before->oom_kills);
         usage->n_pids_hits = less(usage->n_pids_hits, before->n_pids_hits);
         usage->n_throttled = less(usage->n_throttled, before->n_throttled);
-        /* The process that handed the job over was one more; a peak that was not passed since is of then. */
-        if (before->pids_peak > 1 && usage->pids_peak == before->pids_peak)
+        /* The process that handed the job over was one more. A peak that was not passed since is of then,
+         * unless another process came in its place. */
+        if (!grew && before->pids_peak > 1 && usage->pids_peak == before->pids_peak)
                 usage->pids_peak--;
         if (peak_fd < 0)
                 return;

@@ -62,7 +62,9 @@ int leaves_set_idle(const struct leaves *l, bool idle);
 /* From now on, what was used before does not count: ret_before, and *ret_peak_fd, which may be none, are
  * for leaves_subtract(). */
 int leaves_begin_usage(const struct leaves *l, struct leaf_usage *ret_before, int *ret_peak_fd);
-void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd);
+/* grew: there were more processes since than at that moment, which were one more than the job's. */
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew);
 int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret);
 void leaves_read_state(const struct leaves *l, struct leaf_state *ret);
 int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec);

@@ -124,8 +124,9 @@ static int handle_start(struct monitor *m, struct request *q)
         struct sandbox *s;
         int r;
 
-        if (start->header.job == 0 || start->header.job & CHANNEL_ID_PARKED || monitor_find(m, start->header.job) ||
-                start->flags & ~_CHANNEL_START_FLAGS || !place_fds(q) || !fds_are_valid(q))
+        if (start->header.job == 0 || start->header.job & CHANNEL_ID_PARKED ||
+                monitor_find(m, start->header.job) || start->flags & ~_CHANNEL_START_FLAGS ||
+                !place_fds(q) || !fds_are_valid(q))
                 return -EBADMSG;
         if (generations_was_retired(&m->generations, start->generation))
                 return refuse_start(m, start->header.job, ESTALE);

@@ -109,8 +109,9 @@ static int append_cold_variable(const struct policy_item *item, const char *word
         struct policy_runtime *rt = userdata;
 
         if (strpbrk(word, "=/"))
-                return policy_item_error(item, ": %.40s is not a variable's name: write it so, "
-                                               "such as LC_*",
+                return policy_item_error(item,
+                        ": %.40s is not a variable's name: write it so, "
+                        "such as LC_*",
                         word);
         return append_cold(item, word, rt->cold_environment, &rt->n_cold_environment);
 }
@@ -120,8 +121,9 @@ static int append_cold_file(const struct policy_item *item, const char *word, vo
         struct policy_runtime *rt = userdata;
 
         if (strchr(word, '/'))
-                return policy_item_error(item, ": %.40s names a folder: name the file alone, "
-                                               "wherever it is",
+                return policy_item_error(item,
+                        ": %.40s names a folder: name the file alone, "
+                        "wherever it is",
                         word);
         return append_cold(item, word, rt->cold_files, &rt->n_cold_files);
 }

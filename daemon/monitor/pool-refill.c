@@ -281,8 +281,8 @@ int pool_refill_init(struct pool *p)
         if (r >= 0)
                 r = sd_event_source_set_priority(p->refill, SD_EVENT_PRIORITY_IDLE);
         if (r >= 0)
-                r = sd_event_add_time(event, &p->inspection, CLOCK_MONOTONIC, 0,
-                        50 * USEC_PER_MSEC, on_inspection, p);
+                r = sd_event_add_time(event, &p->inspection, CLOCK_MONOTONIC, 0, 50 * USEC_PER_MSEC,
+                        on_inspection, p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->inspection, SD_EVENT_OFF);
         return MIN(r, 0);

@@ -92,8 +92,7 @@ static void add_timer(struct sandbox *s, sd_event_source **source, uint64_t usec
                 TIMER_ACCURACY_USEC, handler, s);
         if (r < 0) {
                 /* Without its deadline a job may not run. */
-                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job,
-                        strerror(-r));
+                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job, strerror(-r));
                 kill_processes(s, LEAF_SANDBOX);
         }
 }
@@ -172,15 +171,13 @@ static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userda
 /* The payload's time begins. */
 static void start_clocks(struct sandbox *s, uint64_t exec_usec)
 {
-        uint64_t late = span(exec_usec, io_now_usec()),
-                 wall = s->limits.value[LIMIT_WALL_TIME];
+        uint64_t late = span(exec_usec, io_now_usec()), wall = s->limits.value[LIMIT_WALL_TIME];
 
         s->exec_usec = exec_usec;
         add_timer(s, &s->wall_source, wall - MIN(late, wall), on_wall_limit);
         if (s->limits.value[LIMIT_CPU_TIME] > 0)
                 add_timer(s, &s->cpu_source,
-                        s->limits.value[LIMIT_CPU_TIME] * 100 /
-                                s->limits.value[LIMIT_CPU_QUOTA],
+                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
                         on_cpu_check);
 }
 
@@ -325,7 +322,7 @@ static void end(struct sandbox *s)
         if (s->place.leaves.n > 0)
                 (void) leaves_read_usage(&s->place.leaves, &s->usage);
         if (s->warm)
-                leaves_subtract(&s->usage, &s->before, s->peak_fd);
+                leaves_subtract(&s->usage, &s->before, s->peak_fd, s->grew);
         s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
@@ -505,8 +502,7 @@ static int set_limits(struct sandbox *s, enum setup_step *ret_step)
         int r;
 
         *ret_step = SETUP_STEP_LIMITS;
-        r = leaves_set_limits(&s->place.leaves, &s->limits, s->generation->allow_missing,
-                &error);
+        r = leaves_set_limits(&s->place.leaves, &s->limits, s->generation->allow_missing, &error);
         if (r < 0)
                 set_detail(s, error.text);
         if (r == 0 && s->parks)
@@ -619,6 +615,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 s->ending.code = e->code;
                 s->ending.status = e->status;
                 s->end_usec = e->usec;
+                s->grew = e->grew != 0;
                 conclude(s);
                 return;
         case LAUNCH_JOINED:

@@ -53,13 +53,13 @@ struct sandbox {
         enum sandbox_state state;
         struct generation *generation; /* until init has its orders */
         struct placement place;
-        struct limits limits; /* of the job, on its leaf */
-        uint32_t profile;     /* indices in the policy */
-        uint32_t runtime;     /* of one that is parked */
-        bool parks;           /* it is made ahead of time, and has no job */
-        bool warm;            /* it was, and has one */
+        struct limits limits;     /* of the job, on its leaf */
+        uint32_t profile;         /* indices in the policy */
+        uint32_t runtime;         /* of one that is parked */
+        bool parks;               /* it is made ahead of time, and has no job */
+        bool warm;                /* it was, and has one */
         uint32_t n_own_arguments; /* of its command */
-        struct pool_key *key; /* the pool's, while it has no job */
+        struct pool_key *key;     /* the pool's, while it has no job */
         TAILQ_ENTRY(sandbox) of_pool;
         TAILQ_ENTRY(sandbox) of_key; /* while it is booked as parked */
         bool booked_parked;
@@ -71,6 +71,7 @@ struct sandbox {
         int handover_end_fd;                    /* the other end, until init has it */
         struct leaf_usage before;               /* used before it had a job */
         int peak_fd;                            /* see leaves_begin_usage() */
+        bool grew;                              /* see leaves_subtract() */
         bool return_value;
         bool told;                        /* the frontend was, that it is made */
         bool receives;                    /* init is sent files before the job begins */

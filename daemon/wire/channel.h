@@ -67,8 +67,7 @@ enum channel_start_flag {
         CHANNEL_START_COLLECT = 1 << 3,
         CHANNEL_START_WARM = 1 << 4, /* a parked sandbox of that runtime will do, if there is one */
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE | CHANNEL_START_STDIN |
-                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT |
-                               CHANNEL_START_WARM,
+                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT | CHANNEL_START_WARM,
 };
 
 /* Whether a START with these flags carries that fd. */
@@ -100,7 +99,7 @@ struct channel_start {
         uint32_t generation; /* of the policy that the job was planned with */
         uint32_t profile;    /* index in that policy */
         uint32_t flags;
-        uint32_t owner; /* the client's uid: whose slice the job's scope is in */
+        uint32_t owner;   /* the client's uid: whose slice the job's scope is in */
         uint32_t runtime; /* index in that policy; asked for with WARM alone */
         struct limits limits;
 };

@@ -24,9 +24,9 @@
  *      monitor                     init and handover
  *      PARK          ------------>
  *                    <------------ PARKED   (the command has said that it waits)
- *      CLAIM to init ------------>          (what it needs to know of the job)
+ *      CLAIM to init ------------>          (with COLLECT alone: what it needs for that)
  *      CLAIM to handover -------->          (the job, unread; from here on as above)
- *                    <------------ STARTED  (the job is about to be handed over)
+ *                    <------------ STARTED  (the command goes on, with the job)
  *
  * With COLLECT, init then ends what is left of the job and writes the files that were asked for into
  * that pipe, before it ends itself.
@@ -121,14 +121,14 @@ struct launch_run {
         uint64_t collect_max; /* bytes of files written to COLLECT, together */
 };
 
-/* Sent twice. To init: with COLLECT, the spec and that pipe. To the handover: the spec, and with INPUT that
- * pipe. */
+/* To the handover: the spec, and with INPUT that pipe. To init, before: the spec and the pipe of COLLECT. */
 struct launch_claim {
         uint32_t kind;
         uint32_t version;
         uint32_t fds;          /* bits of enum launch_run_fd */
         uint32_t return_value; /* as in launch_run */
-        uint32_t n_own_arguments; /* of the spec's argv, those that the parked command has already */
+        uint32_t
+                n_own_arguments; /* of the spec's argv, those that the parked command has already */
         uint32_t pad;
         uint64_t processes;    /* as in launch_run */
         uint64_t collect_max;  /* as in launch_run */
@@ -148,7 +148,8 @@ struct launch_event {
         int32_t error;  /* positive errno */
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
-        uint32_t pad;
+        uint32_t
+                grew; /* of a job that was handed over: there were more processes than at that time */
         uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
 

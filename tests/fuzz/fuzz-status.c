@@ -146,7 +146,8 @@ int leaves_begin_usage(const struct leaves *l, struct leaf_usage *ret_before, in
         return step(0);
 }
 
-void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd)
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew)
 {
 }
 
@@ -407,7 +408,8 @@ static void operate(void)
                 break;
         case 5:
                 if (!world.sandbox->parks)
-                        sandbox_signal(world.sandbox, 1 + (int) input_below(&world.in, CHANNEL_SIGNAL_MAX));
+                        sandbox_signal(world.sandbox,
+                                1 + (int) input_below(&world.in, CHANNEL_SIGNAL_MAX));
                 break;
         case 6:
                 ask_usage();
