@@ -234,6 +234,9 @@ void reply_host(struct connection *c, uint64_t id)
         host.draining = f->draining;
         host.kept_results = (uint32_t) f->accounts.total[ACCOUNT_RESULTS];
         host.kept_bytes = f->accounts.total[ACCOUNT_KEPT];
+        host.parked_max = f->policy->pool.maximum;
+        host.warm_jobs = f->warm_jobs;
+        host.missed_jobs = f->missed_jobs;
         host.pid = (uint32_t) f->monitor_pid;
         response.id = id;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_HOST;

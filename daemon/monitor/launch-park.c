@@ -12,6 +12,17 @@
 #include "daemon/wire/interpreter.h"
 #include "daemon/wire/spec.h"
 
+/* Whether the runtime has its own value for a variable, which is as "KEY=VALUE". */
+static bool has_variable(const struct policy_runtime *rt, const char *variable)
+{
+        size_t n = strcspn(variable, "=") + 1;
+
+        for (uint32_t i = 0; i < rt->n_environment; i++)
+                if (strncmp(rt->environment[i], variable, n) == 0)
+                        return true;
+        return false;
+}
+
 /* The command as a job's would be: the interpreter with its own arguments, and an environment that says
  * that it is to wait. */
 static int write_command(int fd, const struct policy_runtime *rt)
@@ -33,7 +44,8 @@ static int write_command(int fd, const struct policy_runtime *rt)
         for (uint32_t i = 0; i < rt->n_environment; i++)
                 envp[i] = interpreter_expand(rt, rt->environment[i]);
         for (size_t i = 0; i < INTERPRETER_ENVIRONMENT_N; i++)
-                environment[spec.envc++] = interpreter_environment[i];
+                if (!has_variable(rt, interpreter_environment[i]))
+                        environment[spec.envc++] = interpreter_environment[i];
         for (uint32_t i = 0; i < rt->n_environment; i++)
                 environment[spec.envc++] = envp[i];
         environment[spec.envc++] = LAUNCH_PARK_VARIABLE;
