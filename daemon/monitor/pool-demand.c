@@ -16,7 +16,7 @@
 
 static void roll(struct pool_demand *d, uint64_t now)
 {
-        uint64_t passed = now - d->late_usec;
+        uint64_t passed = now > d->late_usec ? now - d->late_usec : 0;
 
         if (passed < POOL_LATE_USEC)
                 return;

@@ -31,7 +31,7 @@ static const struct policy_pool *settings(const struct pool *p)
 
 static bool is_idle(const struct pool *p, const struct pool_key *k, uint64_t now)
 {
-        return !k->kept && now - k->asked_usec >= settings(p)->idle_usec;
+        return !k->kept && now >= k->asked_usec + settings(p)->idle_usec;
 }
 
 unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now)
@@ -58,28 +58,6 @@ static bool is_missing(struct pool *p, struct pool_key *k, uint64_t now)
                k->user->n < settings(p)->maximum_per_user && k->pause.end_usec <= now;
 }
 
-struct pool_key *pool_choose(struct pool *p, uint64_t now)
-{
-        struct pool_key *best = NULL, *k;
-        unsigned most = 0;
-
-        LIST_FOREACH (k, &p->keys, entries) {
-                unsigned n;
-
-                if (!is_missing(p, k, now))
-                        continue;
-                n = pool_key_wanted(p, k, now) - k->n_parked - k->n_parking;
-                /* Users take turns; of one user's keys the one that lacks most goes first. */
-                if (best && k->user->served > best->user->served)
-                        continue;
-                if (best && k->user == best->user && n <= most)
-                        continue;
-                best = k;
-                most = n;
-        }
-        return best;
-}
-
 /* The one to give way where there is room for no more: the oldest of who has most, if that is more than who
  * asks would have then. */
 static struct sandbox *find_excess(const struct pool *p, const struct pool_user *asks)
@@ -94,6 +72,28 @@ static struct sandbox *find_excess(const struct pool *p, const struct pool_user 
                         found = s;
                 }
         return found;
+}
+
+struct pool_key *pool_choose(struct pool *p, uint64_t now)
+{
+        struct pool_key *best = NULL, *k;
+        unsigned most = 0;
+
+        LIST_FOREACH (k, &p->keys, entries) {
+                unsigned n;
+
+                if (!is_missing(p, k, now) || (!has_room(p, k) && !find_excess(p, k->user)))
+                        continue;
+                n = pool_key_wanted(p, k, now) - k->n_parked - k->n_parking;
+                /* Users take turns; of one user's keys the one that lacks most goes first. */
+                if (best && k->user->served > best->user->served)
+                        continue;
+                if (best && k->user == best->user && n <= most)
+                        continue;
+                best = k;
+                most = n;
+        }
+        return best;
 }
 
 static bool make_room(struct pool *p, const struct pool_key *k)
@@ -170,30 +170,33 @@ static void set_timer(sd_event_source *source, uint64_t usec)
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int on_refill(sd_event_source *source, uint64_t usec, void *userdata)
+bool pool_refill(struct pool *p, uint64_t now)
 {
-        struct pool *p = userdata;
-        uint64_t now = io_now_usec(), quiet = quiet_from(p, now);
         struct pool_key *k;
         int r;
 
-        if (p->stopped || p->n_parking >= p->n_cpus)
-                return 0;
-        if (quiet > 0) {
-                set_timer(p->refill, quiet);
-                return 0;
-        }
-        k = p->is_short ? NULL : pool_choose(p, now);
+        if (p->stopped || p->is_short || p->n_parking >= p->n_cpus || quiet_from(p, now) > 0)
+                return false;
+        k = pool_choose(p, now);
         if (!k || !make_room(p, k))
-                return 0;
+                return false;
         r = park(p, k);
         if (r < 0) {
                 pool_pause_begin(&k->pause, now);
                 log_warning("no sandbox can be parked for %s of uid %u (%s)", k->runtime,
                         (unsigned) k->user->uid, strerror(-r));
         }
-        /* Others get their turn in between. */
-        pool_schedule(p);
+        return true;
+}
+
+static int on_refill(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct pool *p = userdata;
+        uint64_t now = io_now_usec();
+
+        /* One at a time, so that whatever jobs need comes in between. */
+        if (pool_refill(p, now) || quiet_from(p, now) > 0)
+                pool_schedule(p);
         return 0;
 }
 

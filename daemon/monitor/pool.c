@@ -221,15 +221,19 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
 /* One that nobody claimed, and that we did not end. */
 void pool_on_lost(struct pool *p, struct sandbox *s)
 {
+        bool failed = s->ending.step != SETUP_STEP_NONE;
         struct pool_key *k = s->key;
 
         if (k) {
                 unbook(p, s);
                 pool_pause_begin(&k->pause, io_now_usec());
-                log_warning("a parked sandbox for %s of uid %u died (step %s, errno %d): the next "
-                            "one is made in %" PRIu64 " s",
-                        k->runtime, (unsigned) k->user->uid, setup_step_name(s->ending.step),
-                        s->ending.error, k->pause.usec / USEC_PER_SEC);
+                log_warning("a parked sandbox of uid %u for %s died%s%s%s%s%s: the next one is "
+                            "made "
+                            "in %" PRIu64 " s",
+                        (unsigned) k->user->uid, k->runtime, failed ? " (step " : "",
+                        failed ? setup_step_name(s->ending.step) : "", failed ? ", " : "",
+                        failed ? strerror(s->ending.error) : "", failed ? ")" : "",
+                        k->pause.usec / USEC_PER_SEC);
         }
         pool_schedule(p);
 }

@@ -100,6 +100,8 @@ void pool_job_began(struct pool *p);
 void pool_job_ended(struct pool *p);
 /* Looks when the next one may be made. */
 void pool_schedule(struct pool *p);
+/* Makes one, if there is one to be made and now is the time for it. Whether it tried. */
+bool pool_refill(struct pool *p, uint64_t now_usec);
 /* How many of a key there should be now. */
 unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now_usec);
 /* What one more of a key is expected to hold. */

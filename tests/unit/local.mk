@@ -63,6 +63,7 @@ check_PROGRAMS += \
 	tests/unit/test-parse \
 	tests/unit/test-pattern \
 	tests/unit/test-plan \
+	tests/unit/test-pool \
 	tests/unit/test-policies \
 	tests/unit/test-policy-load \
 	tests/unit/test-policy \
@@ -171,6 +172,8 @@ tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pattern_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pool_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_plan_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_plan_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)
