@@ -83,7 +83,9 @@ static void note_handover(struct init *i, pid_t payload, const siginfo_t *info)
                 return;
         }
         init_report_failure(SETUP_STEP_FILES, -ECHILD);
-        (void) kill(payload, SIGKILL);
+        /* Not ours to kill while it is on its way to its own id: then all ends with us. */
+        if (kill(payload, SIGKILL) < 0)
+                _exit(1);
 }
 
 /* The parked command has ended. What it did without a job is none of a job's. */

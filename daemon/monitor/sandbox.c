@@ -591,7 +591,9 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         case LAUNCH_PARKED:
                 if (s->state != SANDBOX_PARKING || s->generation)
                         break;
-                become_parked(s);
+                /* Not one of which something has failed, and that is about to end for it. */
+                if (s->ending.step == SETUP_STEP_NONE)
+                        become_parked(s);
                 return;
         case LAUNCH_READY:
                 if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)

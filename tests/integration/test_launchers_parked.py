@@ -93,7 +93,7 @@ class TwoWays(Box):
     uploads = ()
 
     def section(self, runtime):
-        parser = configparser.ConfigParser(interpolation=None)
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
         parser.optionxform = str
         parser.read(POLICY / "runtimes" / f"{runtime}.runtime")
         return parser["Runtime"]

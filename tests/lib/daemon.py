@@ -269,8 +269,9 @@ class Daemon:
         return [p for p in self.sandbox_pids() if not self.is_parked(host.cgroups(p).values())]
 
     def parked_pids(self):
-        """The commands that wait for a job, on a pipe that they close when they have it."""
-        return [p for p in self.sandbox_pids() if os.path.exists(f"/proc/{p}/fd/60")]
+        """The commands that wait for a job: they have said so, and read a pipe that they close when they have it."""
+        return [p for p in self.sandbox_pids()
+                if os.path.exists(f"/proc/{p}/fd/60") and not os.path.exists(f"/proc/{p}/fd/61")]
 
     def payload_pids(self):
         """The processes of jobs; not a sandbox's pid 1, nor the child that makes its user namespace,
