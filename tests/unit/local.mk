@@ -46,6 +46,7 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-frontend-queue \
 	tests/unit/test-frontend-ends \
+	tests/unit/test-frontend-warm \
 	tests/unit/test-frontend-watch \
 	tests/unit/test-frontend-sockets \
 	tests/unit/test-out-queue \
@@ -136,6 +137,8 @@ tests_unit_test_frontend_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_warm_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_warm_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_linger_CFLAGS = $(UNIT_CFLAGS)
