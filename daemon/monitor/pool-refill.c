@@ -46,31 +46,41 @@ unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now)
         return MIN(n, settings(p)->maximum_per_user);
 }
 
+static bool user_has_room(const struct pool *p, const struct pool_user *u)
+{
+        return u->n < settings(p)->maximum_per_user;
+}
+
 static bool has_room(const struct pool *p, const struct pool_key *k)
 {
-        return p->n < settings(p)->maximum &&
+        return user_has_room(p, k->user) && p->n < settings(p)->maximum &&
                p->bytes + pool_key_bytes(k) <= settings(p)->max_memory;
 }
 
 static bool is_missing(struct pool *p, struct pool_key *k, uint64_t now)
 {
-        return k->n_parked + k->n_parking < pool_key_wanted(p, k, now) &&
-               k->user->n < settings(p)->maximum_per_user && k->pause.end_usec <= now;
+        return k->n_parked + k->n_parking < pool_key_wanted(p, k, now) && k->pause.end_usec <= now;
 }
 
 /* The one to give way where there is room for no more: the oldest of who has most, if that is more than who
- * asks would have then. */
-static struct sandbox *find_excess(const struct pool *p, const struct pool_user *asks)
+ * asks would have then. Who has all that a user may have takes it from himself, else from another user. */
+static struct sandbox *find_excess(const struct pool *p, const struct pool_key *asks)
 {
-        struct sandbox *s;
-        unsigned n = asks->n + 1;
-        struct sandbox *found = NULL;
+        bool own = !user_has_room(p, asks->user);
+        unsigned most = own ? asks->n_parked + asks->n_parking + 1 : asks->user->n + 1;
+        struct sandbox *s, *found = NULL;
 
-        TAILQ_FOREACH (s, &p->sandboxes, of_pool)
-                if (s->key && s->booked_parked && s->key->user->n > n) {
-                        n = s->key->user->n;
-                        found = s;
-                }
+        TAILQ_FOREACH (s, &p->sandboxes, of_pool) {
+                unsigned n;
+
+                if (!s->key || !s->booked_parked || (own && s->key->user != asks->user))
+                        continue;
+                n = own ? s->key->n_parked + s->key->n_parking : s->key->user->n;
+                if (n <= most)
+                        continue;
+                most = n;
+                found = s;
+        }
         return found;
 }
 
@@ -82,7 +92,7 @@ struct pool_key *pool_choose(struct pool *p, uint64_t now)
         LIST_FOREACH (k, &p->keys, entries) {
                 unsigned n;
 
-                if (!is_missing(p, k, now) || (!has_room(p, k) && !find_excess(p, k->user)))
+                if (!is_missing(p, k, now) || (!has_room(p, k) && !find_excess(p, k)))
                         continue;
                 n = pool_key_wanted(p, k, now) - k->n_parked - k->n_parking;
                 /* Users take turns; of one user's keys the one that lacks most goes first. */
@@ -101,7 +111,7 @@ static bool make_room(struct pool *p, const struct pool_key *k)
         struct sandbox *s;
 
         while (!has_room(p, k)) {
-                s = find_excess(p, k->user);
+                s = find_excess(p, k);
                 if (!s)
                         return false;
                 pool_discard(p, s);

@@ -18,6 +18,8 @@
 
 /* How long the making of a sandbox may take; seconds, on a host that is short of everything. */
 #define SETUP_TIMEOUT_USEC (30 * USEC_PER_SEC)
+/* The same of one that nobody waits for, and that gets the CPU only when nobody else wants it. */
+#define PARK_TIMEOUT_USEC (300 * USEC_PER_SEC)
 /* Deadlines are met to a millisecond. */
 #define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
 /* How long init may take to report after its payload was killed, before it is killed too. */
@@ -571,11 +573,19 @@ static void tell_started(struct sandbox *s)
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
 }
 
-/* Its command waits. What it holds from now on is what it held then. */
+/* Its command waits, and uses nothing: what it has used and holds now is what it will have when there is a
+ * job, and asking then would keep that waiting. */
 static void become_parked(struct sandbox *s)
 {
         struct leaf_state state;
+        int r;
 
+        r = leaves_begin_usage(&s->place.leaves, &s->before, &s->peak_fd);
+        if (r < 0 || s->before.oom_kills > 0) {
+                fail(s, SETUP_STEP_LIMITS, r < 0 ? r : -ENOMEM);
+                kill_processes(s, LEAF_SANDBOX);
+                return;
+        }
         set_state(s, SANDBOX_PARKED);
         stop_clocks(s);
         leaves_read_state(&s->place.leaves, &state);
@@ -819,8 +829,9 @@ static void take_start(struct sandbox *s, const struct channel_start *m, int *fd
 /* Until the job begins. */
 static void limit_setup(struct sandbox *s)
 {
-        add_timer(s, &s->wall_source, s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC,
-                on_setup_timeout);
+        uint64_t usec = s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC;
+
+        add_timer(s, &s->wall_source, s->parks ? PARK_TIMEOUT_USEC : usec, on_setup_timeout);
 }
 
 int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
@@ -881,12 +892,7 @@ static int prepare_claim(struct sandbox *s, const struct generation *g, const st
 {
         int r;
 
-        r = leaves_begin_usage(&s->place.leaves, &s->before, &s->peak_fd);
-        if (r == 0 && s->before.oom_kills > 0)
-                r = -ENOMEM;
-        if (r == 0)
-                r = leaves_change_limits(&s->place.leaves, &s->limits, limits, g->allow_missing,
-                        NULL);
+        r = leaves_change_limits(&s->place.leaves, &s->limits, limits, g->allow_missing, NULL);
         if (r == 0)
                 r = leaves_set_idle(&s->place.leaves, false);
         return r;

@@ -326,6 +326,24 @@ START_TEST(test_users_take_turns)
 }
 END_TEST
 
+/* Nor do the runtimes of one user. */
+START_TEST(test_what_a_user_has_is_shared_by_his_keys)
+{
+        struct sandbox *s;
+
+        policy.runtimes[1] = policy.runtimes[PYTHON];
+        adopt();
+        ask(ALICE, 20);
+        ck_assert_uint_eq(fill(io_now_usec()), 4);
+        for (unsigned i = 0; i < 20; i++)
+                ck_assert_int_eq(claim(ALICE, 1, &s), -ENOENT);
+        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        bury();
+        ck_assert_uint_eq(pool.n, 4);
+        ck_assert_uint_eq(LIST_FIRST(&pool.keys)->n_parked, 2);
+}
+END_TEST
+
 START_TEST(test_memory_is_bounded)
 {
         uint64_t now = io_now_usec();
@@ -572,6 +590,7 @@ int main(void)
         tcase_add_test(tc, test_bounds);
         tcase_add_test(tc, test_fair_between_users);
         tcase_add_test(tc, test_users_take_turns);
+        tcase_add_test(tc, test_what_a_user_has_is_shared_by_his_keys);
         tcase_add_test(tc, test_memory_is_bounded);
         tcase_add_test(tc, test_idle_ones_are_given_back);
         tcase_add_test(tc, test_users_that_are_named_always_have_one);
