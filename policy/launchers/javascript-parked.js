@@ -46,7 +46,7 @@ function takeOver(record) {
     const nVariables = Number(fields[nArguments + 1]);
     const variables = fields.slice(nArguments + 2, -1);
 
-    if (variables.length !== nVariables || fields.at(-1) !== '')
+    if (fields.length !== nArguments + nVariables + 3 || fields.at(-1) !== '')
         throw new Error('the record of the claim is incomplete');
     process.argv.push(...fields.slice(1, nArguments + 1));
     for (const variable of variables) {
