@@ -283,7 +283,7 @@ JAVASCRIPT = {
     "stdin": "process.stdin.on('data', d => console.log(String(d))).on('end', () => console.log('end'))", "stdin at once": "console.log(require('fs').readFileSync(0, 'utf8'))",
     "stdin by lines": "require('readline').createInterface({ input: process.stdin }).on('line', l => console.log(l.toUpperCase()))",
     "console": "console.log('%s %d %i %j %o %%', 'a', 1.5, 2.5, { a: 1 }, [1]); console.error(new Map([[1, { a: [] }]])); console.table([{ a: 1 }]); console.dir({ a: 1 }); console.group('g'); console.warn('w'); console.groupEnd(); console.count(); console.assert(0, 'x'); console.trace('t')",
-    "timers": "setTimeout(() => console.log(3), 5); setTimeout(() => console.log(2)); setImmediate(() => {}); const i = setInterval(() => { console.log('i'); clearInterval(i) }, 2); setTimeout(() => {}, 1e6).unref()",
+    "timers": "setTimeout(() => console.log(3), 500); setTimeout(() => console.log(2)); setImmediate(() => {}); const i = setInterval(() => { console.log('i'); clearInterval(i) }, 100); setTimeout(() => {}, 1e6).unref()",
     "promises": "Promise.allSettled([1, Promise.reject(2)]).then(console.log); (async () => { for await (const x of [1, Promise.resolve(2)]) console.log(x) })()",
     "top-level await": "const x = await Promise.resolve(4); console.log(x)", "import statement": "import fs from 'fs'; console.log(typeof fs.read, import.meta.url.slice(-7))", "import a file": "import x from './lib.mjs'; console.log(x); export default 5",
     "import in a module": "import x from './lib.mjs'; console.log((await import('./lib.mjs')).default === x)", "module that fails": "import 'fs';\n\nthrow new Error('x')", "import() of a builtin": "import('fs').then(m => console.log(typeof m.read))",
