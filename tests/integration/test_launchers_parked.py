@@ -215,7 +215,7 @@ echo "$0" "$#" "$*" "${BASH_SOURCE[@]}" "${FUNCNAME[@]}" "${BASH_LINENO[@]}"
 declare -p | grep -v -E '^declare -[-a-z]+ (RANDOM|SRANDOM|EPOCH|BASHPID|PPID|SECONDS|PIPESTATUS|BASH_AR|_)'
 set +o; shopt; declare -F; trap; alias; hash; umask; history; jobs; caller; ulimit -a
 ls /proc/self/fd | wc -l; ls /proc/$$/fd
-grep -E 'Sig|NoNew' /proc/$$/status; env | sort
+grep -E 'Sig[BIC]|NoNew' /proc/$$/status; env | sort
 """,
     "BASH_ARGV": 'echo "${BASH_ARGC[@]}" "${BASH_ARGV[@]}"',
     "$_": 'echo "$_"', "$?": 'echo $?', "LINENO": "\n\necho $LINENO\n\necho $LINENO",
