@@ -13,6 +13,7 @@ const { inspect } = require('util');
 
 const { process } = globalThis;
 const { reallyExit } = process;
+const listeners = process.listeners.bind(process);
 const { closeSync } = fs;
 
 const CLAIM_FD = 60;
@@ -45,7 +46,7 @@ function takeOver(record) {
     const nVariables = Number(fields[nArguments + 1]);
     const variables = fields.slice(nArguments + 2, -1);
 
-    if (variables.length !== nVariables || fields.at(-1) !== '')
+    if (fields.length !== nArguments + nVariables + 3 || fields.at(-1) !== '')
         throw new Error('the record of the claim is incomplete');
     process.argv.push(...fields.slice(1, nArguments + 1));
     for (const variable of variables) {
@@ -181,14 +182,23 @@ function warmUpConsole() {
 // Ends the process with the status 0 that it is about to end with, without taking node apart. Called
 // by a listener, which has to be the last, and by a script that has not changed how node ends.
 function endQuickly(listener) {
-    if (process.exitCode || process.reallyExit !== reallyExit ||
-        (listener && process.listeners('exit').at(-1) !== listener))
+    try {
+        if (process.exitCode || process.reallyExit !== reallyExit || (listener && !isLast(listener)))
+            return;
+    } catch {
         return;
+    }
     try {
         closeSync(1);
         closeSync(2);
     } catch {}
     reallyExit(0);
+}
+
+function isLast(listener) {
+    const all = listeners('exit');
+
+    return all[all.length - 1] === listener;
 }
 
 module.exports = { BARE_EXAMPLE, EXAMPLE, endQuickly, park, reallyExit, warmUpConsole, warmUpInspect, warmUpLoop };

@@ -17,6 +17,7 @@ from _thread import _count as count_threads
 from _weakref import ReferenceType
 
 CLAIM_FD, READY_FD, FAULT_FD = 60, 61, 62
+MAX_LONG = 1 << 63  # of exit codes
 MAX_YOUNG = 10000  # of objects to look at before the end
 # Extension modules that have nothing to do at the end of the process, not in C either.
 HARMLESS = frozenset(
@@ -138,8 +139,8 @@ def take_over():
         args, variables = parse_claim(record)
         for name, value in variables:
             os.environb[name] = value
-            if name == b"TZ":
-                time.tzset()
+        if b"TZ" in os.environb or b"TZDIR" in os.environb:
+            time.tzset()
     except BaseException as error:
         os.write(FAULT_FD, bytes([getattr(error, "errno", None) or errno.EBADMSG]))
         os._exit(1)
@@ -194,23 +195,27 @@ def may_skip_finalization():
 @hide
 def end_quickly(code, value=None, pid=None):
     """Return only where there is something to finalize, and then whether the value was reported."""
+    global stdout, stderr
     reported = False
     try:
-        if not may_skip_finalization():
-            return False
-        if value is not None:
-            reported = True
-            report(value, pid)  # which runs code of the script's
-            if not may_skip_finalization():
-                return True
-        stdout.flush()
-        stderr.flush()
+        if may_skip_finalization():
+            if value is not None:
+                reported = True
+                report(value, pid)  # which runs code of the script's
+                clear_handlers()  # what is registered by a handler is not run
+            if not reported or may_skip_finalization():
+                stdout.flush()
+                stderr.flush()
+                os_closerange(0, 3)  # who reads them sees the end before the memory is freed
+                os_exit(code & 0xff if -MAX_LONG <= code < MAX_LONG else 0xff)
     except BaseException:
-        return reported  # finalization says what is wrong
-    os_closerange(0, 3)  # who reads them sees the end before the memory is freed
-    os_exit(code & 0xff)
+        pass  # finalization says what is wrong
+    # Or they would not be finalized with the others, and what is in cycles not either.
+    stdout = stderr = None
+    gc_unfreeze()
+    return reported
 
 
-gc_stats, gc_count, gc_objects = gc.get_stats, gc.get_count, gc.get_objects
-count_handlers = atexit._ncallbacks
+gc_stats, gc_count, gc_objects, gc_unfreeze = gc.get_stats, gc.get_count, gc.get_objects, gc.unfreeze
+count_handlers, clear_handlers = atexit._ncallbacks, atexit._clear
 os_closerange, os_exit = os.closerange, os._exit

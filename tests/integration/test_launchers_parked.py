@@ -9,6 +9,7 @@ have to agree in output, exit status and return value.
 import configparser
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -28,10 +29,14 @@ class Outcome:
         self.stdout, self.stderr, self.code, self.value, self.fault = stdout, stderr, code, value, fault
 
     def same(self):
-        text = self.stderr.decode("utf-8", "backslashreplace")
-        text = re.sub(r"0x[0-9a-f]+|\b\d{3,}(?= (Killed|Segm))", "0x", text)
-        value = self.value and tuple(re.sub(r"\bpid: \d+", "pid", part or "") for part in self.value)
-        return self.stdout.decode("utf-8", "backslashreplace"), text, self.code, value, self.fault
+        texts = [self.stdout.decode("utf-8", "backslashreplace"), self.stderr.decode("utf-8", "backslashreplace")]
+        return *map(without_chance, texts), self.code, self.value and tuple(map(without_chance, self.value)), self.fault
+
+
+def without_chance(text):
+    """Without addresses, process ids and times."""
+    return text and re.sub(
+        r"0x[0-9a-f]+|\b\d{3,}(?= +(Killed|Segm))|(?<=pid: )\d+|(?<=\(node:)\d+|(?<=_idleStart: )\d+|(?<=syncId\)\]: )\d+|(?<=iggerId\)\]: )\d+|(?<=async_id_symbol\)\]: )\d+|\b\d{15}\b", "0x", text)
 
 
 def claim_record(args, env):
@@ -51,6 +56,11 @@ class Parked:
 
         def arrange():
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for fd in range(3, 1024):
+                try:
+                    os.set_inheritable(fd, False)
+                except OSError:
+                    pass
             for fd, at in ((claim[0], CLAIM), (ready[1], READY), (fault[1], FAULT)):
                 os.dup2(fd, at)
 
@@ -140,6 +150,56 @@ def check(box, runtime, code, args=("a b", "-c", "", "é"), env=None, stdin=b"on
 
 PYTHON = {
     **PYTHON_AS_NATIVE,
+    "modules": "import sys\nprint(sorted(sys.modules), sorted(sys.path_importer_cache), sys.meta_path, sys.path_hooks)",
+    "environment": "import os\nprint(sorted(os.environ.items()), os.getcwd(), os.umask(0))\nos.system('env | sort')",
+    "stdin": "import sys\nprint(input(), sys.stdin.read(), sys.stdin.buffer.read(), sys.stdin.encoding)",
+    "stdin by lines": "import sys\nfor line in sys.stdin: print(line.upper(), end='')",
+    "streams": "import sys\nfor f in sys.stdin, sys.stdout, sys.stderr:\n    print(f, f.encoding, f.errors, f.line_buffering, f.isatty(), f is "
+               "getattr(sys, '__' + f.name.strip('<>') + '__'))",
+    "print": "print(1, 'a', 2.5, None, True, sep='|', end='!\\n', flush=True)\nimport sys; print('e', file=sys.stderr)\nprint(f'{3.14159:.2f}', 'é😀')",
+    "signals": "import signal\nprint([(s, signal.getsignal(s)) for s in signal.valid_signals()], signal.pthread_sigmask(0, []))",
+    "signal handler": "import signal, os\nsignal.signal(signal.SIGUSR1, lambda *a: print('usr1', a[0]))\nos.kill(os.getpid(), signal.SIGUSR1)\n3",
+    "alarm": "import signal, time\nsignal.alarm(1)\ntime.sleep(9)", "SIGPIPE": "import signal; print(signal.getsignal(signal.SIGPIPE))",
+    "KeyboardInterrupt caught": "try: raise KeyboardInterrupt\nexcept KeyboardInterrupt: print('caught')\n1",
+    "subprocess": "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import sys; print(sys.argv, sys.path[0], input())'], "
+                  "input='x', capture_output=True, text=True))",
+    "inherited by a child": "import subprocess\nprint(subprocess.check_output(['ls', '/proc/self/fd']), subprocess.call('exit 3', shell=True))",
+    "popen that is left": "import subprocess\np = subprocess.Popen(['sleep', '0.1'])", "child that is left": "import os, time\nif not os.fork(): time.sleep(0.2); print('late')",
+    "exec": "import os\nos.execlp('echo', 'echo', 'a b')", "exec of python": "import os, sys\nif len(sys.argv) < 9: os.execv(sys.executable, sys.orig_argv + ['x'] * 9)\nprint(len(sys.argv))",
+    "multiprocessing": "import multiprocessing as m\ndef f(x): return x * 2\nif __name__ == '__main__':\n    with m.Pool(2) as p: print(p.map(f, [1, 2]))\n    q = m.Queue(); "
+                       "p = m.Process(target=q.put, args=(5,)); p.start(); print(q.get()); p.join()",
+    "spawn": "import multiprocessing as m\ndef f(q): print('in', __name__); q.put(1)\nif __name__ == '__main__':\n    c = m.get_context('spawn'); q = c.Queue()\n    "
+             "p = c.Process(target=f, args=(q,)); p.start(); print(q.get()); p.join()",
+    "executor": "from concurrent.futures import ThreadPoolExecutor as E\nwith E(2) as e: print(list(e.map(abs, [-1, 2])))", "asyncio": "import asyncio\nasync def f(): "
+                "await asyncio.sleep(0.01); return 4\nasyncio.run(f())",
+    "coroutine that is left": "async def f(): pass\nf()\nc = f()", "generator that is left": "def g():\n    try: yield 1\n    finally: print('closed')\nx = g()\nnext(x)",
+    "asynchronous generator": "async def g():\n    yield 1\nx = g()", "cycle": "class D:\n    def __del__(self): print('del')\nd = D(); d.d = d\ndel d",
+    "class without slots": "class D:\n    __slots__ = ()\n    def __del__(self): print('del')\nd = D()", "__del__ set later": "class D: pass\nD.__del__ = lambda self: print('del')\nd = D()",
+    "__del__ of a base": "class B:\n    def __del__(self): print('del')\nclass D(B, int): pass\nd = [D(1)]", "__del__ after exit": "class D:\n    def __del__(self): print('del')\nd = D()\nraise SystemExit(3)",
+    "__del__ after an error": "class D:\n    def __del__(self): print('del')\nd = D()\n1 / 0", "weakref": "import weakref\nclass C: pass\nc = C()\nr = weakref.ref(c, lambda _: print('gone'))",
+    "weakref in C": "import _weakref\nclass C: pass\nc = C()\nr = _weakref.ref(c, lambda _: print('gone'))", "weakref.finalize": "import weakref\nclass C: pass\nc = C()\nweakref.finalize(c, print, 'gone')",
+    "atexit": "import atexit\natexit.register(print, 'a')\natexit.register(lambda: 1 / 0)\n5", "atexit and exit": "import atexit, sys\natexit.register(print, 'a')\nsys.exit(4)",
+    "os.register_at_fork": "import os\nos.register_at_fork(after_in_child=lambda: print('child'))\nif not os.fork(): os._exit(0)\nos.wait()[1]",
+    "unclosed file": "f = open('out', 'w')\nf.write('x' * 10)\nimport os; os.system('cat out; echo')", "unclosed and read by another": "import os\nif not os.fork():\n    import time; "
+                     "time.sleep(0.3); print(open('out').read()); os._exit(0)\nf = open('out', 'w'); f.write('all of it')",
+    "stdout replaced": "import sys, io\nclass W(io.TextIOBase):\n    def write(self, s): sys.__stdout__.write(s.upper())\n    def flush(self): sys.__stdout__.write('<flush>')\nsys.stdout = W()\nprint('a')",
+    "stdout closed": "import sys\nprint('a')\nsys.stdout.close()", "stdout's fd closed": "import os\nprint('a', end='')\nos.close(1)", "stderr closed": "import os\nos.close(2)\n1 / 0",
+    "stdout is full": "import os\nos.dup2(os.open('/dev/full', os.O_WRONLY), 1)\nprint('x', end='')", "reconfigured": "import sys\nsys.stdout.reconfigure(line_buffering=False, encoding='latin-1')\nprint('é')",
+    "buffer": "import sys\nsys.stdout.buffer.write(b'\\xff raw')", "trace": "import sys\nsys.settrace(lambda *a: None)\n5", "displayhook": "import sys\nsys.displayhook(5)",
+    "unraisablehook": "import sys\nsys.unraisablehook = lambda a: print('hook', a.exc_type)\nclass D:\n    def __del__(self): 1 / 0\nD()", "ctypes": "import ctypes\nctypes.CDLL(None).printf(b'in C')",
+    "exit codes": "import sys\nsys.exit(256 + 7)", "exit -1": "import sys\nsys.exit(-1)", "exit true": "import sys\nsys.exit(True)", "exit huge": "raise SystemExit(2 ** 70)", "exit None": "raise SystemExit(None)",
+    "exit class": "raise SystemExit", "exit tuple": "raise SystemExit(1, 2)", "exit subclass": "class E(SystemExit): pass\nraise E(6)", "exit in a thread": "import threading, sys\nt = threading.Thread(target=sys.exit, args=(3,)); t.start(); t.join()",
+    "exit()": "exit(5)", "exit in finally": "try: 1 / 0\nfinally: raise SystemExit(4)", "GeneratorExit": "raise GeneratorExit('x')", "note": "e = ValueError('x'); e.add_note('note'); raise e",
+    "exception without str": "class E(Exception):\n    def __str__(self): 1 / 0\nraise E", "long traceback": "def f(n): return 1 / n if n == 0 else f(n - 1)\nf(30)", "unicode error": "raise ValueError('\\ud800é')",
+    "assert": "assert 1 == 2, 'no'", "import error": "import nothing_here", "name error": "prnt(1)", "import star": "from os.path import *\njoin('a', 'b')", "reads itself": "print(open(__file__).read())",
+    "linecache": "import linecache\nprint(linecache.getline(__file__, 2))\nimport inspect\ndef f(): pass\nprint(inspect.getsource(f))", "runpy": "import runpy\nopen('m.py', 'w').write('print(__name__)')\nrunpy.run_path('m.py')",
+    "exec and eval": "exec('x = 1'); print(eval('x + 1'), globals()['x'])", "time zone": "import time\nprint(time.tzname, time.localtime(0))", "recursion limit": "import sys\nprint(sys.getrecursionlimit())",
+    "threads at the end": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('t'))).start()\n'value'", "raw thread": "import _thread, time\n_thread.start_new_thread(time.sleep, (9,))\ntime.sleep(0.05)",
+    "thread names": "import threading\nprint(threading.main_thread(), threading.enumerate(), threading.current_thread().name)", "many objects": "x = [[i] for i in range(200000)]\nprint(len(x))", "gc": "import gc\nprint(gc.isenabled(), gc.get_threshold(), gc.garbage, gc.callbacks)\ngc.collect()\n1",
+    "gc off": "import gc\ngc.disable()\nx = [[i] for i in range(20000)]\n1", "modules of all kinds": "import json, re, collections, datetime, random, math, decimal, typing, dataclasses, functools, itertools, string, uuid, hashlib\njson.dumps([1])",
+    "sets and numbers": "print({1, 2} | {3}, 2 ** 64, 1e300 * 10, divmod(7, 2), complex(1, 2))", "locale": "import locale\nprint(locale.getlocale(), locale.getpreferredencoding())", "site": "import site\nprint(site.getusersitepackages(), site.ENABLE_USER_SITE)",
+    "value with code": "class C:\n    def __repr__(self): print('repr'); return 'C'\nC()", "value with __del__": "class C:\n    def __del__(self): print('del')\nC()", "value that opens": "class C:\n    def __repr__(self): global f; f = open('o', 'w'); f.write('x'); return 'C'\nC()",
+    "value that registers": "class C:\n    def __repr__(self): import atexit; atexit.register(print, 'late'); return 'C'\nC()", "value that exits": "class C:\n    def __repr__(self): raise SystemExit(4)\nC()", "PYTHONINSPECT set": "import os\nos.environ['PYTHONINSPECT'] = '1'\nprint(1)",
 }
 
 
@@ -151,12 +211,13 @@ def test_python(box, name):
 BASH = {
     "world": """
 echo "[$_] $? $LINENO $0 $# $SHLVL $SECONDS $- $PPID $EUID" > /dev/null
-echo "$0" "$#" "$*" "${BASH_SOURCE[@]}" "${FUNCNAME[@]}" "${BASH_LINENO[@]}" "${BASH_ARGC[@]}" "${BASH_ARGV[@]}"
-declare -p | grep -v -E '^declare -[-a-z]+ (RANDOM|SRANDOM|EPOCH|BASHPID|PPID|PIPESTATUS|_)'
+echo "$0" "$#" "$*" "${BASH_SOURCE[@]}" "${FUNCNAME[@]}" "${BASH_LINENO[@]}"
+declare -p | grep -v -E '^declare -[-a-z]+ (RANDOM|SRANDOM|EPOCH|BASHPID|PPID|SECONDS|PIPESTATUS|BASH_AR|_)'
 set +o; shopt; declare -F; trap; alias; hash; umask; history; jobs; caller; ulimit -a
 ls /proc/self/fd | wc -l; ls /proc/$$/fd
-grep -E 'Sig|NoNew' /proc/$$/status; env | sort
+grep -E 'Sig[BIC]|NoNew' /proc/$$/status; env | sort
 """,
+    "BASH_ARGV": 'echo "${BASH_ARGC[@]}" "${BASH_ARGV[@]}"',
     "$_": 'echo "$_"', "$?": 'echo $?', "LINENO": "\n\necho $LINENO\n\necho $LINENO",
     "SECONDS": "echo $SECONDS; SECONDS=50; echo $SECONDS",
     "RANDOM": "RANDOM=5; echo $RANDOM $RANDOM",
@@ -202,7 +263,7 @@ grep -E 'Sig|NoNew' /proc/$$/status; env | sort
     "kill 0": "trap 'echo hup; exit' HUP; kill -HUP 0; sleep 5", "BASHPID": "[[ $$ == $BASHPID ]]; echo $?; (( $$ == PPID )); echo $?",
     "enable": "enable -n echo; echo a; enable -a | wc -l", "complete": "complete; bind -l > /dev/null; echo $?", "line editing": "read -e x; echo $x",
     "unset": "unset PATH; cat; unset -f f; echo $PATH", "return at the top": "return 3; echo $?", "break at the top": "break; echo $?", "let": "let x=5*2 y=x; echo $y",
-    "wait -n": "(exit 4) & wait -n; echo $?", "read -t": "read -t 0.01 -u 0 x; echo $? $x", "EPOCHSECONDS": "echo $((EPOCHSECONDS > 0))",
+    "wait -n": "(exit 4) & wait -n; echo $?", "read -t": "read -t 5 x; echo $? $x", "EPOCHSECONDS": "echo $((EPOCHSECONDS > 0))",
 }
 
 
@@ -213,6 +274,42 @@ def test_bash(box, name):
 
 JAVASCRIPT = {
     **JAVASCRIPT_AS_NATIVE,
+    **{f"value {i}": code for i, (code, *_) in enumerate(VALUES + VALUES_WITHOUT_JSON)},
+    **{f"no value {i}": code for i, code in enumerate(NO_VALUES)},
+    "world of node": "const m = require('module'); console.log(process.listenerCount('exit'), process.eventNames(), Object.keys(process).sort(), m.globalPaths,\n"
+                     "Object.keys(m._cache), m._preloadModules, process.moduleLoadList.length > 0, process.stdin.constructor.name, process.umask(), process.cwd())",
+    "environment": "const e = { ...process.env }; delete e.SANDBOXD_PARK; console.log(e, require('child_process').execSync('env | sort; ls /proc/self/fd') + '')",
+    "streams": "for (const s of [process.stdout, process.stderr]) console.log(s.constructor.name, s.fd, s.isTTY, s.writableLength, s.writableHighWaterMark, s.bytesWritten, Object.keys(s), s.eventNames())",
+    "stdin": "process.stdin.on('data', d => console.log(String(d))).on('end', () => console.log('end'))", "stdin at once": "console.log(require('fs').readFileSync(0, 'utf8'))",
+    "stdin by lines": "require('readline').createInterface({ input: process.stdin }).on('line', l => console.log(l.toUpperCase()))",
+    "console": "console.log('%s %d %i %j %o %%', 'a', 1.5, 2.5, { a: 1 }, [1]); console.error(new Map([[1, { a: [] }]])); console.table([{ a: 1 }]); console.dir({ a: 1 }); console.group('g'); console.warn('w'); console.groupEnd(); console.count(); console.assert(0, 'x'); console.trace('t')",
+    "timers": "setTimeout(() => console.log(3), 500); setTimeout(() => console.log(2)); setImmediate(() => {}); const i = setInterval(() => { console.log('i'); clearInterval(i) }, 100); setTimeout(() => {}, 1e6).unref()",
+    "promises": "Promise.allSettled([1, Promise.reject(2)]).then(console.log); (async () => { for await (const x of [1, Promise.resolve(2)]) console.log(x) })()",
+    "top-level await": "const x = await Promise.resolve(4); console.log(x)", "import statement": "import fs from 'fs'; console.log(typeof fs.read, import.meta.url.slice(-7))", "import a file": "import x from './lib.mjs'; console.log(x); export default 5",
+    "import in a module": "import x from './lib.mjs'; console.log((await import('./lib.mjs')).default === x)", "module that fails": "import 'fs';\n\nthrow new Error('x')", "import() of a builtin": "import('fs').then(m => console.log(typeof m.read))",
+    "import() of data": "import('data:text/javascript,export default 7').then(m => m.default)", "import() twice": "import('./lib.mjs').then(a => import('./lib.mjs').then(b => console.log(a === b)))", "require an mjs": "try { require('./lib.mjs') } catch (e) { console.log(e.code) }",
+    "require json": "require('fs').writeFileSync('x.json', '{\"a\": 1}'); console.log(require('./x.json'))", "resolve": "console.log(require.resolve('./lib'), require.resolve.paths('x'))",
+    "exit while piped": "console.log('x'.repeat(1 << 20)); process.exit(0)", "exit with code while piped": "console.error('x'.repeat(1 << 18)); process.exit(9)", "exit later": "setTimeout(() => { console.log('a'); process.exit(3) }, 5)",
+    "exit handlers": "process.on('exit', c => { console.log('1', c) }); process.on('exit', () => console.log('2')); setTimeout(() => process.on('exit', () => console.log('3')), 5)",
+    "exit handler that changes the code": "process.on('exit', () => { process.exitCode = 5 }); 1", "exit handler that fails": "process.on('exit', () => { throw new Error('in exit') }); 5", "exit handler added late": "setTimeout(() => process.on('exit', () => { process.exitCode = 6 }), 2); 1",
+    "exit handler added by one": "process.on('exit', () => process.on('exit', () => console.log('no'))); 1", "exit handler that exits": "process.on('exit', () => process.exit(7))", "beforeExit": "let n = 0; process.on('beforeExit', () => { if (n++ < 2) setTimeout(() => console.log(n), 1) })",
+    "beforeExit that exits": "process.on('beforeExit', () => process.exit(4)); 1", "exitCode of a string": "process.exitCode = '7'", "reallyExit replaced": "const r = process.reallyExit; process.reallyExit = c => { console.log('mine', c); r.call(process, 3) }; process.exit(0)",
+    "emit replaced": "const e = process.emit; process.emit = function (...a) { if (a[0] === 'exit') console.log('emit', a[1]); return e.apply(this, a) }; 1", "abort": "process.abort()", "kill": "process.kill(process.pid, 'SIGKILL')",
+    "SIGTERM handled": "process.on('SIGTERM', s => { console.log(s); process.exit(2) }); process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5e3)", "SIGINT": "process.kill(process.pid, 'SIGINT'); setTimeout(() => {}, 5e3)",
+    "late error": "setImmediate(() => { throw new TypeError('late') }); process.on('exit', c => console.log('exit', c))", "error in a promise": "Promise.resolve().then(() => { null.x })", "rejection with a value": "Promise.reject(new Error('x')); 5",
+    "rejection handled": "process.on('rejectionHandled', () => console.log('handled')); process.on('unhandledRejection', () => {}); const p = Promise.reject(1); setTimeout(() => p.catch(() => {}), 5)", "warning": "process.emitWarning('w', { code: 'C' }); process.on('warning', w => console.log(w.name))",
+    "deprecation": "new Buffer(1); require('url').parse('http://a:b')", "captureRejections": "process.setUncaughtExceptionCaptureCallback(e => console.log('captured', e.message)); throw new Error('x')",
+    "worker threads": "const { Worker } = require('worker_threads'); const w = new Worker('const p = require(\"worker_threads\").parentPort; p.postMessage(process.argv.length)', { eval: true }); w.on('message', m => console.log(m)); w.on('exit', c => console.log('exit', c))",
+    "worker that is left": "const { Worker } = require('worker_threads'); new Worker('setInterval(() => {}, 10)', { eval: true }).unref(); setTimeout(() => console.log('end'), 100)", "worker that fails": "new (require('worker_threads').Worker)('throw new Error(1)', { eval: true })",
+    "child": "console.log(require('child_process').spawnSync('sh', ['-c', 'cat; exit 3'], { input: 'in' }).status); require('child_process').exec('echo a', (e, out) => console.log(out))", "child that is left": "require('child_process').spawn('sleep', ['0.1'], { detached: true, stdio: 'ignore' }).unref()",
+    "file streams": "const fs = require('fs'); const s = fs.createWriteStream('out'); s.end('x'.repeat(1e5), () => console.log(fs.statSync('out').size)); fs.promises.readFile(__filename).then(b => console.log(b.length > 5))",
+    "unfinished stream": "require('fs').createWriteStream('out').write('x')", "http": "const h = require('http'); const s = h.createServer((q, r) => r.end('hi')).listen(0, () => h.get({ port: s.address().port }, r => { r.on('data', d => console.log(String(d))); r.on('end', () => s.close()) }))",
+    "dns": "require('dns').lookup('localhost', e => console.log(e === null))", "zlib": "console.log(require('zlib').gunzipSync(require('zlib').gzipSync('abc')) + '')", "crypto": "console.log(require('crypto').createHash('sha256').update('a').digest('hex'))", "vm": "console.log(require('vm').runInNewContext('a + 1', { a: 2 }))",
+    "globals": "var a = 1; let b = 2; c = 3; function d() {}; console.log(globalThis.a, globalThis.b, globalThis.c, this === module.exports, typeof globalThis.d)", "this": "this", "arguments": "typeof arguments", "Error.stackTraceLimit": "Error.stackTraceLimit = 1; console.log(new Error('x').stack)",
+    "prepareStackTrace": "Error.prepareStackTrace = (e, s) => s.map(x => x.getFileName()); console.log(new Error('x').stack)", "stack in a callback": "setTimeout(() => console.log(new Error('x').stack), 1)", "structuredClone": "structuredClone({ a: new Date(0) })", "fetch": "typeof fetch + typeof URL + typeof AbortController",
+    "async hooks": "const a = require('async_hooks'); console.log(a.executionAsyncId() > 0); new a.AsyncLocalStorage().run(1, () => {})", "performance": "performance.now() > 0 && performance.timeOrigin > 0", "eval": "eval('var z = 5'); z", "label": "a: for (;;) { break a }", "date": "console.log(new Date(0).toString(), (1234.5).toLocaleString())",
+    "stdout closed": "require('fs').closeSync(1)", "stdout ended": "process.stdout.end('bye'); 1", "stdout destroyed": "process.stdout.destroy(); console.error('e')", "stdout is full": "require('fs').writeSync(1, 'x'.repeat(70000))", "write callback": "process.stdout.write('a\\n', () => console.log('written'))", "stdout error": "process.stdout.on('error', e => console.error(e.code)); process.stdout.write('x')",
+    "spoilt": "Array.prototype.at = Object.defineProperty = Reflect.apply = Function.prototype.bind = () => { throw new Error('spoilt') }; 5", "spoilt process": "process.listeners = () => { throw 1 }; 5", "finalization": "new FinalizationRegistry(() => console.log('no')).register({}); 1",
 }
 
 
@@ -250,3 +347,113 @@ BARE = {
 @pytest.mark.parametrize("name", BARE)
 def test_bare(box, name):
     check(box, "javascript-bare", BARE[name])
+
+
+# What differs between two jobs that run the same program.
+
+ENTROPY = {
+    "python": "import random, uuid, secrets, tempfile\n"
+              "print(hash('a'), random.random(), uuid.uuid4(), secrets.token_hex(8), tempfile.mktemp())",
+    "javascript": "const c = require('crypto'); console.log(Math.random(), c.randomUUID(), c.randomBytes(8).toString('hex'))",
+    "javascript-bare": "console.log(Math.random(), Math.random())",
+    "bash": "echo $RANDOM$RANDOM$RANDOM $SRANDOM$SRANDOM $(mktemp -u)",
+}
+RUNTIMES = [
+    runtime if "java" not in runtime else pytest.param(runtime, marks=needs_node)
+    for runtime in ("python", "bash", "javascript", "javascript-bare")]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_entropy(box, runtime):
+    words = [box.parked(runtime, ENTROPY[runtime]).stdout.split() for _ in range(4)]
+    for same_word in zip(*words):
+        assert len(set(same_word)) == len(words)
+
+
+# What comes with the job.
+
+ENVIRONMENTS = [
+    {}, {"A": "b c", "é": "ü", "EMPTY": ""}, {"A": "x=y\nz", "PATH": "/bin", "TMPDIR": "/nowhere"}, {"LONG": "x" * 100000},
+    {"a.b": "1", "2x": "2", "-n": "3", "x y": "4", "A": "5"}, {"TZ": "Asia/Tokyo"}, {"_A": "~", "B": "$HOME"},
+]
+SHOW = {
+    "python": "import os, time\nprint(dict(os.environ), time.tzname)\nos.system('env | grep -a -v -E \"^(_|SANDBOXD.*)=\"')",
+    "javascript": "delete process.env.SANDBOXD_PARK; console.log(Object.entries(process.env), new Date(0).getHours());\n"
+                  "console.log(require('child_process').execSync('env | grep -v ^_=') + '')",
+    "bash": "export | grep -v BASH_ENV; env | grep -v -E '^(_|BASH_ENV)='; printf '%(%H)T' 0; echo $SHLVL $0",
+}
+
+
+@pytest.mark.parametrize("runtime", [r for r in RUNTIMES if r != RUNTIMES[-1]])
+@pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: ",".join(env) or "none")
+def test_environment(box, runtime, env):
+    check(box, runtime, SHOW[runtime], env=env)
+
+
+@pytest.mark.parametrize("runtime, code, uploads", [
+    ("python", "import json, re, _json, io, atexit, traceback\nprint(json.x, re.__file__)\nimport mine\n1 / 0",
+     {"json.py": "x = 'mine'", "mine.py": "print(__file__)", "traceback.py": "print('t')", "_ast.py": "print('a')", "atexit.py": "1"}),
+    ("python", "import pack.sub\nprint(pack.sub.x)", {"pack/__init__.py": "", "pack/sub.py": "x = 3"}),
+    # No package.json beside main.js: node has looked for one, so a job that has it goes cold (ColdFiles=).
+    ("javascript", "console.log(require('dep'), require('other'))", {
+        "node_modules/dep/package.json": '{"main": "m.js"}', "node_modules/dep/m.js": "module.exports = 'dep'",
+        ".node_modules/other.js": "module.exports = 'other'"}),
+    ("javascript", "import('dep').then(m => console.log(m.default))", {
+        "node_modules/dep/package.json": '{"type": "module", "exports": "./m.js"}', "node_modules/dep/m.js": "export default 'dep'"}),
+    ("bash", "source ./lib; lib", {"lib": "lib() { echo ${BASH_SOURCE[0]} $LINENO; }"}),
+])
+def test_files(box, runtime, code, uploads):
+    def put():
+        for name, text in uploads.items():
+            (box.box / name).parent.mkdir(parents=True, exist_ok=True)
+            (box.box / name).write_text(text)
+
+    if runtime == "javascript" and not os.access("/usr/bin/node", os.X_OK):
+        pytest.skip("node is missing")
+    put()
+    expected = box.cold(runtime, code)
+    shutil.rmtree(box.box)
+    box.box.mkdir()
+    parked = Parked(box, runtime)
+    put()
+    assert parked.run(code).same() == expected.same()
+    assert expected.stdout
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_no_job(box, runtime):
+    parked = Parked(box, runtime)
+    parked.hand_over(b"")
+    assert parked.finish(b"").same() == ("", "", 0, None, b"")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("record", [b"x\0", b"0\0", b"2\0a\0000\0", b"0\0002\0A=1\0"])
+def test_record_that_is_cut(box, runtime, record):
+    parked = Parked(box, runtime)
+    write_code(parked.file, "no such program(")
+    parked.hand_over(record)
+    outcome = parked.finish(b"")
+    assert (outcome.stdout, outcome.code, len(outcome.fault)) == (b"", 1, 1)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_not_parked_without_pipes(box, runtime):
+    """A job may set any variable."""
+    code = {"python": "import os, sys\nprint(os.environ['SANDBOXD_PARK'], sorted(sys.modules))", "bash": "echo $SANDBOXD_PARK",
+            "javascript": "console.log(process.env.SANDBOXD_PARK, Object.keys(require.cache).length)"}.get(runtime, "console.log(1)")
+    outcome = box.cold(runtime, code, env={"SANDBOXD_PARK": "1"})
+    assert (outcome.stdout[:1], outcome.stderr, outcome.code) == (b"1", b"", 0)
+    if runtime == "python":
+        assert outcome.stdout[2:] == box.cold(runtime, code, env={"SANDBOXD_PARK": "0"}).stdout[2:]
+
+
+@pytest.mark.parametrize("runtime, most", [
+    ("python", 12), ("bash", 4), pytest.param("javascript", 50, marks=needs_node), pytest.param("javascript-bare", 50, marks=needs_node)])
+def test_memory(box, runtime, most):
+    parked = Parked(box, runtime)
+    with open(f"/proc/{parked.process.pid}/status") as file:
+        kilobytes = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+    parked.hand_over(b"")
+    parked.finish(b"")
+    assert kilobytes <= most * 1024
