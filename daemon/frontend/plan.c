@@ -214,6 +214,23 @@ static bool matches_any(const char *text, const char patterns[][POLICY_NAME_MAX]
         return false;
 }
 
+/* The same of each part of a file's name, between slashes. */
+static bool part_matches_any(const char *name, const char patterns[][POLICY_NAME_MAX], uint32_t n)
+{
+        while (*name) {
+                char part[SPEC_PART_MAX + 1];
+                size_t size = strcspn(name, "/");
+
+                ASSERT(size < sizeof(part)); /* spec_check_name() was asked */
+                memcpy(part, name, size);
+                part[size] = '\0';
+                if (matches_any(part, patterns, n))
+                        return true;
+                name += size + (name[size] == '/');
+        }
+        return false;
+}
+
 /* Those of the runtime's own environment are there already. */
 static bool environment_is_taken_over(const struct plan *p, const Sandboxd__V1__Run *run)
 {
@@ -239,13 +256,9 @@ static bool files_are_taken_over(const struct plan *p)
 {
         const struct policy_runtime *rt = p->runtime;
 
-        for (size_t i = p->has_code; rt->n_cold_files > 0 && i < p->names.n; i++) {
-                const char *slash = strrchr(p->names.items[i], '/');
-
-                if (matches_any(slash ? slash + 1 : p->names.items[i], rt->cold_files,
-                            rt->n_cold_files))
+        for (size_t i = p->has_code; rt->n_cold_files > 0 && i < p->names.n; i++)
+                if (part_matches_any(p->names.items[i], rt->cold_files, rt->n_cold_files))
                         return false;
-        }
         return true;
 }
 

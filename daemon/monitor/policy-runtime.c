@@ -122,7 +122,7 @@ static int append_cold_file(const struct policy_item *item, const char *word, vo
 
         if (strchr(word, '/'))
                 return policy_item_error(item,
-                        ": %.40s names a folder: name the file alone, "
+                        ": %.40s has a slash: name the file or folder alone, "
                         "wherever it is",
                         word);
         return append_cold(item, word, rt->cold_files, &rt->n_cold_files);

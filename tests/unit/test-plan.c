@@ -578,7 +578,7 @@ START_TEST(test_warm)
                 add_env("TZ=UTC");
                 break;
         case 3:
-                add_file("a/b/site.pth", 1);
+                add_file("a/site.pth/b", 1);
                 break;
         case 4:
                 run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
