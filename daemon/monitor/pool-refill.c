@@ -51,9 +51,20 @@ static bool user_has_room(const struct pool *p, const struct pool_user *u)
         return u->n < settings(p)->maximum_per_user;
 }
 
+/* Most of the kernel ids are for jobs that need a sandbox of their own. */
+#define IDS_FRACTION 4
+
+static unsigned maximum(const struct pool *p)
+{
+        const struct uid_pool *uids = p->host->uids;
+        unsigned n = settings(p)->maximum;
+
+        return uids ? MIN(n, uids->n_pairs / IDS_FRACTION) : n;
+}
+
 static bool has_room(const struct pool *p, const struct pool_key *k)
 {
-        return user_has_room(p, k->user) && p->n < settings(p)->maximum &&
+        return user_has_room(p, k->user) && p->n < maximum(p) &&
                p->bytes + pool_key_bytes(k) <= settings(p)->max_memory;
 }
 

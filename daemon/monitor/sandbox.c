@@ -905,7 +905,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         ASSERT(s->parks);
         /* It may be dead, and nobody have looked. */
         read_control(s);
-        if (s->state != SANDBOX_PARKED)
+        if (s->state != SANDBOX_PARKED || s->place.disturbed)
                 return -ESRCH;
         s->started_usec = io_now_usec();
         r = prepare_claim(s, g, &m->limits);
@@ -918,6 +918,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         s->warm = true;
         set_state(s, SANDBOX_RUNNING);
         limit_setup(s);
+        log_debug("job %016" PRIx64 ": in the parked sandbox %016" PRIx64, s->job, s->place.id);
         return 0;
 }
 
