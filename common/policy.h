@@ -21,6 +21,7 @@
 #define POLICY_PATH_MAX 256
 #define POLICY_LISTENERS_MAX 16
 #define POLICY_IDS_MAX 64
+#define POLICY_COLD_MAX 64
 
 struct policy_server {
         uint32_t max_frame_bytes;          /* MaxFrameSize=, one protocol frame */
@@ -59,6 +60,16 @@ struct policy_bus {
         uint32_t user;
 };
 
+/* [Pool]: sandboxes that are made before there is a job for them. */
+struct policy_pool {
+        uint32_t maximum;          /* Maximum=, in all; 0: none are made */
+        uint32_t maximum_per_user; /* MaximumPerUser= */
+        uint32_t minimum;          /* Minimum=, for what a user has asked for of late */
+        uint32_t max_memory;       /* MaxMemory=, bytes that they may hold together */
+        uint64_t idle_usec;        /* IdleSec=, without a job they are given back */
+        struct policy_ids users;   /* Users=, who have some before they ask */
+};
+
 struct policy_profile {
         char name[POLICY_NAME_MAX];
         char description[POLICY_TEXT_MAX];
@@ -81,12 +92,17 @@ struct policy_runtime {
         char file_name[POLICY_NAME_MAX];   /* the code's file in /box: "main.py" */
         char launcher[POLICY_NAME_MAX];    /* file in launchers/, empty for none */
         char arguments[POLICY_ARGS_MAX][POLICY_ARG_MAX];
-        char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX]; /* "KEY=VALUE" */
+        char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX];       /* "KEY=VALUE" */
+        char cold_environment[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* patterns of keys, and */
+        char cold_files[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* of files, that it must start with */
         uint32_t n_arguments;
         uint32_t n_environment;
+        uint32_t n_cold_environment;
+        uint32_t n_cold_files;
         uint8_t available;     /* the interpreter is on this host */
         uint8_t returns_value; /* the launcher reports the last expression's value */
-        uint8_t pad[6];
+        uint8_t park;          /* the launcher can wait for its job */
+        uint8_t pad[5];
 };
 
 struct policy {
@@ -98,6 +114,7 @@ struct policy {
         struct policy_server server;
         struct policy_access access;
         struct policy_bus bus;
+        struct policy_pool pool;
         struct policy_profile profiles[POLICY_PROFILES_MAX];
         struct policy_runtime runtimes[POLICY_RUNTIMES_MAX];
         char driver[POLICY_NAME_MAX];  /* "cgroupfs" and the layout found, for doctor */

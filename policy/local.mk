@@ -15,8 +15,11 @@ dist_runtimes_DATA = \
 
 launchersdir = $(pkgdatadir)/launchers
 dist_launchers_DATA = \
+	policy/launchers/bash.sh \
 	policy/launchers/javascript-bare.js \
+	policy/launchers/javascript-parked.js \
 	policy/launchers/javascript.js \
+	policy/launchers/python-parked.py \
 	policy/launchers/python.py
 
 seccompdir = $(pkgdatadir)/seccomp

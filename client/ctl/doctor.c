@@ -4,6 +4,7 @@
  * sandboxctl as any user; that no daemon runs is a finding and no error.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "client/ctl/ctl.h"
 #include "client/ctl/host.h"
@@ -20,6 +21,19 @@ const char doctor_help[] =
         "Says what each missing thing costs, and what to do. Needs no privilege and no\n"
         "running daemon.\n"
         "The exit code is 0 when nothing that is required is missing, else 1.\n";
+
+static void add_pool(struct findings *f, const sandbox_host *host)
+{
+        unsigned max = sandbox_host_get_parked_max(host);
+
+        if (max == 0)
+                findings_add(f, FINDING_OK, "pool", "", "", "off: Maximum=0 in [Pool]");
+        else
+                findings_add(f, FINDING_OK, "pool", "", "",
+                        "up to %u parked sandboxes; they took %" PRIu64
+                        " jobs, and were missing for %" PRIu64,
+                        max, sandbox_host_get_warm_jobs(host), sandbox_host_get_missed_jobs(host));
+}
 
 /* What the daemon says; each is one question to it. */
 static void ask_host(const struct ctl *ctl, sandbox_client *c, struct findings *f,
@@ -40,6 +54,7 @@ static void ask_host(const struct ctl *ctl, sandbox_client *c, struct findings *
         findings_add(f, FINDING_OK, "sandboxd", "", "", "%s, driver %s, pid %u, %u running jobs",
                 sandbox_client_get_daemon_version(c), sandbox_host_get_driver(host),
                 (unsigned) sandbox_host_get_pid(host), sandbox_host_get_running_jobs(host));
+        add_pool(f, host);
 }
 
 static void add_interpreter(struct findings *f, const sandbox_runtime_list *list, size_t i)

@@ -242,3 +242,18 @@ uint64_t sandbox_host_get_kept_bytes(const sandbox_host *h)
 {
         return h->message->kept_bytes;
 }
+
+unsigned sandbox_host_get_parked_max(const sandbox_host *h)
+{
+        return h->message->parked_max;
+}
+
+uint64_t sandbox_host_get_warm_jobs(const sandbox_host *h)
+{
+        return h->message->warm_jobs;
+}
+
+uint64_t sandbox_host_get_missed_jobs(const sandbox_host *h)
+{
+        return h->message->missed_jobs;
+}

@@ -716,6 +716,11 @@ SANDBOX_API unsigned sandbox_host_get_queued_jobs(const sandbox_host *h);
 SANDBOX_API int sandbox_host_get_draining(const sandbox_host *h);
 SANDBOX_API unsigned sandbox_host_get_kept_results(const sandbox_host *h);
 SANDBOX_API uint64_t sandbox_host_get_kept_bytes(const sandbox_host *h);
+/* Sandboxes that may wait for a job; 0: none are made ahead of time. */
+SANDBOX_API unsigned sandbox_host_get_parked_max(const sandbox_host *h);
+/* Jobs that such a sandbox took, and those that one could have taken, had there been one. */
+SANDBOX_API uint64_t sandbox_host_get_warm_jobs(const sandbox_host *h);
+SANDBOX_API uint64_t sandbox_host_get_missed_jobs(const sandbox_host *h);
 
 /* ---- For root -------------------------------------------------------------------------------- */
 

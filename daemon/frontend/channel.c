@@ -23,6 +23,7 @@ union message {
         struct channel_start start;
         struct channel_kill kill;
         struct channel_signal signal;
+        struct channel_started started;
         struct channel_ended ended;
         struct channel_used used;
         struct channel_generation generation;
@@ -41,12 +42,15 @@ static void message_free(struct channel_message *m)
         free(m);
 }
 
-static int on_started(struct frontend *f, const union message *m, int *fd)
+/* A parked sandbox brings its pipes, or the two are not of one build. */
+static int on_started(struct frontend *f, const union message *m, int *fds)
 {
         struct job *job = frontend_find_job(f, m->header.job);
 
+        if ((m->started.warm != 0) != (fds[CHANNEL_STARTED_FD_STDERR] >= 0))
+                return -EBADMSG;
         if (job)
-                job_on_started(job);
+                job_on_started(job, fds);
         return 0;
 }
 
@@ -96,14 +100,15 @@ static int on_policy(struct frontend *f, const union message *m, int *fd)
         return frontend_on_policy(f, m->generation.generation, *fd);
 }
 
-/* A handler that keeps the fd leaves -EBADF behind; a negative errno ends the frontend. */
+/* A handler that keeps an fd leaves -EBADF behind; a negative errno ends the frontend. */
 static const struct {
         enum channel_op op;
         size_t size;
         size_t max_fds;
-        int (*handle)(struct frontend *f, const union message *m, int *fd);
+        int (*handle)(struct frontend *f, const union message *m, int *fds);
 } operations[] = {
-        { CHANNEL_OP_STARTED, sizeof(struct channel_header), 0, on_started },
+        { CHANNEL_OP_STARTED, sizeof(struct channel_started), _CHANNEL_STARTED_FD_COUNT,
+                on_started },
         { CHANNEL_OP_ENDED, sizeof(struct channel_ended), 1, on_ended },
         { CHANNEL_OP_GONE, sizeof(struct channel_header), 0, on_gone },
         { CHANNEL_OP_USED, sizeof(struct channel_used), 0, on_used },
@@ -112,7 +117,7 @@ static const struct {
         { CHANNEL_OP_POLICY, sizeof(struct channel_generation), 1, on_policy },
 };
 
-static int dispatch(struct channel *ch, const union message *m, size_t size, int *fd, size_t n_fds)
+static int dispatch(struct channel *ch, const union message *m, size_t size, int *fds, size_t n_fds)
 {
         if (!channel_header_valid(&m->header, size))
                 return -EBADMSG;
@@ -121,7 +126,7 @@ static int dispatch(struct channel *ch, const union message *m, size_t size, int
                         continue;
                 if (operations[i].size != size || n_fds > operations[i].max_fds)
                         return -EBADMSG;
-                return operations[i].handle(ch->frontend, m, fd);
+                return operations[i].handle(ch->frontend, m, fds);
         }
         return -EBADMSG;
 }
@@ -130,20 +135,21 @@ static int dispatch(struct channel *ch, const union message *m, size_t size, int
 static int receive(struct channel *ch)
 {
         for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
-                _cleanup_close_ int fd = -EBADF;
+                int fds[_CHANNEL_STARTED_FD_COUNT] = { -EBADF, -EBADF, -EBADF };
                 union message m;
                 size_t n_fds = 0;
                 ssize_t n;
                 int r;
 
-                n = io_receive_message(ch->fd, &m, sizeof(m), &fd, 1, &n_fds);
+                n = io_receive_message(ch->fd, &m, sizeof(m), fds, ELEMENTSOF(fds), &n_fds);
                 if (n == -EAGAIN)
                         return 0;
                 if (n == 0)
                         return -EPIPE;
                 if (n < 0)
                         return (int) n;
-                r = dispatch(ch, &m, (size_t) n, &fd, n_fds);
+                r = dispatch(ch, &m, (size_t) n, fds, n_fds);
+                io_close_all(fds, ELEMENTSOF(fds));
                 if (r < 0)
                         return r;
         }

@@ -67,6 +67,8 @@ struct frontend {
         sd_event_source *job_watch_turn;        /* of the first of them */
         sd_event_source *expiry;                /* of the oldest result */
         bool draining;               /* no new job is taken, by an administrator's word */
+        uint64_t warm_jobs;          /* that a parked sandbox took, and */
+        uint64_t missed_jobs;        /* that one could have taken, had there been one */
         bool stopping;               /* nor is one, and those that wait are given up */
         bool monitor_lost;           /* the channel has ended: no job can go on */
         sd_event_source *last_flush; /* while stopping: how long clients have to read their results

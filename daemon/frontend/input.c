@@ -9,12 +9,20 @@
 
 void input_init(struct input *in, int fd, uint64_t credit)
 {
-        *in = (struct input) { .fd = fd, .credit = credit };
+        *in = (struct input) { .fd = fd, .credit = credit, .waits = fd < 0 };
+}
+
+void input_open(struct input *in, int fd)
+{
+        in->fd = fd;
+        in->waits = false;
+        input_flush(in);
 }
 
 void input_done(struct input *in)
 {
         in->fd = safe_close(in->fd);
+        in->waits = false;
         queue_done(&in->queue);
 }
 
@@ -28,7 +36,7 @@ int input_push(struct input *in, const void *data, size_t size, bool eof)
                 return -EDQUOT;
         in->credit -= size;
         in->eof = eof;
-        if (in->fd < 0 || in->closed)
+        if ((in->fd < 0 && !in->waits) || in->closed)
                 return 0;
         r = queue_push(&in->queue, data, size);
         if (r < 0)
@@ -58,7 +66,7 @@ void input_set_closed(struct input *in)
 
 bool input_is_over(const struct input *in)
 {
-        return in->closed || (in->eof && queue_size(&in->queue) == 0);
+        return in->closed || (in->eof && !in->waits && queue_size(&in->queue) == 0);
 }
 
 uint64_t input_take_credit(struct input *in)

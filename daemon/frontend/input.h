@@ -20,11 +20,13 @@ struct input {
         uint64_t owed;   /* written to the job, not yet given back as credit */
         bool eof;        /* the client has sent all */
         bool closed;     /* the job has closed its end */
+        bool waits;      /* for its pipe: what comes meanwhile is kept */
         struct queue queue;
 };
 
-/* Takes the fd over. */
+/* Takes the fd over; -EBADF: input_open() will bring it. */
 void input_init(struct input *in, int fd, uint64_t credit);
+void input_open(struct input *in, int fd);
 void input_done(struct input *in);
 
 /* Takes bytes of the client. -EDQUOT when they are more than the credit, -EBADE after its eof,

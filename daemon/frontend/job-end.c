@@ -224,14 +224,22 @@ void job_stop(struct job *j)
                 job_resume(j);
 }
 
-void job_on_started(struct job *j)
+void job_on_started(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT])
 {
+        bool warm = fds[CHANNEL_STARTED_FD_STDOUT] >= 0;
+
+        j->frontend->warm_jobs += warm;
+        j->frontend->missed_jobs += j->may_be_warm && !warm;
         admission_end_start(j);
+        job_begin_streams(j, fds);
 }
 
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd)
 {
+        int none[_CHANNEL_STARTED_FD_COUNT] = { [0 ... _CHANNEL_STARTED_FD_COUNT - 1] = -EBADF };
+
         admission_end_start(j);
+        job_begin_streams(j, none);
         if (j->state != JOB_FEEDING && j->state != JOB_RUNNING)
                 return;
         job_end_feed(j);

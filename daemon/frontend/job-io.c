@@ -3,9 +3,11 @@
  * The pipes and sockets of a job: their making, and stdin. Runs in the frontend.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "common/io.h"
+#include "common/log.h"
 #include "daemon/frontend/admission.h"
 #include "daemon/frontend/job.h"
 #include "daemon/frontend/reply.h"
@@ -219,7 +221,7 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
 
 int job_push_stdin(struct job *j, const void *data, size_t size, bool eof)
 {
-        bool was_open = j->input.fd >= 0;
+        bool was_open = j->input.fd >= 0 || j->input.waits;
         int r;
 
         if (!j->wants_stdin)
@@ -232,6 +234,20 @@ int job_push_stdin(struct job *j, const void *data, size_t size, bool eof)
         return r;
 }
 
+/* Our ends of stdin, which are there and go on from here. */
+static int open_input(struct job *j, int fd, int socket)
+{
+        int r;
+
+        if (socket >= 0)
+                return relay_begin(&j->stdin_relay, j->frontend->event, socket, fd);
+        input_open(&j->input, fd);
+        r = sd_event_add_io(j->frontend->event, &j->input_source, fd, 0, on_input, j);
+        if (r >= 0)
+                update_input(j);
+        return r;
+}
+
 /* Hands our ends of the pipes and sockets to the job's streams. */
 static int attach(struct job *j, struct pipes *p)
 {
@@ -239,22 +255,60 @@ static int attach(struct job *j, struct pipes *p)
                 [JOB_STDOUT] = STREAM_SOCKET_STDOUT,
                 [JOB_STDERR] = STREAM_SOCKET_STDERR,
         };
-        sd_event *event = j->frontend->event;
-        int r;
+        int fd = TAKE_FD(p->own_input), socket = TAKE_FD(p->own_sockets[STREAM_SOCKET_STDIN]), r;
 
+        j->made = !j->may_be_warm;
+        j->held_input = fd;
+        j->held_socket = socket;
+        if (fd >= 0 && socket < 0)
+                input_init(&j->input, -EBADF, take_input_credit(j));
         for (size_t i = 0; i < _JOB_STREAMS; i++) {
                 r = job_open_stream(j, (enum job_stream_id) i, TAKE_FD(p->own_output[i]),
                         TAKE_FD(p->own_sockets[sockets[i]]));
                 if (r < 0)
                         return r;
         }
-        if (has_socket(j, STREAM_SOCKET_STDIN))
-                return relay_begin(&j->stdin_relay, event,
-                        TAKE_FD(p->own_sockets[STREAM_SOCKET_STDIN]), TAKE_FD(p->own_input));
-        if (!j->wants_stdin)
+        if (!j->made || fd < 0)
                 return 0;
-        input_init(&j->input, TAKE_FD(p->own_input), take_input_credit(j));
-        return sd_event_add_io(event, &j->input_source, j->input.fd, 0, on_input, j);
+        return open_input(j, TAKE_FD(j->held_input), TAKE_FD(j->held_socket));
+}
+
+/* Those that the sandbox brought, in place of our own. */
+static int replace_pipes(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT])
+{
+        int r;
+
+        enlarge_pipe(j, STREAM_SOCKET_STDOUT, fds[CHANNEL_STARTED_FD_STDOUT]);
+        r = job_replace_output(j, JOB_STDOUT, TAKE_FD(fds[CHANNEL_STARTED_FD_STDOUT]));
+        if (r >= 0)
+                r = job_replace_output(j, JOB_STDERR, TAKE_FD(fds[CHANNEL_STARTED_FD_STDERR]));
+        if (r < 0 || j->held_input < 0)
+                return r;
+        enlarge_pipe(j, STREAM_SOCKET_STDIN, fds[CHANNEL_STARTED_FD_STDIN]);
+        (void) close(j->held_input);
+        j->held_input = TAKE_FD(fds[CHANNEL_STARTED_FD_STDIN]);
+        return 0;
+}
+
+void job_begin_streams(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT])
+{
+        int r = 0;
+
+        if (j->made)
+                return;
+        j->made = true;
+        if (fds[CHANNEL_STARTED_FD_STDOUT] >= 0)
+                r = replace_pipes(j, fds);
+        if (r >= 0 && j->held_input >= 0)
+                r = open_input(j, TAKE_FD(j->held_input), TAKE_FD(j->held_socket));
+        if (r < 0) {
+                log_warning("job %016" PRIx64 ": its streams cannot be watched: %s", j->id,
+                        strerror(-r));
+                job_kill(j, JOB_STATUS_CANCELLED);
+                job_close_streams(j);
+                return;
+        }
+        job_update_output(j);
 }
 
 int job_start(struct job *j, const char **ret_refusal)
@@ -269,7 +323,9 @@ int job_start(struct job *j, const char **ret_refusal)
                 .header.job = j->id,
                 .generation = j->policy->generation,
                 .profile = (uint32_t) (j->profile - j->policy->policy->profiles),
+                .runtime = (uint32_t) (j->runtime - j->policy->policy->runtimes),
                 .flags = (j->runtime->returns_value ? CHANNEL_START_RETURN_VALUE : 0) |
+                         (j->may_be_warm ? CHANNEL_START_WARM : 0) |
                          (j->wants_stdin || has_socket(j, STREAM_SOCKET_STDIN) ? CHANNEL_START_STDIN
                                                                                : 0),
                 .owner = j->uid,
@@ -304,5 +360,7 @@ void job_close_streams(struct job *j)
         close_input(j);
         job_close_files(j);
         relay_done(&j->stdin_relay);
+        j->held_input = safe_close(j->held_input);
+        j->held_socket = safe_close(j->held_socket);
         close_client_sockets(j);
 }

@@ -68,7 +68,7 @@ static void update_source(struct job_stream *s)
 {
         if (s->source)
                 (void) sd_event_source_set_enabled(s->source,
-                        may_listen(s) ? SD_EVENT_ON : SD_EVENT_OFF);
+                        s->job->made && may_listen(s) ? SD_EVENT_ON : SD_EVENT_OFF);
         if (s->socket_source)
                 (void) sd_event_source_set_io_events(s->socket_source, is_full(s) ? EPOLLOUT : 0);
 }
@@ -200,6 +200,24 @@ int job_open_stream(struct job *j, enum job_stream_id stream, int fd, int socket
         if (r >= 0 && socket >= 0)
                 r = sd_event_add_io(event, &s->socket_source, socket, 0, on_socket, s);
         update_source(s);
+        return r;
+}
+
+int job_replace_output(struct job *j, enum job_stream_id stream, int fd)
+{
+        struct job_stream *s = &j->streams[stream];
+        int r;
+
+        /* Nobody is there for it any more. */
+        if (!s->source) {
+                (void) safe_close(fd);
+                return 0;
+        }
+        close_pipe(s);
+        s->output.fd = fd;
+        r = sd_event_add_io(j->frontend->event, &s->source, fd, EPOLLIN, on_output, s);
+        if (r >= 0)
+                update_source(s);
         return r;
 }
 

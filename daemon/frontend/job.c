@@ -40,6 +40,7 @@ static void take_plan(struct job *j, struct plan *plan, const Sandboxd__V1__Run 
         j->planned = true;
         j->runtime = plan->runtime;
         j->profile = plan->profile;
+        j->may_be_warm = plan->warm;
         j->command = TAKE_PTR(plan->exec);
         j->workdir = TAKE_PTR(plan->workdir);
         j->strict_output = run->strict_output;
@@ -136,6 +137,8 @@ static int job_new(struct connection *c, uint64_t request, enum account_kind pla
                 .upload_charge = upload_charge(plan, run),
                 .strings_charge = plan->strings_size,
                 .kept_strings = kept_strings(plan),
+                .held_input = -EBADF,
+                .held_socket = -EBADF,
                 .feed.fd = -EBADF,
                 .fetch.fd = -EBADF,
         };

@@ -89,6 +89,10 @@ struct job {
         int client_sockets[_STREAM_SOCKETS]; /* the client's ends, charged, until Started; -EBADF */
         struct relay stdin_relay;
 
+        bool may_be_warm; /* a parked sandbox may take it: it brings pipes of its own */
+        bool made;        /* whose pipes there are is known */
+        int held_input;   /* our end of its stdin and of the socket for it, until then */
+        int held_socket;
         bool starting;  /* the monitor has yet to make its sandbox */
         bool told;      /* its client was sent Queued or Started */
         bool killed;    /* the monitor was asked to end it */
@@ -160,7 +164,7 @@ void job_stop(struct job *j);
 void job_on_policy_replaced(struct job *j);
 
 /* Reports of the monitor. return_fd is taken over. */
-void job_on_started(struct job *j);
+void job_on_started(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT]);
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);
 void job_on_gone(struct job *j);
 void job_on_used(struct job *j, const struct channel_used *used);
@@ -208,6 +212,11 @@ void job_lose_sockets(struct job *j);
 void job_close_streams(struct job *j);
 /* Takes our ends over of the pipe of an output, and of its socket, or -EBADF. */
 int job_open_stream(struct job *j, enum job_stream_id stream, int fd, int socket);
+/* The sandbox is made, or never will be: from here on its streams move. Those of its pipes that the sandbox
+ * has itself are taken in place of ours; fds as in enum channel_started_fd. */
+void job_begin_streams(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT]);
+/* Takes that end of a pipe in place of the one that the stream has. */
+int job_replace_output(struct job *j, enum job_stream_id stream, int fd);
 /* Whether nothing more can come of it, and all that did is sent. */
 bool job_stream_ended(const struct job_stream *s);
 void job_close_output(struct job *j);

@@ -7,16 +7,10 @@
 #include <stdio.h>
 
 #include "daemon/frontend/plan.h"
+#include "daemon/wire/interpreter.h"
 
 #define INVALID SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT
 #define FILE_MODE_DEFAULT 0644
-
-static const char *const base_environment[] = {
-        "PATH=/usr/local/bin:/usr/bin:/bin",
-        "HOME=/box",
-        "TMPDIR=/tmp",
-        "LANG=C.UTF-8",
-};
 
 /* Where a job may start: its own folders and the read-only ones that ordinary programs need. In
  * particular nothing of /proc, where a folder can be somebody else's open fd. */
@@ -86,15 +80,16 @@ static int add_own_variables(struct plan *p, void **tree)
         const struct policy_runtime *runtime = p->runtime;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(base_environment); i++) {
-                r = strv_add(&p->env, base_environment[i], strlen(base_environment[i]));
+        for (size_t i = 0; i < (size_t) INTERPRETER_ENVIRONMENT_N; i++) {
+                r = strv_add(&p->env, interpreter_environment[i],
+                        strlen(interpreter_environment[i]));
                 if (r >= 0)
                         r = enter_variable(&p->env, tree);
                 if (r < 0)
                         return r;
         }
         for (uint32_t i = 0; i < runtime->n_environment; i++) {
-                _cleanup_free_ char *text = plan_expand(runtime, runtime->environment[i]);
+                _cleanup_free_ char *text = interpreter_expand(runtime, runtime->environment[i]);
 
                 r = text ? strv_add(&p->env, text, strlen(text)) : -ENOMEM;
                 if (r >= 0)
@@ -132,7 +127,7 @@ static int add_request_variables(struct plan *p, const Sandboxd__V1__Run *run, v
 
 int plan_build_environment(struct plan *p, const Sandboxd__V1__Run *run, struct plan_error *e)
 {
-        size_t own = ELEMENTSOF(base_environment) + p->runtime->n_environment;
+        size_t own = (size_t) INTERPRETER_ENVIRONMENT_N + p->runtime->n_environment;
         void *tree = NULL;
         int r;
 

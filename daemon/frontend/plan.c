@@ -10,7 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "daemon/wire/launch.h"
+#include "common/pattern.h"
+#include "daemon/wire/interpreter.h"
 
 #define INVALID SANDBOXD__V1__ERROR_CODE__INVALID_ARGUMENT
 
@@ -36,34 +37,6 @@ int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct pl
                         "%s has %zu bytes: the most is %zu, pass it as a file instead", field,
                         s->len, (size_t) PLAN_STRING_MAX);
         return 0;
-}
-
-char *plan_expand(const struct policy_runtime *runtime, const char *text)
-{
-        char *out = NULL;
-        size_t size = 0;
-        FILE *f = open_memstream(&out, &size);
-
-        if (!f)
-                return NULL;
-        for (const char *p = text; *p; p++) {
-                if (p[0] != '%' || p[1] == '\0') {
-                        (void) fputc(*p, f);
-                        continue;
-                }
-                p++;
-                if (*p == 'l')
-                        (void) fprintf(f, "%s/%s", LAUNCH_LAUNCHER_DIR, runtime->launcher);
-                else if (*p == 'f')
-                        (void) fprintf(f, "/box/%s", runtime->file_name);
-                else
-                        (void) fputc(*p, f);
-        }
-        if (fclose(f) != 0) {
-                free(out);
-                return NULL;
-        }
-        return out;
 }
 
 /* "a, b, c" of n names that lie stride bytes apart. Returns buf. */
@@ -185,13 +158,12 @@ static int check_strings(const struct plan *p, const Sandboxd__V1__Run *run, str
 static int add_interpreter(struct plan *p)
 {
         const struct policy_runtime *r = p->runtime;
-        const char *slash = strrchr(r->interpreter, '/'),
-                   *name = slash ? slash + 1 : r->interpreter;
+        const char *name = interpreter_name(r);
         int e;
 
         e = strv_add(&p->argv, name, strlen(name));
         for (uint32_t i = 0; i < r->n_arguments && e >= 0; i++) {
-                _cleanup_free_ char *argument = plan_expand(r, r->arguments[i]);
+                _cleanup_free_ char *argument = interpreter_expand(r, r->arguments[i]);
 
                 e = argument ? strv_add(&p->argv, argument, strlen(argument)) : -ENOMEM;
         }
@@ -232,6 +204,72 @@ static int check_label(const Sandboxd__V1__Run *run, struct plan_error *e)
                 return plan_refuse(e, INVALID, "label", "label has %zu bytes: the most is %d",
                         run->label.len, PLAN_LABEL_MAX);
         return plan_check_string(&run->label, "label", e);
+}
+
+static bool matches_any(const char *text, const char patterns[][POLICY_NAME_MAX], uint32_t n)
+{
+        for (uint32_t i = 0; i < n; i++)
+                if (pattern_part_matches(patterns[i], text, NULL))
+                        return true;
+        return false;
+}
+
+/* The same of each part of a file's name, between slashes. */
+static bool part_matches_any(const char *name, const char patterns[][POLICY_NAME_MAX], uint32_t n)
+{
+        while (*name) {
+                char part[SPEC_PART_MAX + 1];
+                size_t size = strcspn(name, "/");
+
+                ASSERT(size < sizeof(part)); /* spec_check_name() was asked */
+                memcpy(part, name, size);
+                part[size] = '\0';
+                if (matches_any(part, patterns, n))
+                        return true;
+                name += size + (name[size] == '/');
+        }
+        return false;
+}
+
+/* Those of the runtime's own environment are there already. */
+static bool environment_is_taken_over(const struct plan *p, const Sandboxd__V1__Run *run)
+{
+        const struct policy_runtime *rt = p->runtime;
+
+        for (size_t i = 0; i < run->n_env; i++) {
+                char key[PATTERN_PART_MAX + 1];
+                const uint8_t *equals = memchr(run->env[i].data, '=', run->env[i].len);
+                size_t n = equals ? (size_t) (equals - run->env[i].data) : run->env[i].len;
+
+                /* A pattern is not as long. */
+                if (n >= sizeof(key))
+                        continue;
+                memcpy(key, run->env[i].data, n);
+                key[n] = '\0';
+                if (matches_any(key, rt->cold_environment, rt->n_cold_environment))
+                        return false;
+        }
+        return true;
+}
+
+static bool files_are_taken_over(const struct plan *p)
+{
+        const struct policy_runtime *rt = p->runtime;
+
+        for (size_t i = p->has_code; rt->n_cold_files > 0 && i < p->names.n; i++)
+                if (part_matches_any(p->names.items[i], rt->cold_files, rt->n_cold_files))
+                        return false;
+        return true;
+}
+
+/* Whether an interpreter that has started, in a sandbox with the profile's own file systems, can do all
+ * that one could which starts now. */
+static bool may_be_warm(const struct plan *p, const struct policy *policy,
+        const Sandboxd__V1__Run *run)
+{
+        return policy->pool.maximum > 0 && p->runtime->park && streq(p->workdir, "/box") &&
+               p->limits.value[LIMIT_TMP_SIZE] == p->profile->defaults.value[LIMIT_TMP_SIZE] &&
+               environment_is_taken_over(p, run) && files_are_taken_over(p);
 }
 
 /* Points the spec at what was built, and checks what only the whole shows. */
@@ -337,6 +375,7 @@ static int build(struct plan *p, const struct policy *policy,
         r = plan_build_get(p, run, e);
         if (r < 0)
                 return r;
+        p->warm = may_be_warm(p, policy, run);
         return finish(p, e);
 }
 

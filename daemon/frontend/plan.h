@@ -37,6 +37,7 @@ struct plan {
         struct strv names;
         struct spec_file *files;
         struct strv get;
+        bool warm;           /* a sandbox that was made before will do */
         bool streamed;       /* the request's files come by a pipe, not in the spec */
         size_t strings_size; /* of all that the spec points to but the files' bytes */
 };
@@ -76,5 +77,3 @@ int plan_check_names(const ProtobufCBinaryData *names, size_t n, const char *fie
         struct plan_error *e);
 /* A string of the request: no NUL, not longer than exec takes. field is "argv[3]". */
 int plan_check_string(const ProtobufCBinaryData *s, const char *field, struct plan_error *e);
-/* A runtime's argument or variable with "%l", "%f" and "%%" replaced. NULL when out of memory. */
-char *plan_expand(const struct policy_runtime *runtime, const char *text);

@@ -7,6 +7,8 @@
 
 #include <sys/random.h>
 
+#include "daemon/wire/channel.h"
+
 void registry_init(struct registry *g)
 {
         *g = (struct registry) {};
@@ -63,9 +65,11 @@ static int choose_id(const struct registry *g, uint64_t *ret)
 {
         uint64_t id = 0;
 
-        while (id == 0 || registry_find(g, id))
+        while (id == 0 || registry_find(g, id)) {
                 if (getrandom(&id, sizeof(id), 0) != sizeof(id))
                         return -errno;
+                id &= ~CHANNEL_ID_PARKED;
+        }
         *ret = id;
         return 0;
 }

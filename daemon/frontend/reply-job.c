@@ -64,6 +64,7 @@ static void fill_end(const struct result *r, Sandboxd__V1__Result *m)
         }
         m->pids_limit_hit = ended->flags & CHANNEL_ENDED_PIDS_LIMIT_HIT;
         m->cpu_throttled = ended->flags & CHANNEL_ENDED_CPU_THROTTLED;
+        m->warm = ended->flags & CHANNEL_ENDED_WARM;
         m->setup_usec = ended->setup_usec;
 }
 

@@ -240,6 +240,9 @@ static Sandboxd__V1__Host *fill_host(const struct frontend *f, struct host_parts
         m->draining = f->draining;
         m->kept_results = (uint32_t) f->accounts.total[ACCOUNT_RESULTS];
         m->kept_bytes = f->accounts.total[ACCOUNT_KEPT];
+        m->parked_max = f->policy->pool.maximum;
+        m->warm_jobs = f->warm_jobs;
+        m->missed_jobs = f->missed_jobs;
         m->pid = (uint32_t) f->monitor_pid;
         return m;
 }

@@ -5,8 +5,9 @@
  * sandboxd-init: pid 1 of one sandbox. Started by the monitor as root in new pid, ipc and uts
  * namespaces; makes the rest, sheds root step by step, starts the payload, reaps, reports.
  *
- * Two processes run this code: init itself, and its child, which becomes the payload by exec. What
- * each may still do at a step is written beside the step.
+ * Two processes run this code: init itself, and its child, which becomes the payload by exec; three in a
+ * sandbox that is made before there is a job, the handover beside them. What each may still do at a step
+ * is written beside the step.
  */
 
 #include <linux/filter.h>
@@ -18,6 +19,23 @@
 
 #define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
 
+/* What the handover exits with when the job is in the command's pipe. */
+enum handover_exit {
+        HANDOVER_DONE = 0,
+        HANDOVER_DONE_WITH_VALUE = 2, /* and it is offered the return value's file */
+};
+
+/* What a sandbox has that waits for its job. fds are -EBADF where they are not. */
+struct parking {
+        int claim[2]; /* the pipes to and from the parked command: read end, write end */
+        int ready[2];
+        int fault[2];
+        int meminfo_fd;    /* the file that is /proc/meminfo */
+        int loadavg_fd;    /* the real /proc/loadavg, which tells the last pid that was given out */
+        uint64_t last_pid; /* when the command was waiting; 0: not known */
+        pid_t handover;    /* 0: there is none, or it was reaped */
+};
+
 struct init {
         struct launch_prepare prepare;
         struct launch_join join;
@@ -27,7 +45,8 @@ struct init {
         int control_fd; /* cgroup.subtree_control */
         int join_init_fds[LAUNCH_JOIN_MAX];
         int join_job_fds[LAUNCH_JOIN_MAX];
-        int run_fds[_LAUNCH_RUN_FD_COUNT];
+        int run_fds[_LAUNCH_PARK_FD_COUNT];
+        struct parking parking;
         pid_t holder;  /* the process that holds the user namespace, see userns.c */
         int holder_fd; /* to it */
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
@@ -39,6 +58,14 @@ struct init {
 
 /* Reports a failed step over the control socket and ends the process. error is a negative errno. */
 _noreturn_ void init_fail(enum setup_step step, int error);
+/* The same, but goes on. */
+void init_report_failure(enum setup_step step, int error);
+
+/* Whether this sandbox is made before there is a job. */
+static inline bool init_is_parked(const struct init *i)
+{
+        return i->run.kind == LAUNCH_PARK;
+}
 
 /* Any change of ids or user namespace takes the signal away that comes when the monitor dies: sets it
  * anew, and sees whether the monitor went meanwhile. */
@@ -52,6 +79,11 @@ int mounts_bind_private(const char *name, const char *target, mode_t mode, unsig
 
 /* proc.c: /proc, once the places for it and for private files are there. */
 void init_proc(struct init *i);
+/* Has /proc/meminfo, as the fd of its file, show so much. 0 or a negative errno. */
+int proc_write_meminfo(int fd, uint64_t memory_bytes);
+
+/* The last pid given out in this sandbox, from the real /proc/loadavg; 0 when it cannot be read. */
+uint64_t proc_read_last_pid(int loadavg_fd);
 
 /* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to
  * make them, beside what follows; the second waits for them and enters. */
@@ -60,6 +92,16 @@ void userns_enter(struct init *i);
 
 /* payload.c: the child's way from fork to exec. */
 _noreturn_ void payload_main(struct init *i);
+/* Its steps that the handover takes too. */
+void payload_join_leaf(struct init *i);
+void payload_set_rlimits(const struct init *i);
+void payload_report(enum launch_kind kind);
+struct spec_view;
+int payload_make_files(const struct init *i, const struct spec_view *spec);
+
+/* handover.c: what is between a parked command and its job. */
+void parking_open(struct parking *p);
+_noreturn_ void handover_main(struct init *i, pid_t payload);
 
 /* reaper.c: init's way from the fork to its end. */
 _noreturn_ void reaper_main(struct init *i, pid_t payload);
@@ -71,7 +113,6 @@ void shed_privileges(struct init *i, uint32_t id, uint32_t effective);
 
 /* files.c: writes the job's files below /box with the payload's rights: those in the spec, and those
  * that come through a pipe. 0 or a negative errno. */
-struct spec_view;
 int files_write(const struct spec_view *spec);
 int files_receive(const struct spec_view *spec, int fd);
 

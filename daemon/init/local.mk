@@ -10,6 +10,7 @@ sandboxd_init_SOURCES = \
 	daemon/init/collect.c \
 	daemon/init/entries.c daemon/init/entries.h \
 	daemon/init/files.c \
+	daemon/init/handover.c \
 	daemon/init/reaper.c \
 	daemon/init/userns.c \
 	common/error.c common/io.c common/pattern.c daemon/wire/spec.c daemon/wire/transfer.c

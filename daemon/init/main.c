@@ -17,7 +17,7 @@
 
 #include "common/io.h"
 
-_noreturn_ void init_fail(enum setup_step step, int error)
+void init_report_failure(enum setup_step step, int error)
 {
         struct launch_event event = {
                 .kind = LAUNCH_FAILED,
@@ -27,6 +27,11 @@ _noreturn_ void init_fail(enum setup_step step, int error)
 
         /* When the monitor is gone there is nobody left to tell. */
         (void) io_send_message(LAUNCH_CONTROL_FD, &event, sizeof(event), NULL, 0);
+}
+
+_noreturn_ void init_fail(enum setup_step step, int error)
+{
+        init_report_failure(step, error);
         _exit(1);
 }
 
@@ -93,14 +98,18 @@ static void receive_join(struct init *i)
 
 static bool run_is_valid(const struct launch_run *r, ssize_t n, size_t n_fds)
 {
-        return n == sizeof(*r) && r->kind == LAUNCH_RUN && r->version == LAUNCH_VERSION &&
-               (r->fds & LAUNCH_FDS_NEEDED) == LAUNCH_FDS_NEEDED &&
-               r->fds >> _LAUNCH_RUN_FD_COUNT == 0 && n_fds == (size_t) __builtin_popcount(r->fds);
+        if (n != sizeof(*r) || r->version != LAUNCH_VERSION ||
+                n_fds != (size_t) __builtin_popcount(r->fds))
+                return false;
+        if (r->kind == LAUNCH_PARK)
+                return r->fds == LAUNCH_FDS_OF_PARK;
+        return r->kind == LAUNCH_RUN && (r->fds & LAUNCH_FDS_NEEDED) == LAUNCH_FDS_NEEDED &&
+               r->fds >> _LAUNCH_RUN_FD_COUNT == 0;
 }
 
 static void receive_run(struct init *i)
 {
-        int fds[_LAUNCH_RUN_FD_COUNT];
+        int fds[_LAUNCH_PARK_FD_COUNT];
         const int *next = fds;
         size_t n_fds = 0;
         ssize_t n;
@@ -111,7 +120,7 @@ static void receive_run(struct init *i)
                 _exit(0); /* the monitor let this sandbox go */
         if (n < 0 || !run_is_valid(&i->run, n, n_fds))
                 init_fail(SETUP_STEP_RECEIVE, n < 0 ? (int) n : -EBADMSG);
-        for (size_t k = 0; k < _LAUNCH_RUN_FD_COUNT; k++) {
+        for (size_t k = 0; k < _LAUNCH_PARK_FD_COUNT; k++) {
                 i->run_fds[k] = -EBADF;
                 take_fds(&i->run_fds[k], &next, i->run.fds >> k & 1);
         }
@@ -146,7 +155,7 @@ static void join_init_leaf(struct init *i)
                 enable_controllers(i);
 }
 
-/* Forks the payload's process, on cgroup2 straight into the job's leaf: joining later by writing
+/* Forks the payload's process, or the one beside it, on cgroup2 straight into the job's leaf: joining later by writing
  * cgroup.procs would wait for an RCU grace period. Safe because the fd is the monitor's, of the
  * leaf it made for us. */
 static pid_t fork_payload(struct init *i)
@@ -197,7 +206,14 @@ int main(void)
                 .control_fd = -EBADF,
                 .sys_fd = -EBADF,
                 .return_fd = -EBADF,
-                .signal_fd = -EBADF };
+                .signal_fd = -EBADF,
+                .parking = {
+                        .claim = { -EBADF, -EBADF },
+                        .ready = { -EBADF, -EBADF },
+                        .fault = { -EBADF, -EBADF },
+                        .meminfo_fd = -EBADF,
+                        .loadavg_fd = -EBADF,
+                } };
         pid_t payload;
 
         if (prctl(PR_SET_DUMPABLE, 0) < 0 || fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
@@ -216,8 +232,15 @@ int main(void)
         if (i.prepare.join_late)
                 join_init_leaf(&i);
         receive_run(&i);
+        if (init_is_parked(&i))
+                parking_open(&i.parking);
         payload = fork_payload(&i);
         if (payload == 0)
                 payload_main(&i);
+        if (init_is_parked(&i)) {
+                i.parking.handover = fork_payload(&i);
+                if (i.parking.handover == 0)
+                        handover_main(&i, payload);
+        }
         reaper_main(&i, payload);
 }

@@ -16,7 +16,7 @@
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-static void join_job_leaf(struct init *i)
+void payload_join_leaf(struct init *i)
 {
         for (uint32_t k = 0; k < i->join.n_join_job; k++)
                 /* Safe because the fd was opened by the monitor, for the leaf it made for us. */
@@ -28,7 +28,7 @@ static void join_job_leaf(struct init *i)
                 init_fail(SETUP_STEP_CGROUPNS, -errno);
 }
 
-static void set_rlimits(const struct init *i)
+void payload_set_rlimits(const struct init *i)
 {
         const struct {
                 int resource;
@@ -64,11 +64,20 @@ static void set_rlimits(const struct init *i)
         }
 }
 
+/* For a command that waits for its job. None of our own fds is as high as these. */
+static void arrange_park_fds(const struct parking *p)
+{
+        if (dup2(p->claim[0], LAUNCH_PARK_CLAIM_FD) < 0 ||
+                dup2(p->ready[1], LAUNCH_PARK_READY_FD) < 0 ||
+                dup2(p->fault[1], LAUNCH_PARK_FAULT_FD) < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+}
+
 /* Leaves fds 0 to 2, the control socket, the spec and the pipe with more files; all else is closed.
  * None of those received is below the control socket. */
 static void arrange_fds(struct init *i)
 {
-        int *fds = i->run_fds;
+        int *fds = i->run_fds, parked = init_is_parked(i) ? 0 : -1;
         const int keep[] = {
                 STDIN_FILENO,
                 STDOUT_FILENO,
@@ -76,6 +85,9 @@ static void arrange_fds(struct init *i)
                 LAUNCH_CONTROL_FD,
                 fds[LAUNCH_FD_SPEC],
                 fds[LAUNCH_FD_INPUT],
+                parked | LAUNCH_PARK_CLAIM_FD,
+                parked | LAUNCH_PARK_READY_FD,
+                parked | LAUNCH_PARK_FAULT_FD,
         };
 
         if (fds[LAUNCH_FD_STDIN] < 0)
@@ -84,6 +96,8 @@ static void arrange_fds(struct init *i)
                 dup2(fds[LAUNCH_FD_STDOUT], STDOUT_FILENO) < 0 ||
                 dup2(fds[LAUNCH_FD_STDERR], STDERR_FILENO) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
+        if (init_is_parked(i))
+                arrange_park_fds(&i->parking);
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
 }
@@ -131,7 +145,7 @@ static int exec_payload(const struct spec_view *spec)
         return -errno;
 }
 
-static void report(uint32_t kind)
+void payload_report(enum launch_kind kind)
 {
         struct launch_event event = { .kind = kind, .usec = io_now_usec() };
         int r;
@@ -145,12 +159,12 @@ static void report(uint32_t kind)
 #define MANY_FILES 8
 
 /* Those in the spec, and those that are not. */
-static int make_files(const struct init *i, const struct spec_view *spec)
+int payload_make_files(const struct init *i, const struct spec_view *spec)
 {
         int fd = i->run_fds[LAUNCH_FD_INPUT], r;
 
         if (fd >= 0 || spec->n_files >= MANY_FILES)
-                report(LAUNCH_READY);
+                payload_report(LAUNCH_READY);
         r = files_write(spec);
         if (r < 0)
                 return r;
@@ -162,28 +176,30 @@ static int make_files(const struct init *i, const struct spec_view *spec)
 _noreturn_ void payload_main(struct init *i)
 {
         struct spec_view spec;
-        int r;
+        int r = 0;
 
-        join_job_leaf(i);
+        payload_join_leaf(i);
         if (setsid() < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
         (void) umask(022);
         arrange_fds(i);
-        set_rlimits(i);
+        payload_set_rlimits(i);
         shed_privileges(i, LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
         /* From here on every byte is the client's, and this process holds nothing but what the
-         * payload may have. */
+         * payload may have. A parked command's are the monitor's, and it has no files. */
         r = spec_view_open(&spec, i->run_fds[LAUNCH_FD_SPEC]);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
         if (chdir("/box") < 0)
                 init_fail(SETUP_STEP_FILES, -errno);
-        r = make_files(i, &spec);
+        if (!init_is_parked(i))
+                r = payload_make_files(i, &spec);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
         if (chdir(spec.workdir) < 0)
                 init_fail(SETUP_STEP_FILES, -errno);
         /* The job's time runs from here: what making the sandbox took, on a busy host too, is not its. */
-        report(LAUNCH_STARTED);
+        if (!init_is_parked(i))
+                payload_report(LAUNCH_STARTED);
         init_fail(SETUP_STEP_EXEC, exec_payload(&spec));
 }

@@ -26,11 +26,9 @@ static void mount_proc(void)
                 init_fail(SETUP_STEP_PROC, -errno);
 }
 
-static void show_memory(const struct launch_prepare *p)
+int proc_write_meminfo(int fd, uint64_t memory_bytes)
 {
-        _cleanup_close_ int fd = mounts_bind_private(".meminfo", "/proc/meminfo", 0444,
-                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-        uint64_t kib = p->memory_bytes / KIB;
+        uint64_t kib = memory_bytes / KIB;
         char text[512];
         int n;
 
@@ -44,8 +42,33 @@ static void show_memory(const struct launch_prepare *p)
                 "SwapTotal:             0 kB\n"
                 "SwapFree:              0 kB\n",
                 kib, kib, kib);
-        if (io_write_full(fd, text, (size_t) n) < 0)
-                init_fail(SETUP_STEP_MASK, -errno);
+        if (pwrite(fd, text, (size_t) n, 0) != n)
+                return -errno;
+        return ftruncate(fd, n) < 0 ? -errno : 0;
+}
+
+uint64_t proc_read_last_pid(int loadavg_fd)
+{
+        char text[128];
+        ssize_t n = pread(loadavg_fd, text, sizeof(text) - 1, 0);
+        const char *last;
+
+        if (n <= 0)
+                return 0;
+        text[n] = '\0';
+        last = strrchr(text, ' ');
+        return last ? strtoull(last, NULL, 10) : 0;
+}
+
+static void show_memory(struct init *i)
+{
+        int r;
+
+        i->parking.meminfo_fd = mounts_bind_private(".meminfo", "/proc/meminfo", 0444,
+                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        r = proc_write_meminfo(i->parking.meminfo_fd, i->prepare.memory_bytes);
+        if (r < 0)
+                init_fail(SETUP_STEP_MASK, r);
 }
 
 /* cpuinfo.N and stat.N in the template show N processors. */
@@ -125,7 +148,8 @@ static void replace_proc_sys(struct init *i)
         _cleanup_close_ int clone = -EBADF;
 
         i->sys_fd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (i->sys_fd < 0)
+        i->parking.loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+        if (i->sys_fd < 0 || i->parking.loadavg_fd < 0)
                 init_fail(SETUP_STEP_MASK, -errno);
         clone = (int) syscall(SYS_open_tree, i->sys_fd, uuid, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (clone < 0 || sys_bind(LAUNCH_PROC_DIR "/sys", "/proc/sys") < 0 ||
@@ -137,7 +161,7 @@ static void replace_proc_sys(struct init *i)
 void init_proc(struct init *i)
 {
         mount_proc();
-        show_memory(&i->prepare);
+        show_memory(i);
         show_cpus(&i->prepare);
         mask_proc();
         replace_proc_sys(i);

@@ -46,6 +46,10 @@ static void become_reaper(struct init *i)
                 i->return_fd,
                 i->run_fds[LAUNCH_FD_COLLECT],
                 i->run_fds[LAUNCH_FD_COLLECT] >= 0 ? i->run_fds[LAUNCH_FD_SPEC] : -EBADF,
+                i->parking.claim[1],
+                i->parking.ready[0],
+                i->parking.fault[0],
+                init_is_parked(i) ? i->parking.loadavg_fd : -EBADF,
         };
 
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
@@ -56,9 +60,50 @@ static void become_reaper(struct init *i)
         init_die_with_monitor(SETUP_STEP_CREDENTIALS);
 }
 
+/* The job is there, and the command goes on: it waits for the end of its pipe. Its time begins. */
+static void let_go(struct init *i, bool return_value)
+{
+        struct launch_event started = { .kind = LAUNCH_STARTED, .usec = io_now_usec() };
+        int r;
+
+        i->run.return_value = return_value;
+        i->parking.claim[1] = safe_close(i->parking.claim[1]);
+        r = io_send_message(LAUNCH_CONTROL_FD, &started, sizeof(started), NULL, 0);
+        if (r < 0)
+                init_fail(SETUP_STEP_PAYLOAD, r);
+}
+
+/* Without it there is no job, and the command is of no use. */
+static void note_handover(struct init *i, pid_t payload, const siginfo_t *info)
+{
+        i->parking.handover = 0;
+        if (info->si_code == CLD_EXITED &&
+                (info->si_status == HANDOVER_DONE || info->si_status == HANDOVER_DONE_WITH_VALUE)) {
+                let_go(i, info->si_status == HANDOVER_DONE_WITH_VALUE);
+                return;
+        }
+        init_report_failure(SETUP_STEP_FILES, -ECHILD);
+        /* Not ours to kill while it is on its way to its own id: then all ends with us. */
+        if (kill(payload, SIGKILL) < 0)
+                _exit(1);
+}
+
+/* The parked command has ended. What it did without a job is none of a job's. */
+static void finish_command(struct init *i)
+{
+        uint8_t fault;
+
+        if (!init_is_parked(i))
+                return;
+        if (read(i->parking.fault[0], &fault, 1) == 1)
+                init_report_failure(SETUP_STEP_EXEC, -(int) fault);
+        if (i->parking.claim[1] >= 0)
+                init_report_failure(SETUP_STEP_LOST, -ECHILD);
+}
+
 /* Reaps who is dead. Whether the payload's own process was among them; what that left running dies
  * with pid 1. */
-static bool reap(pid_t payload, struct launch_event *event)
+static bool reap(struct init *i, pid_t payload, struct launch_event *event)
 {
         for (;;) {
                 siginfo_t info = {};
@@ -70,29 +115,88 @@ static bool reap(pid_t payload, struct launch_event *event)
                 }
                 if (info.si_pid == 0)
                         return false;
+                if (i->parking.handover > 0 && info.si_pid == i->parking.handover)
+                        note_handover(i, payload, &info);
                 if (info.si_pid != payload)
                         continue;
+                finish_command(i);
                 event->code = info.si_code;
                 event->status = info.si_status;
                 return true;
         }
 }
 
-/* An order of the monitor's. False when there will be none any more. It is read, and not received,
- * since the job's filter is ours too and need not have a call for sockets. */
-static bool take_order(pid_t payload)
+/* What init is to know of a job with files that are fetched. */
+static void take_collect(struct init *i, const struct launch_claim *c, const int *fds)
 {
-        struct launch_signal order = {};
+        i->run_fds[LAUNCH_FD_SPEC] = fds[0];
+        i->run_fds[LAUNCH_FD_COLLECT] = fds[1];
+        i->run.collect_max = c->collect_max;
+}
+
+union order {
+        struct launch_signal signal;
+        struct launch_claim claim;
+};
+
+/* It is read, and not received, where it may be: the job's filter is ours too and need not have a call for
+ * sockets. Where it has none, nothing is parked. */
+static ssize_t read_order(const struct init *i, union order *order, int fds[static 2],
+        size_t *n_fds)
+{
         ssize_t n;
 
-        n = read(LAUNCH_CONTROL_FD, &order, sizeof(order));
-        if (n < 0 && errno == EINTR)
+        *n_fds = 0;
+        if (init_is_parked(i))
+                return io_receive_message(LAUNCH_CONTROL_FD, order, sizeof(*order), fds, 2, n_fds);
+        n = read(LAUNCH_CONTROL_FD, order, sizeof(*order));
+        return n < 0 ? -errno : n;
+}
+
+/* An order of the monitor's. False when there will be none any more. */
+static bool take_order(struct init *i, pid_t payload)
+{
+        union order order = {};
+        size_t n_fds;
+        int fds[2];
+        ssize_t n;
+
+        n = read_order(i, &order, fds, &n_fds);
+        if (n == -EINTR)
                 return true;
-        if (n != sizeof(order) || order.kind != LAUNCH_SIGNAL || order.version != LAUNCH_VERSION)
-                return false;
-        /* It is not reaped yet, so that the pid is its own. */
-        (void) kill(payload, (int) order.signal);
-        return true;
+        if (n == sizeof(order.signal) && order.signal.kind == LAUNCH_SIGNAL &&
+                order.signal.version == LAUNCH_VERSION) {
+                /* It is not reaped yet, so that the pid is its own. */
+                (void) kill(payload, (int) order.signal.signal);
+                return true;
+        }
+        if (n == sizeof(order.claim) && order.claim.kind == LAUNCH_CLAIM &&
+                order.claim.version == LAUNCH_VERSION && n_fds == 2) {
+                take_collect(i, &order.claim, fds);
+                return true;
+        }
+        /* The monitor let a sandbox go that has no job. */
+        if (i->parking.claim[1] >= 0)
+                _exit(0);
+        return false;
+}
+
+/* The command says that it waits, or never will. */
+static void take_primed(struct init *i, pid_t payload)
+{
+        const struct launch_event parked = { .kind = LAUNCH_PARKED };
+        char byte = 0;
+        int r;
+
+        if (read(i->parking.ready[0], &byte, 1) != 1 || byte != LAUNCH_PRIMED) {
+                init_report_failure(SETUP_STEP_EXEC, -EPROTO);
+                (void) kill(payload, SIGKILL);
+                return;
+        }
+        i->parking.last_pid = proc_read_last_pid(i->parking.loadavg_fd);
+        r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
+        if (r < 0)
+                init_fail(SETUP_STEP_EXEC, r);
 }
 
 static void await_end(struct init *i, pid_t payload, struct launch_event *event)
@@ -100,9 +204,10 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
         struct pollfd p[] = {
                 { .fd = i->signal_fd, .events = POLLIN },
                 { .fd = LAUNCH_CONTROL_FD, .events = POLLIN },
+                { .fd = i->parking.ready[0], .events = POLLIN },
         };
 
-        while (!reap(payload, event)) {
+        while (!reap(i, payload, event)) {
                 struct signalfd_siginfo info;
 
                 if (poll(p, ELEMENTSOF(p), -1) < 0) {
@@ -112,8 +217,13 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
                 }
                 if (p[0].revents)
                         (void) !read(i->signal_fd, &info, sizeof(info));
-                if (p[1].revents && !take_order(payload))
+                if (p[1].revents && !take_order(i, payload))
                         p[1].fd = -EBADF;
+                if (p[2].revents) {
+                        take_primed(i, payload);
+                        p[2].fd = -EBADF;
+                        i->parking.ready[0] = safe_close(i->parking.ready[0]);
+                }
         }
 }
 
@@ -123,6 +233,8 @@ static void report_end(struct init *i, struct launch_event *event)
         struct stat st;
 
         event->usec = io_now_usec();
+        if (i->parking.last_pid > 0)
+                event->grew = proc_read_last_pid(i->parking.loadavg_fd) != i->parking.last_pid;
         value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;
         (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
 }

@@ -275,7 +275,7 @@ static int cgroupfs_make(struct driver *driver, struct placement *p, pid_t init,
         int r;
 
         leaves_init(&l);
-        (void) snprintf(l.name, sizeof(l.name), "%016" PRIx64, p->job);
+        (void) snprintf(l.name, sizeof(l.name), "%016" PRIx64, p->id);
         for (size_t i = 0; i < c->n; i++) {
                 struct leaf_dir *d = &l.dirs[i];
 

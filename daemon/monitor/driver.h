@@ -17,9 +17,9 @@ struct scope;
 
 /* The place of one sandbox among the cgroups, embedded in it. */
 struct placement {
-        uint64_t job;
-        uid_t owner; /* the client's uid */
-        struct limits limits;
+        uint64_t id;          /* names it: the job's, or one of the monitor's own */
+        uid_t owner;          /* the client's uid */
+        struct limits limits; /* what is in it may have, at most */
         uint64_t extra_usec;  /* that it may live beside its wall time and an ordinary set-up */
         struct leaves leaves; /* n == 0 until they are made */
         struct scope *scope;  /* of the scope driver */

@@ -64,20 +64,23 @@ static int check_launchers(const struct policy_paths *paths, const struct policy
 
 /* Each sandbox holds some fds of ours. To run out of them would end jobs that run already. */
 #define FDS_PER_SANDBOX 12
+#define FDS_PER_PARKED 17
 #define FDS_PER_GENERATION (POLICY_PROFILES_MAX + 2)
 #define FDS_OWN (256 + GENERATIONS_ALIVE_MAX * FDS_PER_GENERATION)
 
 static int check_open_files(const struct policy *p, struct error *ret_error)
 {
-        uint64_t needed = (uint64_t) generation_max_sandboxes(p) * FDS_PER_SANDBOX + FDS_OWN;
+        uint64_t needed = (uint64_t) generation_max_sandboxes(p) * FDS_PER_SANDBOX +
+                          (uint64_t) p->pool.maximum * FDS_PER_PARKED + FDS_OWN;
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
                 return 0;
         return error_set(ret_error, -EMFILE,
-                "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32 " needs %" PRIu64
-                ": lower MaxJobs= in sandboxd.conf, or raise the limit (ulimit -n)",
-                (uint64_t) limit.rlim_cur, p->server.max_jobs, needed);
+                "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32
+                " with [Pool] Maximum=%" PRIu32 " needs %" PRIu64
+                ": lower one of them in sandboxd.conf, or raise the limit (ulimit -n)",
+                (uint64_t) limit.rlim_cur, p->server.max_jobs, p->pool.maximum, needed);
 }
 
 int generation_compile_filter(const struct policy_paths *paths, const char *filter, int *ret_fd,

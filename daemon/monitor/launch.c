@@ -21,7 +21,7 @@ _Static_assert((int) _LAUNCH_RUN_FD_COUNT == (int) _CHANNEL_FD_COUNT,
 
 static uint32_t visible_cpus(const struct sandbox *s)
 {
-        uint64_t n = ROUND_UP(s->place.limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
+        uint64_t n = ROUND_UP(s->limits.value[LIMIT_CPU_QUOTA], UINT64_C(100));
 
         return (uint32_t) MIN(MAX(n, UINT64_C(1)), (uint64_t) s->generation->template.n_cpus);
 }
@@ -29,7 +29,7 @@ static uint32_t visible_cpus(const struct sandbox *s)
 static int send_prepare(const struct sandbox *s)
 {
         const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
-        const struct limits *limits = &s->place.limits;
+        const struct limits *limits = &s->limits;
         const struct launch_prepare m = {
                 .kind = LAUNCH_PREPARE,
                 .version = LAUNCH_VERSION,
@@ -134,18 +134,14 @@ int launch_join(struct sandbox *s, enum setup_step *ret_step)
 int launch_run(struct sandbox *s, enum setup_step *ret_step)
 {
         const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
-        const struct limits *limits = &s->place.limits;
+        const struct limits *limits = &s->limits;
         struct launch_run m = {
                 .kind = LAUNCH_RUN,
                 .version = LAUNCH_VERSION,
                 .return_value = s->return_value,
                 .open_files = profile->open_files,
-                /* One more than the cgroup allows, so that the refusal is the cgroup's, which
-                 * counts it. */
-                .processes = limits->value[LIMIT_PIDS] + 1,
-                /* A page more than a tmpfs holds, so that a full one says ENOSPC and does not
-                 * send SIGXFSZ. */
-                .file_size = limits->value[LIMIT_TMP_SIZE] + 4096,
+                .processes = launch_max_processes(limits),
+                .file_size = launch_max_file_size(limits),
                 .collect_max = limits->value[LIMIT_FILES_SIZE],
         };
         int fds[_LAUNCH_RUN_FD_COUNT], r;
@@ -234,7 +230,9 @@ static int send_orders(struct sandbox *s, enum setup_step *ret_step)
         r = launch_join(s, ret_step);
         /* Drivers that make leaves beforehand leave nothing to init. */
         ASSERT(r <= 0);
-        return r < 0 ? r : launch_run(s, ret_step);
+        if (r < 0)
+                return r;
+        return s->parks ? launch_park(s, ret_step) : launch_run(s, ret_step);
 }
 
 int launch_init(struct sandbox *s, enum setup_step *ret_step)

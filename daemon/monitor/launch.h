@@ -16,5 +16,24 @@ int launch_init(struct sandbox *s, enum setup_step *ret_step);
 int launch_join(struct sandbox *s, enum setup_step *ret_step);
 /* Lets it run; the job's fds are closed here. */
 int launch_run(struct sandbox *s, enum setup_step *ret_step);
+/* launch-park.c. Makes what a sandbox without a job has beside its orders: pipes, the command, the way on
+ * which the job will come. */
+int launch_prepare_parking(struct sandbox *s);
+/* In place of launch_run(): lets the command run, until it waits. */
+int launch_park(struct sandbox *s, enum setup_step *ret_step);
+/* Hands the job over, of which the fds are borrowed. On error nobody has anything of it. */
+int launch_claim(struct sandbox *s, const struct channel_start *m, const int *fds);
 /* Has init send a signal to the payload's process, which it has said is there. */
 int launch_signal(struct sandbox *s, uint32_t number);
+
+/* RLIMIT_NPROC: one more than the cgroup allows, so that the refusal is the cgroup's, which counts it. */
+static inline uint64_t launch_max_processes(const struct limits *limits)
+{
+        return limits->value[LIMIT_PIDS] + 1;
+}
+
+/* RLIMIT_FSIZE: a page more than a tmpfs holds, so that a full one says ENOSPC and does not send SIGXFSZ. */
+static inline uint64_t launch_max_file_size(const struct limits *limits)
+{
+        return limits->value[LIMIT_TMP_SIZE] + 4096;
+}

@@ -173,30 +173,77 @@ static int set_pids(const struct leaf_dir *d, const struct limits *limits)
 /* allowable is what AllowMissing= must list for the limit to be left out. */
 static const struct {
         const char *name;
+        enum limit_id limit;
         enum cgroup_controller controller;
         unsigned allowable;
         int (*set)(const struct leaf_dir *d, const struct limits *limits);
 } limit_setters[] = {
-        { "memory", CGROUP_MEMORY, CGROUP_MEMORY, set_memory },
-        { "socket memory", CGROUP_MEMORY, CGROUP_MEMORY, set_socket_memory },
-        { "swap", CGROUP_MEMORY, CGROUP_MEMORY | CGROUP_SWAP, set_swap },
-        { "cpu", CGROUP_CPU, CGROUP_CPU, set_cpu },
-        { "pids", CGROUP_PIDS, CGROUP_PIDS, set_pids },
+        { "memory", LIMIT_MEMORY, CGROUP_MEMORY, CGROUP_MEMORY, set_memory },
+        { "socket memory", LIMIT_MEMORY, CGROUP_MEMORY, CGROUP_MEMORY, set_socket_memory },
+        { "swap", LIMIT_MEMORY, CGROUP_MEMORY, CGROUP_MEMORY | CGROUP_SWAP, set_swap },
+        { "cpu", LIMIT_CPU_QUOTA, CGROUP_CPU, CGROUP_CPU, set_cpu },
+        { "pids", LIMIT_PIDS, CGROUP_PIDS, CGROUP_PIDS, set_pids },
 };
+
+static int set_limit(const struct leaves *l, size_t setter, const struct limits *limits,
+        unsigned allowed, struct error *ret_error)
+{
+        const struct leaf_dir *d = find_dir(l, limit_setters[setter].controller);
+        int r = d ? limit_setters[setter].set(d, limits) : -EOPNOTSUPP;
+
+        if ((r == -EOPNOTSUPP || r == -ENOENT) && allowed & limit_setters[setter].allowable)
+                return 0;
+        return r < 0 ? error_set(ret_error, r, "%s", limit_setters[setter].name) : 0;
+}
 
 int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,
         struct error *ret_error)
 {
-        for (size_t i = 0; i < ELEMENTSOF(limit_setters); i++) {
-                const struct leaf_dir *d = find_dir(l, limit_setters[i].controller);
-                int r = d ? limit_setters[i].set(d, limits) : -EOPNOTSUPP;
+        int r = 0;
 
-                if ((r == -EOPNOTSUPP || r == -ENOENT) && allowed & limit_setters[i].allowable)
-                        continue;
-                if (r < 0)
-                        return error_set(ret_error, r, "%s", limit_setters[i].name);
+        for (size_t i = 0; i < ELEMENTSOF(limit_setters) && r == 0; i++)
+                r = set_limit(l, i, limits, allowed, ret_error);
+        return r;
+}
+
+int leaves_change_limits(const struct leaves *l, const struct limits *before,
+        const struct limits *limits, unsigned allowed, struct error *ret_error)
+{
+        bool more = limits->value[LIMIT_MEMORY] > before->value[LIMIT_MEMORY];
+        size_t n = ELEMENTSOF(limit_setters);
+        int r = 0;
+
+        for (size_t i = 0; i < n && r == 0; i++) {
+                /* v1 keeps memory within memory and swap: of the two the larger goes first. */
+                size_t k = more ? n - 1 - i : i;
+                enum limit_id id = limit_setters[k].limit;
+
+                if (limits->value[id] != before->value[id])
+                        r = set_limit(l, k, limits, allowed, ret_error);
         }
-        return 0;
+        return r;
+}
+
+/* Where the group is that competes with others. */
+static int cpu_dir(const struct leaf_dir *d)
+{
+        return d->sandbox_fd >= 0 ? d->sandbox_fd : d->job_fd;
+}
+
+int leaves_set_idle(const struct leaves *l, bool idle)
+{
+        const struct leaf_dir *d = find_dir(l, CGROUP_CPU);
+        int r;
+
+        if (!d)
+                return 0;
+        r = io_write_file(cpu_dir(d), "cpu.idle", idle ? "1" : "0");
+        if (r != -ENOENT)
+                return r;
+        /* Before Linux 5.15. */
+        if (d->v2)
+                return io_write_file(cpu_dir(d), "cpu.weight", idle ? "1" : "100");
+        return io_write_file(cpu_dir(d), "cpu.shares", idle ? "2" : "1024");
 }
 
 static void read_memory(const struct leaf_dir *d, struct leaf_usage *u)
@@ -213,7 +260,7 @@ static void read_pids(const struct leaf_dir *d, struct leaf_usage *u)
         (void) read_number(d->job_fd, "pids.peak", &u->pids_peak);
         if (read_text(d->job_fd, "pids.events", text) == 0)
                 (void) find_key(text, "max", &hits);
-        u->pids_limit_hit = hits > 0;
+        u->n_pids_hits = hits;
 }
 
 /* CPU time comes from cgroup2's cpu.stat, which is there without the controller too; on a host with
@@ -264,7 +311,7 @@ static void read_throttling(const struct leaf_dir *d, struct leaf_usage *u)
 
         if (read_text(d->job_fd, "cpu.stat", text) == 0)
                 (void) find_key(text, "nr_throttled", &n);
-        u->cpu_throttled = n > 0;
+        u->n_throttled = n;
 }
 
 uint64_t leaves_oom_kills(const struct leaves *l)
@@ -296,6 +343,63 @@ int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret)
         u.oom_kills = leaves_oom_kills(l);
         *ret = u;
         return 0;
+}
+
+/* Since Linux 6.12 the peak that a reader of cgroup2 sees begins with what he writes. */
+static int begin_peak(const struct leaf_dir *d)
+{
+        int fd;
+
+        if (!d->v2) {
+                (void) io_write_file(d->job_fd, "memory.max_usage_in_bytes", "0");
+                return -EBADF;
+        }
+        fd = openat(d->job_fd, "memory.peak", O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && write(fd, "0", 1) != 1)
+                fd = safe_close(fd);
+        return fd < 0 ? -EBADF : fd;
+}
+
+int leaves_begin_usage(const struct leaves *l, struct leaf_usage *ret_before, int *ret_peak_fd)
+{
+        const struct leaf_dir *d = find_dir(l, CGROUP_MEMORY);
+        int r;
+
+        r = leaves_read_usage(l, ret_before);
+        if (r < 0)
+                return r;
+        *ret_peak_fd = d ? begin_peak(d) : -EBADF;
+        return 0;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+        return a > b ? a - b : 0;
+}
+
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew)
+{
+        char text[32];
+        ssize_t n;
+
+        usage->cpu_user_usec = less(usage->cpu_user_usec, before->cpu_user_usec);
+        usage->cpu_system_usec = less(usage->cpu_system_usec, before->cpu_system_usec);
+        usage->oom_kills = less(usage->oom_kills, before->oom_kills);
+        usage->n_pids_hits = less(usage->n_pids_hits, before->n_pids_hits);
+        usage->n_throttled = less(usage->n_throttled, before->n_throttled);
+        /* The process that handed the job over was one more. A peak that was not passed since is of then,
+         * unless another process came in its place. */
+        if (!grew && before->pids_peak > 1 && usage->pids_peak == before->pids_peak)
+                usage->pids_peak--;
+        if (peak_fd < 0)
+                return;
+        n = pread(peak_fd, text, sizeof(text) - 1, 0);
+        if (n <= 0)
+                return;
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        (void) parse_u64(text, &usage->memory_peak_bytes);
 }
 
 void leaves_read_state(const struct leaves *l, struct leaf_state *ret)

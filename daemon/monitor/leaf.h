@@ -32,8 +32,8 @@ struct leaf_usage {
         uint64_t cpu_system_usec;
         uint64_t pids_peak;
         uint64_t oom_kills;
-        bool pids_limit_hit;
-        bool cpu_throttled;
+        uint64_t n_pids_hits; /* forks that the limit refused */
+        uint64_t n_throttled; /* periods that the quota cut */
 };
 
 /* What a job uses at one moment. 0: not known. */
@@ -54,6 +54,17 @@ const struct leaf_dir *leaves_find_v2(const struct leaves *l);
  * ret_error names the controller. */
 int leaves_set_limits(const struct leaves *l, const struct limits *limits, unsigned allowed,
         struct error *ret_error);
+/* Writes those of them that are others than before. */
+int leaves_change_limits(const struct leaves *l, const struct limits *before,
+        const struct limits *limits, unsigned allowed, struct error *ret_error);
+/* Whether what runs in the sandbox gets the CPU only when nobody else wants it. */
+int leaves_set_idle(const struct leaves *l, bool idle);
+/* From now on, what was used before does not count: ret_before, and *ret_peak_fd, which may be none, are
+ * for leaves_subtract(). */
+int leaves_begin_usage(const struct leaves *l, struct leaf_usage *ret_before, int *ret_peak_fd);
+/* grew: there were more processes since than at that moment, which were one more than the job's. */
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew);
 int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret);
 void leaves_read_state(const struct leaves *l, struct leaf_state *ret);
 int leaves_read_cpu(const struct leaves *l, uint64_t *ret_usec);

@@ -8,6 +8,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/filter.c daemon/monitor/filter.h \
 	daemon/monitor/generation.c daemon/monitor/generation.h \
 	daemon/monitor/launch.c daemon/monitor/launch.h \
+	daemon/monitor/launch-park.c \
 	daemon/monitor/leaf.c daemon/monitor/leaf.h \
 	daemon/monitor/listen.c daemon/monitor/listen.h \
 	daemon/monitor/monitor.c daemon/monitor/monitor.h \
@@ -21,6 +22,9 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/policy-load.c daemon/monitor/policy-load.h \
 	daemon/monitor/policy-profile.c \
 	daemon/monitor/policy-runtime.c \
+	daemon/monitor/pool.c daemon/monitor/pool.h \
+	daemon/monitor/pool-demand.c daemon/monitor/pool-demand.h \
+	daemon/monitor/pool-refill.c \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
 	daemon/monitor/reload.c daemon/monitor/reload.h \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \

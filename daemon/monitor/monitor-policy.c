@@ -129,6 +129,7 @@ static void on_reload_ended(void *userdata, struct generation *g, const struct e
         if (g) {
                 monitor_adopt_generation(m, g);
                 monitor_send_policy(m);
+                pool_adopt(&m->pool, g);
                 log_event(EVENT_POLICY_RELOADED, NULL, "reloaded: policy %" PRIu32 " is in force",
                         g->number);
         } else

@@ -19,7 +19,8 @@
 
 struct outgoing {
         struct outgoing *next;
-        int fd;
+        int fds[_CHANNEL_STARTED_FD_COUNT];
+        size_t n_fds;
         size_t size;
         uint8_t data[];
 };
@@ -45,14 +46,14 @@ static struct sandbox **bucket_of(struct monitor *m, uint64_t job)
 struct sandbox *monitor_find(struct monitor *m, uint64_t job)
 {
         for (struct sandbox *s = *bucket_of(m, job); s; s = s->next)
-                if (s->place.job == job)
+                if (s->job == job)
                         return s;
         return NULL;
 }
 
 void monitor_add(struct monitor *m, struct sandbox *s)
 {
-        struct sandbox **bucket = bucket_of(m, s->place.job);
+        struct sandbox **bucket = bucket_of(m, s->job);
 
         s->next = *bucket;
         *bucket = s;
@@ -62,7 +63,7 @@ void monitor_add(struct monitor *m, struct sandbox *s)
 
 static void free_outgoing(struct outgoing *o)
 {
-        (void) safe_close(o->fd);
+        io_close_all(o->fds, o->n_fds);
         free(o);
 }
 
@@ -90,35 +91,46 @@ static void lose_frontend(struct monitor *m)
 /* While there is a queue no request is read, so that it is bounded by the live sandboxes, each of which
  * sends three messages in its life, by the generations that there can be, and by the one PING that is
  * not answered. */
-static int enqueue(struct monitor *m, const void *message, size_t size, int fd)
+static int enqueue(struct monitor *m, const void *message, size_t size, const int *fds,
+        size_t n_fds)
 {
         struct outgoing *o = malloc(sizeof(*o) + size);
 
         if (!o)
                 return -ENOMEM;
-        *o = (struct outgoing) { .fd = -EBADF, .size = size };
+        *o = (struct outgoing) { .size = size };
         memcpy(o->data, message, size);
-        if (fd >= 0) {
-                o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                if (o->fd < 0) {
-                        free(o);
-                        return -errno;
+        while (o->n_fds < n_fds) {
+                int fd = fcntl(fds[o->n_fds], F_DUPFD_CLOEXEC, 3);
+
+                if (fd < 0) {
+                        int r = -errno;
+
+                        free_outgoing(o);
+                        return r;
                 }
+                o->fds[o->n_fds++] = fd;
         }
         *m->outgoing_end = o;
         m->outgoing_end = &o->next;
         return sd_event_source_set_io_events(m->channel_source, EPOLLOUT);
 }
 
-void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
+void monitor_send_fds(struct monitor *m, const void *message, size_t size, const int *fds,
+        size_t n_fds)
 {
-        int r;
+        int present[_CHANNEL_STARTED_FD_COUNT], r;
+        size_t n = 0;
 
+        ASSERT(n_fds <= ELEMENTSOF(present));
         if (m->channel_fd < 0)
                 return;
-        r = m->outgoing ? -EAGAIN : io_send_message(m->channel_fd, message, size, &fd, fd >= 0);
+        for (size_t i = 0; i < n_fds; i++)
+                if (fds[i] >= 0)
+                        present[n++] = fds[i];
+        r = m->outgoing ? -EAGAIN : io_send_message(m->channel_fd, message, size, present, n);
         if (r == -EAGAIN)
-                r = enqueue(m, message, size, fd);
+                r = enqueue(m, message, size, present, n);
         if (r < 0) {
                 if (m->state != MONITOR_STOPPING)
                         log_error("frontend: message not sent (%s), starting it again",
@@ -127,11 +139,16 @@ void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
         }
 }
 
+void monitor_send(struct monitor *m, const void *message, size_t size, int fd)
+{
+        monitor_send_fds(m, message, size, &fd, 1);
+}
+
 static int flush_outgoing(struct monitor *m)
 {
         while (m->outgoing) {
                 struct outgoing *o = m->outgoing;
-                int r = io_send_message(m->channel_fd, o->data, o->size, &o->fd, o->fd >= 0);
+                int r = io_send_message(m->channel_fd, o->data, o->size, o->fds, o->n_fds);
 
                 if (r < 0)
                         return r == -EAGAIN ? 0 : r;
@@ -195,7 +212,8 @@ static void kill_all(struct monitor *m)
 
 static void stop_if_done(struct monitor *m)
 {
-        if (m->state == MONITOR_STOPPING && m->n_sandboxes == 0 && m->supervisor.pid == 0)
+        if (m->state == MONITOR_STOPPING && m->n_sandboxes == 0 && m->pool.n_sandboxes == 0 &&
+                m->supervisor.pid == 0)
                 (void) sd_event_exit(m->event, 0);
 }
 
@@ -206,7 +224,7 @@ static int on_stop_given_up(sd_event_source *source, uint64_t usec, void *userda
         struct monitor *m = userdata;
 
         log_warning("%" PRIu32 " sandboxes did not end in time: the next start looks for them",
-                m->n_sandboxes);
+                m->n_sandboxes + m->pool.n_sandboxes);
         m->result = -ETIMEDOUT;
         return sd_event_exit(m->event, 0);
 }
@@ -244,6 +262,7 @@ static void stop(struct monitor *m, int result)
         reload_cancel(&m->reload);
         control_close(&m->control);
         kill_all(m);
+        pool_stop(&m->pool);
         send_plain(m, CHANNEL_OP_STOP, 0);
         set_stop_timeout(m, on_stop_timeout);
         stop_if_done(m);
@@ -295,7 +314,7 @@ static void record_lost_job(const struct sandbox *s)
                 {},
         };
 
-        (void) snprintf(id, sizeof(id), "%016" PRIx64, s->place.job);
+        (void) snprintf(id, sizeof(id), "%016" PRIx64, s->job);
         (void) snprintf(uid, sizeof(uid), "%u", (unsigned) s->place.owner);
         log_event(EVENT_JOB_LOST, fields,
                 "Job %s of uid %s was lost: the process that served its client has died", id, uid);
@@ -333,9 +352,12 @@ static void on_frontend_died(void *userdata, const siginfo_t *info)
         stop_if_done(m);
 }
 
-static void on_sandbox_started(void *userdata, uint64_t job)
+static void on_sandbox_started(void *userdata, struct sandbox *s)
 {
-        send_plain(userdata, CHANNEL_OP_STARTED, job);
+        struct channel_started started = { .warm = s->warm };
+
+        channel_header_init(&started.header, CHANNEL_OP_STARTED, sizeof(started), s->job);
+        monitor_send_fds(userdata, &started, sizeof(started), s->own_fds, ELEMENTSOF(s->own_fds));
 }
 
 static void on_sandbox_ended(void *userdata, const struct channel_ended *message, int value_fd)
@@ -344,23 +366,47 @@ static void on_sandbox_ended(void *userdata, const struct channel_ended *message
 
         operation_note_end(m, message->header.job);
         monitor_send(m, message, sizeof(*message), value_fd);
+        pool_job_ended(&m->pool);
 }
 
-static void on_sandbox_gone(void *userdata, uint64_t job)
+static void on_sandbox_parked(void *userdata, struct sandbox *s)
 {
         struct monitor *m = userdata;
-        struct sandbox **at = bucket_of(m, job), *s;
 
-        while (*at && (*at)->place.job != job)
+        pool_on_parked(&m->pool, s);
+}
+
+static void on_sandbox_lost(void *userdata, struct sandbox *s)
+{
+        struct monitor *m = userdata;
+
+        pool_on_lost(&m->pool, s);
+}
+
+static void on_job_gone(struct monitor *m, struct sandbox *s)
+{
+        struct sandbox **at = bucket_of(m, s->job);
+        uint64_t job = s->job;
+
+        while (*at && *at != s)
                 at = &(*at)->next;
         ASSERT(*at);
-        s = *at;
         *at = s->next;
         m->n_sandboxes--;
         m->n_done++;
         notify_changed(&m->notify);
         sandbox_free(s);
         send_plain(m, CHANNEL_OP_GONE, job);
+}
+
+static void on_sandbox_gone(void *userdata, struct sandbox *s)
+{
+        struct monitor *m = userdata;
+
+        if (s->parks)
+                pool_on_gone(&m->pool, s);
+        else
+                on_job_gone(m, s);
         stop_if_done(m);
 }
 
@@ -384,6 +430,7 @@ void monitor_abandon_sandboxes(struct monitor *m)
                         sandbox_abandon(s);
                 }
         m->n_sandboxes = 0;
+        pool_done(&m->pool);
 }
 
 void monitor_describe(void *userdata, char *text, size_t size)
@@ -408,6 +455,8 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         m->host.started = on_sandbox_started;
         m->host.ended = on_sandbox_ended;
         m->host.gone = on_sandbox_gone;
+        m->host.parked = on_sandbox_parked;
+        m->host.lost = on_sandbox_lost;
         m->host.userdata = m;
         m->supervisor.died = on_frontend_died;
         m->supervisor.userdata = m;
@@ -427,6 +476,7 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         log_event(EVENT_DAEMON_STARTED, NULL, "serving on %s, %s",
                 listen_show(&m->listeners, sockets), m->driver->description);
         notify_ready(&m->notify);
+        pool_adopt(&m->pool, generations_current(&m->generations));
         r = sd_event_loop(m->event);
         monitor_set_state(m, MONITOR_STOPPED);
         log_event(EVENT_DAEMON_STOPPED, NULL, "stopped after %" PRIu64 " jobs", m->n_done);

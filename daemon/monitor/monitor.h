@@ -12,6 +12,7 @@
 #include "daemon/monitor/generation.h"
 #include "daemon/monitor/listen.h"
 #include "daemon/monitor/notify.h"
+#include "daemon/monitor/pool.h"
 #include "daemon/monitor/reload.h"
 #include "daemon/monitor/sandbox.h"
 #include "daemon/monitor/supervisor.h"
@@ -61,6 +62,7 @@ struct monitor {
         struct driver *driver;
         struct uid_pool uids;
         struct sandbox_host host;
+        struct pool pool; /* of those without a job */
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
         uint64_t n_done;          /* sandboxes that were */
@@ -100,6 +102,9 @@ void monitor_abandon_sandboxes(struct monitor *m);
 void monitor_on_idle(struct monitor *m);
 /* Sends to the frontend, or queues; without a frontend the message is dropped. fd is borrowed. */
 void monitor_send(struct monitor *m, const void *message, size_t size, int fd);
+/* The same with more fds, of which negative ones stand for none. */
+void monitor_send_fds(struct monitor *m, const void *message, size_t size, const int *fds,
+        size_t n_fds);
 
 /* monitor-policy.c: makes a generation the one in force, taking the reference over; tells the frontend
  * of it; says what a reload is. */

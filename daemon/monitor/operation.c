@@ -124,16 +124,23 @@ static int handle_start(struct monitor *m, struct request *q)
         struct sandbox *s;
         int r;
 
-        if (start->header.job == 0 || monitor_find(m, start->header.job) ||
-                start->flags & ~_CHANNEL_START_FLAGS || !place_fds(q) || !fds_are_valid(q))
+        if (start->header.job == 0 || start->header.job & CHANNEL_ID_PARKED ||
+                monitor_find(m, start->header.job) || start->flags & ~_CHANNEL_START_FLAGS ||
+                !place_fds(q) || !fds_are_valid(q))
                 return -EBADMSG;
         if (generations_was_retired(&m->generations, start->generation))
                 return refuse_start(m, start->header.job, ESTALE);
-        if (!g || start->profile >= g->policy->n_profiles || !limits_are_allowed(g->policy, start))
+        if (!g || start->profile >= g->policy->n_profiles ||
+                start->runtime >= g->policy->n_runtimes || !limits_are_allowed(g->policy, start))
                 return -EBADMSG;
         if (m->n_sandboxes >= max_sandboxes(m, g))
                 return refuse_start(m, start->header.job, EAGAIN);
-        r = sandbox_start(&m->host, g, start, q->fds, &s);
+        pool_job_began(&m->pool);
+        r = pool_claim(&m->pool, g, start, q->fds, &s);
+        if (r < 0)
+                r = sandbox_start(&m->host, g, start, q->fds, &s);
+        if (r < 0)
+                pool_job_ended(&m->pool);
         if (r < 0)
                 return refuse_start(m, start->header.job, -r);
         monitor_add(m, s);

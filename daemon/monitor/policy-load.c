@@ -21,6 +21,7 @@ struct config_target {
         struct policy_server server;
         struct policy_access access;
         struct policy_bus bus;
+        struct policy_pool pool;
         struct policy_config config;
 };
 
@@ -40,6 +41,13 @@ static const struct config_target config_defaults = {
                 .result_retention_usec = 600 * USEC_PER_SEC,
                 .frame_timeout_usec = 10 * USEC_PER_SEC,
                 .idle_exit_usec = 600 * USEC_PER_SEC,
+        },
+        .pool = {
+                .maximum = 64,
+                .maximum_per_user = 16,
+                .minimum = 1,
+                .max_memory = 1 * GIB,
+                .idle_usec = 300 * USEC_PER_SEC,
         },
         .config = {
                 .uid_base = 0x70000000,
@@ -89,6 +97,7 @@ static int set_idle_exit(const struct policy_key *key, const struct policy_item 
 #define SERVER(f) offsetof(struct config_target, server.f)
 #define ACCESS(f) offsetof(struct config_target, access.f)
 #define BUS offsetof(struct config_target, bus)
+#define POOL(f) offsetof(struct config_target, pool.f)
 #define CONFIG(f) offsetof(struct config_target, config.f)
 
 enum config_key {
@@ -110,6 +119,12 @@ enum config_key {
         KEY_ALLOW_GROUPS,
         KEY_DENY_USERS,
         KEY_BUS_USER,
+        KEY_POOL_MAXIMUM,
+        KEY_POOL_MAXIMUM_PER_USER,
+        KEY_POOL_MINIMUM,
+        KEY_POOL_IDLE,
+        KEY_POOL_MAX_MEMORY,
+        KEY_POOL_USERS,
         KEY_BASE,
         KEY_SIZE,
         KEY_ALLOW_MISSING,
@@ -146,6 +161,15 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
         [KEY_ALLOW_GROUPS] = { "Access", "AllowGroups", policy_set_groups, ACCESS(allow_groups) },
         [KEY_DENY_USERS] = { "Access", "DenyUsers", policy_set_users, ACCESS(deny_users) },
         [KEY_BUS_USER] = { "Bus", "User", policy_set_bus_user, BUS },
+        [KEY_POOL_MAXIMUM] = { "Pool", "Maximum", policy_set_u32, POOL(maximum), 0, 4096 },
+        [KEY_POOL_MAXIMUM_PER_USER] = { "Pool", "MaximumPerUser", policy_set_u32,
+                POOL(maximum_per_user), 0, 4096 },
+        [KEY_POOL_MINIMUM] = { "Pool", "Minimum", policy_set_u32, POOL(minimum), 0, 4096 },
+        [KEY_POOL_IDLE] = { "Pool", "IdleSec", policy_set_time, POOL(idle_usec), USEC_PER_MSEC,
+                365 * 24 * 3600 * USEC_PER_SEC },
+        [KEY_POOL_MAX_MEMORY] = { "Pool", "MaxMemory", policy_set_size, POOL(max_memory), 0,
+                2 * GIB },
+        [KEY_POOL_USERS] = { "Pool", "Users", policy_set_users, POOL(users) },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,
                 UID_END - 2 },
@@ -316,6 +340,7 @@ int policy_load(const struct policy_paths *paths, struct policy **ret_policy,
         p->server = config.server;
         p->access = config.access;
         p->bus = config.bus;
+        p->pool = config.pool;
         p->server.job_uid_base = config.config.uid_base;
         p->server.job_uid_size = config.config.uid_size;
         r = load_kind(&policy_kind_profile, paths, p, ret_error);

@@ -91,6 +91,62 @@ static int set_environment(const struct policy_key *key, const struct policy_ite
         return policy_each_word(item, append_variable, rt);
 }
 
+static int append_cold(const struct policy_item *item, const char *word,
+        char list[static POLICY_COLD_MAX][POLICY_NAME_MAX], uint32_t *n)
+{
+        if (*n >= POLICY_COLD_MAX)
+                return policy_item_error(item, " is one word too many: give at most %d",
+                        POLICY_COLD_MAX);
+        if (str_copy(list[*n], POLICY_NAME_MAX, word) < 0)
+                return policy_item_error(item, ": %.40s is too long: use at most %d characters",
+                        word, POLICY_NAME_MAX - 1);
+        (*n)++;
+        return 0;
+}
+
+static int append_cold_variable(const struct policy_item *item, const char *word, void *userdata)
+{
+        struct policy_runtime *rt = userdata;
+
+        if (strpbrk(word, "=/"))
+                return policy_item_error(item,
+                        ": %.40s is not a variable's name: write it so, "
+                        "such as LC_*",
+                        word);
+        return append_cold(item, word, rt->cold_environment, &rt->n_cold_environment);
+}
+
+static int append_cold_file(const struct policy_item *item, const char *word, void *userdata)
+{
+        struct policy_runtime *rt = userdata;
+
+        if (strchr(word, '/'))
+                return policy_item_error(item,
+                        ": %.40s has a slash: name the file or folder alone, "
+                        "wherever it is",
+                        word);
+        return append_cold(item, word, rt->cold_files, &rt->n_cold_files);
+}
+
+static int set_cold_environment(const struct policy_key *key, const struct policy_item *item,
+        void *field)
+{
+        struct policy_runtime *rt = field;
+
+        if (item->value[0] == '\0')
+                rt->n_cold_environment = 0;
+        return policy_each_word(item, append_cold_variable, rt);
+}
+
+static int set_cold_files(const struct policy_key *key, const struct policy_item *item, void *field)
+{
+        struct policy_runtime *rt = field;
+
+        if (item->value[0] == '\0')
+                rt->n_cold_files = 0;
+        return policy_each_word(item, append_cold_file, rt);
+}
+
 static int set_interpreter(const struct policy_key *key, const struct policy_item *item,
         void *field)
 {
@@ -115,6 +171,9 @@ enum runtime_key {
         KEY_ARGUMENTS,
         KEY_ENVIRONMENT,
         KEY_RETURNS_VALUE,
+        KEY_PARK,
+        KEY_COLD_ENVIRONMENT,
+        KEY_COLD_FILES,
         _KEY_COUNT,
 };
 
@@ -134,6 +193,9 @@ static const struct policy_key runtime_keys[_KEY_COUNT] = {
         [KEY_ENVIRONMENT] = { "Runtime", "Environment", set_environment },
         [KEY_RETURNS_VALUE] = { "Runtime", "ReturnsValue", policy_set_bool,
                 RUNTIME(returns_value) },
+        [KEY_PARK] = { "Runtime", "Park", policy_set_bool, RUNTIME(park) },
+        [KEY_COLD_ENVIRONMENT] = { "Runtime", "ColdEnvironment", set_cold_environment },
+        [KEY_COLD_FILES] = { "Runtime", "ColdFiles", set_cold_files },
 };
 
 struct runtime_load {
@@ -179,7 +241,7 @@ static int check_keys(const struct runtime_load *l, const struct policy_source *
                 missing = "Arguments=%f";
         else if (rt->launcher[0] && !runtime_uses(rt, "%l"))
                 missing = "Arguments=%l %f";
-        else if (!rt->launcher[0] && runtime_uses(rt, "%l"))
+        else if (!rt->launcher[0] && (rt->park || runtime_uses(rt, "%l")))
                 missing = "Launcher=python.py";
         if (!missing)
                 return 0;

@@ -18,6 +18,8 @@
 
 /* How long the making of a sandbox may take; seconds, on a host that is short of everything. */
 #define SETUP_TIMEOUT_USEC (30 * USEC_PER_SEC)
+/* The same of one that nobody waits for, and that gets the CPU only when nobody else wants it. */
+#define PARK_TIMEOUT_USEC (300 * USEC_PER_SEC)
 /* Deadlines are met to a millisecond. */
 #define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
 /* How long init may take to report after its payload was killed, before it is killed too. */
@@ -32,7 +34,11 @@
 #define CPU_CHECK_LEAST_USEC (5 * USEC_PER_MSEC)
 
 static const bool transitions[][SANDBOX_GONE + 1] = {
-        [SANDBOX_NEW] = { [SANDBOX_RUNNING] = true, [SANDBOX_ENDED] = true },
+        [SANDBOX_NEW] = { [SANDBOX_PARKING] = true,
+                [SANDBOX_RUNNING] = true,
+                [SANDBOX_ENDED] = true },
+        [SANDBOX_PARKING] = { [SANDBOX_PARKED] = true, [SANDBOX_ENDED] = true },
+        [SANDBOX_PARKED] = { [SANDBOX_RUNNING] = true, [SANDBOX_ENDED] = true },
         [SANDBOX_RUNNING] = { [SANDBOX_ENDED] = true },
         [SANDBOX_ENDED] = { [SANDBOX_GONE] = true },
         [SANDBOX_GONE] = {},
@@ -42,6 +48,12 @@ static void set_state(struct sandbox *s, enum sandbox_state state)
 {
         ASSERT(transitions[s->state][state]);
         s->state = state;
+}
+
+/* Init runs, or has not been looked at since. */
+static bool is_live(const struct sandbox *s)
+{
+        return s->state > SANDBOX_NEW && s->state < SANDBOX_ENDED;
 }
 
 /* The first thing that goes wrong is the one that is told. error is a negative errno. */
@@ -82,8 +94,7 @@ static void add_timer(struct sandbox *s, sd_event_source **source, uint64_t usec
                 TIMER_ACCURACY_USEC, handler, s);
         if (r < 0) {
                 /* Without its deadline a job may not run. */
-                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->place.job,
-                        strerror(-r));
+                log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job, strerror(-r));
                 kill_processes(s, LEAF_SANDBOX);
         }
 }
@@ -130,10 +141,11 @@ static int on_wall_limit(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct sandbox *s = userdata;
-        uint64_t limit = s->place.limits.value[LIMIT_CPU_TIME], used, wait;
+        uint64_t limit = s->limits.value[LIMIT_CPU_TIME], used = 0, wait;
         int r;
 
         r = leaves_read_cpu(&s->place.leaves, &used);
+        used -= r < 0 ? 0 : MIN(used, s->before.cpu_user_usec + s->before.cpu_system_usec);
         if (r < 0) {
                 /* A limit that cannot be watched is not one. */
                 fail(s, SETUP_STEP_LIMITS, r);
@@ -144,7 +156,7 @@ static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
                 sandbox_kill(s, JOB_STATUS_CPU_LIMIT);
                 return 0;
         }
-        wait = (limit - used) * 100 / s->place.limits.value[LIMIT_CPU_QUOTA];
+        wait = (limit - used) * 100 / s->limits.value[LIMIT_CPU_QUOTA];
         add_timer(s, &s->cpu_source, MAX(wait, CPU_CHECK_LEAST_USEC), on_cpu_check);
         return 0;
 }
@@ -161,15 +173,13 @@ static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userda
 /* The payload's time begins. */
 static void start_clocks(struct sandbox *s, uint64_t exec_usec)
 {
-        uint64_t late = span(exec_usec, io_now_usec()),
-                 wall = s->place.limits.value[LIMIT_WALL_TIME];
+        uint64_t late = span(exec_usec, io_now_usec()), wall = s->limits.value[LIMIT_WALL_TIME];
 
         s->exec_usec = exec_usec;
         add_timer(s, &s->wall_source, wall - MIN(late, wall), on_wall_limit);
-        if (s->place.limits.value[LIMIT_CPU_TIME] > 0)
+        if (s->limits.value[LIMIT_CPU_TIME] > 0)
                 add_timer(s, &s->cpu_source,
-                        s->place.limits.value[LIMIT_CPU_TIME] * 100 /
-                                s->place.limits.value[LIMIT_CPU_QUOTA],
+                        s->limits.value[LIMIT_CPU_TIME] * 100 / s->limits.value[LIMIT_CPU_QUOTA],
                         on_cpu_check);
 }
 
@@ -182,7 +192,7 @@ static void send_signals(struct sandbox *s)
                 s->signals &= ~bit;
                 if (r < 0)
                         log_debug("job %016" PRIx64 ": signal %" PRIu32 " was not sent (%s)",
-                                s->place.job, number, strerror(-r));
+                                s->job, number, strerror(-r));
         }
 }
 
@@ -201,6 +211,8 @@ void sandbox_read_usage(const struct sandbox *s, struct channel_used *ret)
         struct leaf_state state;
 
         leaves_read_state(&s->place.leaves, &state);
+        state.cpu_user_usec -= MIN(state.cpu_user_usec, s->before.cpu_user_usec);
+        state.cpu_system_usec -= MIN(state.cpu_system_usec, s->before.cpu_system_usec);
         *ret = (struct channel_used) {
                 .wall_usec = span(s->exec_usec, io_now_usec()),
                 .cpu_user_usec = state.cpu_user_usec,
@@ -208,7 +220,7 @@ void sandbox_read_usage(const struct sandbox *s, struct channel_used *ret)
                 .memory_bytes = state.memory_bytes,
                 .pids = state.pids,
         };
-        channel_header_init(&ret->header, CHANNEL_OP_USED, sizeof(*ret), s->place.job);
+        channel_header_init(&ret->header, CHANNEL_OP_USED, sizeof(*ret), s->job);
 }
 
 /* v1 kills one process and leaves the rest of the job running on its limit. */
@@ -265,8 +277,9 @@ static void report(struct sandbox *s, const struct verdict *v)
                 .signal = v->signal,
                 .step = v->step,
                 .error = v->error,
-                .flags = (usage->pids_limit_hit ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
-                         (usage->cpu_throttled ? CHANNEL_ENDED_CPU_THROTTLED : 0) |
+                .flags = (usage->n_pids_hits > 0 ? CHANNEL_ENDED_PIDS_LIMIT_HIT : 0) |
+                         (usage->n_throttled > 0 ? CHANNEL_ENDED_CPU_THROTTLED : 0) |
+                         (s->warm ? CHANNEL_ENDED_WARM : 0) |
                          (s->stopped && v->status == JOB_STATUS_CANCELLED
                                          ? CHANNEL_ENDED_SCOPE_STOPPED
                                          : 0),
@@ -278,7 +291,7 @@ static void report(struct sandbox *s, const struct verdict *v)
                 .pids_peak = usage->pids_peak,
         };
 
-        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->place.job);
+        channel_header_init(&m.header, CHANNEL_OP_ENDED, sizeof(m), s->job);
         memcpy(m.detail, s->detail, sizeof(m.detail));
         s->host->ended(s->host->userdata, &m, s->value_fd);
         s->value_fd = safe_close(s->value_fd);
@@ -288,7 +301,7 @@ static int on_collect_timeout(sd_event_source *source, uint64_t usec, void *user
 {
         struct sandbox *s = userdata;
 
-        log_notice("job %016" PRIx64 ": its files were not taken in time", s->place.job);
+        log_notice("job %016" PRIx64 ": its files were not taken in time", s->job);
         kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
@@ -310,6 +323,8 @@ static void end(struct sandbox *s)
 
         if (s->place.leaves.n > 0)
                 (void) leaves_read_usage(&s->place.leaves, &s->usage);
+        if (s->warm)
+                leaves_subtract(&s->usage, &s->before, s->peak_fd, s->grew);
         s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
@@ -320,7 +335,10 @@ static void end(struct sandbox *s)
         s->control_fd = safe_close(s->control_fd);
         if (s->collects)
                 allow_collecting(s);
-        report(s, &v);
+        if (s->parks)
+                s->host->lost(s->host->userdata, s);
+        else
+                report(s, &v);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);
@@ -368,7 +386,7 @@ static void tear_down(struct sandbox *s)
                 uid_pool_release(s->host->uids, s->ids);
         s->has_ids = false;
         set_state(s, SANDBOX_GONE);
-        s->host->gone(s->host->userdata, s->place.job);
+        s->host->gone(s->host->userdata, s);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata)
@@ -394,6 +412,9 @@ static bool is_unexplained(const struct sandbox *s)
 {
         const struct ending *e = &s->ending;
 
+        /* Nobody is told of it. */
+        if (s->parks)
+                return false;
         if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 ||
                 leaves_oom_kills(&s->place.leaves) > 0)
                 return false;
@@ -468,7 +489,7 @@ static void give_up(struct sandbox *s, enum setup_step step, int error)
         /* When init has failed before, and is dead, there is no scope to be made of it, nor are its cgroups
          * there any more: what it said comes first. */
         read_control(s);
-        if (s->state != SANDBOX_RUNNING || s->explaining)
+        if (!is_live(s) || s->explaining)
                 return;
         /* Then the detail is another step's. */
         if (s->ending.step != SETUP_STEP_NONE)
@@ -483,10 +504,11 @@ static int set_limits(struct sandbox *s, enum setup_step *ret_step)
         int r;
 
         *ret_step = SETUP_STEP_LIMITS;
-        r = leaves_set_limits(&s->place.leaves, &s->place.limits, s->generation->allow_missing,
-                &error);
+        r = leaves_set_limits(&s->place.leaves, &s->limits, s->generation->allow_missing, &error);
         if (r < 0)
                 set_detail(s, error.text);
+        if (r == 0 && s->parks)
+                r = leaves_set_idle(&s->place.leaves, true);
         return r;
 }
 
@@ -504,7 +526,7 @@ static void limit_and_run(struct sandbox *s)
 
         r = set_limits(s, &step);
         if (r == 0) {
-                r = launch_run(s, &step);
+                r = s->parks ? launch_park(s, &step) : launch_run(s, &step);
                 if (says_dead(r))
                         return;
         }
@@ -519,7 +541,7 @@ static void on_made(struct placement *p, int r, const char *detail)
         enum setup_step step = SETUP_STEP_SCOPE;
 
         /* Of an init that is gone its pidfd tells. */
-        if (s->state != SANDBOX_RUNNING || s->explaining || s->control_fd < 0)
+        if (!is_live(s) || s->explaining || s->control_fd < 0)
                 return;
         if (r < 0) {
                 set_detail(s, detail);
@@ -540,25 +562,56 @@ static void on_made(struct placement *p, int r, const char *detail)
                 s->joining = true;
 }
 
-/* What is left to be done is the job's, or its client's. */
+/* What is left to be done is the job's, or its client's. Only now are the pipes closed that a job brought
+ * to a sandbox which has its own: their end would look like the job's. */
 static void tell_started(struct sandbox *s)
 {
         if (!s->told)
-                s->host->started(s->host->userdata, s->place.job);
+                s->host->started(s->host->userdata, s);
         s->told = true;
+        io_close_all(s->own_fds, ELEMENTSOF(s->own_fds));
+        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+}
+
+/* Its command waits, and uses nothing: what it has used and holds now is what it will have when there is a
+ * job, and asking then would keep that waiting. */
+static void become_parked(struct sandbox *s)
+{
+        struct leaf_state state;
+        int r;
+
+        r = leaves_begin_usage(&s->place.leaves, &s->before, &s->peak_fd);
+        if (r < 0 || s->before.oom_kills > 0) {
+                fail(s, SETUP_STEP_LIMITS, r < 0 ? r : -ENOMEM);
+                kill_processes(s, LEAF_SANDBOX);
+                return;
+        }
+        set_state(s, SANDBOX_PARKED);
+        stop_clocks(s);
+        leaves_read_state(&s->place.leaves, &state);
+        s->parked_usec = io_now_usec();
+        s->parked_bytes = state.memory_bytes;
+        s->host->parked(s->host->userdata, s);
 }
 
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
         s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
+        case LAUNCH_PARKED:
+                if (s->state != SANDBOX_PARKING || s->generation)
+                        break;
+                /* Not one of which something has failed, and that is about to end for it. */
+                if (s->ending.step == SETUP_STEP_NONE)
+                        become_parked(s);
+                return;
         case LAUNCH_READY:
-                if (s->generation || s->exec_usec > 0)
+                if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)
                         break;
                 tell_started(s);
                 return;
         case LAUNCH_STARTED:
-                if (s->generation || s->exec_usec > 0)
+                if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)
                         break;
                 start_clocks(s, e->usec);
                 tell_started(s);
@@ -574,6 +627,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 s->ending.code = e->code;
                 s->ending.status = e->status;
                 s->end_usec = e->usec;
+                s->grew = e->grew != 0;
                 conclude(s);
                 return;
         case LAUNCH_JOINED:
@@ -584,13 +638,13 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 return;
         }
         /* Init is ours, so this is a bug; the sandbox does not outlive it. */
-        log_error("job %016" PRIx64 ": init sent an event out of order", s->place.job);
+        log_error("job %016" PRIx64 ": init sent an event out of order", s->job);
         kill_processes(s, LEAF_SANDBOX);
 }
 
 static void read_control(struct sandbox *s)
 {
-        while (s->control_fd >= 0 && s->state == SANDBOX_RUNNING) {
+        while (s->control_fd >= 0 && is_live(s)) {
                 struct launch_event event = {};
                 size_t n_fds = 0;
                 int fd = -EBADF;
@@ -677,7 +731,7 @@ static int make_inside(struct sandbox *s, enum setup_step *ret_step)
                 r = launch_init(s, ret_step);
         if (r < 0)
                 return r;
-        set_state(s, SANDBOX_RUNNING);
+        set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
         r = watch(s);
         return r < 0 ? r : watch_oom(s);
 }
@@ -690,7 +744,7 @@ static int make_around(struct sandbox *s, enum setup_step *ret_step)
         r = launch_init(s, ret_step);
         if (r < 0)
                 return r;
-        set_state(s, SANDBOX_RUNNING);
+        set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
         r = watch(s);
         return r < 0 ? r : make_place(s, ret_step);
 }
@@ -715,55 +769,167 @@ static uint64_t extra_usec(uint32_t flags)
                (flags & CHANNEL_START_COLLECT ? CHANNEL_COLLECT_USEC : 0);
 }
 
-int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
-        int *fds, struct sandbox **ret)
+static struct sandbox *allocate(struct sandbox_host *host, struct generation *g)
 {
-        enum setup_step step;
-        struct sandbox *s;
-        int r;
+        struct sandbox *s = malloc(sizeof(*s));
 
-        s = malloc(sizeof(*s));
         if (!s)
-                return -ENOMEM;
+                return NULL;
         *s = (struct sandbox) {
                 .host = host,
                 .generation = generation_ref(g),
                 .place = {
-                        .job = m->header.job,
-                        .owner = m->owner,
-                        .limits = m->limits,
-                        .extra_usec = extra_usec(m->flags),
                         .made = on_made,
                         .stopped = on_stopped,
                         .explained = on_explained,
                 },
-                .profile = m->profile,
-                .return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0,
-                .receives = (m->flags & CHANNEL_START_INPUT) != 0,
-                .collects = (m->flags & CHANNEL_START_COLLECT) != 0,
                 .pidfd = -EBADF,
                 .control_fd = -EBADF,
                 .oom_fd = -EBADF,
                 .value_fd = -EBADF,
+                .handover_fd = -EBADF,
+                .handover_end_fd = -EBADF,
+                .peak_fd = -EBADF,
+                .start_fds = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
+                .own_fds = { [0 ... _CHANNEL_STARTED_FD_COUNT - 1] = -EBADF },
                 .started_usec = io_now_usec(),
         };
+        leaves_init(&s->place.leaves);
+        return s;
+}
+
+/* What goes wrong is told from the loop. */
+static void begin(struct sandbox *s)
+{
+        enum setup_step step;
+        int r;
+
+        r = make(s, &step);
+        if (r == 0)
+                return;
+        fail(s, step, r);
+        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+        if (s->pid > 0)
+                kill_processes(s, LEAF_SANDBOX);
+        if (!s->pidfd_source)
+                add_timer(s, &s->remove_source, 0, on_remove);
+}
+
+static void take_start(struct sandbox *s, const struct channel_start *m, int *fds)
+{
+        s->job = m->header.job;
+        s->limits = m->limits;
+        s->return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0;
+        s->receives = (m->flags & CHANNEL_START_INPUT) != 0;
+        s->collects = (m->flags & CHANNEL_START_COLLECT) != 0;
         for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++)
                 s->start_fds[i] = TAKE_FD(fds[i]);
-        leaves_init(&s->place.leaves);
+}
+
+/* Until the job begins. */
+static void limit_setup(struct sandbox *s)
+{
+        uint64_t usec = s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC;
+
+        add_timer(s, &s->wall_source, s->parks ? PARK_TIMEOUT_USEC : usec, on_setup_timeout);
+}
+
+int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
+        int *fds, struct sandbox **ret)
+{
+        struct sandbox *s = allocate(host, g);
+
+        if (!s)
+                return -ENOMEM;
+        take_start(s, m, fds);
+        s->place.id = m->header.job;
+        s->place.owner = m->owner;
+        s->place.limits = m->limits;
+        s->place.extra_usec = extra_usec(m->flags);
+        s->profile = m->profile;
         *ret = s;
-        r = make(s, &step);
-        if (r < 0) {
-                fail(s, step, r);
-                io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
-                if (s->pid > 0)
-                        kill_processes(s, LEAF_SANDBOX);
-                if (!s->pidfd_source)
-                        add_timer(s, &s->remove_source, 0, on_remove);
-                return 0;
-        }
-        add_timer(s, &s->wall_source, s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC,
-                on_setup_timeout);
+        begin(s);
+        if (s->ending.step == SETUP_STEP_NONE)
+                limit_setup(s);
         return 0;
+}
+
+int sandbox_park(struct sandbox_host *host, struct generation *g, const struct sandbox_parking *m,
+        struct sandbox **ret)
+{
+        const struct policy_profile *profile = &g->policy->profiles[m->profile];
+        struct sandbox *s = allocate(host, g);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->parks = true;
+        s->limits = profile->defaults;
+        s->place.id = m->id;
+        s->place.owner = m->owner;
+        /* A scope cannot be changed later: it allows what a job may have at most. */
+        s->place.limits = profile->maximums;
+        s->place.extra_usec =
+                m->life_usec + extra_usec(CHANNEL_START_INPUT | CHANNEL_START_COLLECT);
+        s->profile = m->profile;
+        s->runtime = m->runtime;
+        s->n_own_arguments = 1 + g->policy->runtimes[m->runtime].n_arguments;
+        r = launch_prepare_parking(s);
+        if (r < 0) {
+                s->state = SANDBOX_GONE;
+                sandbox_free(s);
+                return r;
+        }
+        *ret = s;
+        begin(s);
+        if (s->ending.step == SETUP_STEP_NONE)
+                limit_setup(s);
+        return 0;
+}
+
+/* What it has, and what its leaf allows, become the job's. */
+static int prepare_claim(struct sandbox *s, const struct generation *g, const struct limits *limits)
+{
+        int r;
+
+        r = leaves_change_limits(&s->place.leaves, &s->limits, limits, g->allow_missing, NULL);
+        if (r == 0)
+                r = leaves_set_idle(&s->place.leaves, false);
+        return r;
+}
+
+int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_start *m, int *fds)
+{
+        int r;
+
+        ASSERT(s->parks);
+        /* It may be dead, and nobody have looked. */
+        read_control(s);
+        if (s->state != SANDBOX_PARKED || s->place.disturbed)
+                return -ESRCH;
+        s->started_usec = io_now_usec();
+        r = prepare_claim(s, g, &m->limits);
+        if (r == 0)
+                r = launch_claim(s, m, fds);
+        if (r < 0)
+                return r;
+        take_start(s, m, fds);
+        s->parks = false;
+        s->warm = true;
+        set_state(s, SANDBOX_RUNNING);
+        limit_setup(s);
+        log_debug("job %016" PRIx64 ": in the parked sandbox %016" PRIx64, s->job, s->place.id);
+        return 0;
+}
+
+void sandbox_discard(struct sandbox *s)
+{
+        ASSERT(s->parks);
+        if (s->state >= SANDBOX_ENDED)
+                return;
+        kill_processes(s, LEAF_SANDBOX);
+        if (!s->escalate_source)
+                add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
 void sandbox_abandon(struct sandbox *s)
@@ -787,6 +953,10 @@ void sandbox_free(struct sandbox *s)
         drop_sources(s);
         s->host->driver->ops->detach(s->host->driver, &s->place);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+        io_close_all(s->own_fds, ELEMENTSOF(s->own_fds));
+        (void) safe_close(s->handover_fd);
+        (void) safe_close(s->handover_end_fd);
+        (void) safe_close(s->peak_fd);
         (void) safe_close(s->pidfd);
         (void) safe_close(s->control_fd);
         (void) safe_close(s->oom_fd);

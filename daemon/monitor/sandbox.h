@@ -2,8 +2,12 @@
 #pragma once
 
 /*
- * One sandbox, from START to GONE: its cgroups, ids, init process, deadlines and end.
+ * One sandbox, to GONE: its cgroups, ids, init process, deadlines and end. It begins with a START, or ahead
+ * of time, without a job; then it is parked until a START claims it, and what is done with it before is
+ * for the pool to say.
  */
+
+#include <sys/queue.h>
 
 #include <systemd/sd-event.h>
 
@@ -14,10 +18,15 @@
 
 enum sandbox_state {
         SANDBOX_NEW,     /* being made; nothing runs */
-        SANDBOX_RUNNING, /* init runs */
+        SANDBOX_PARKING, /* init runs, and there is no job */
+        SANDBOX_PARKED,  /* its command waits for one */
+        SANDBOX_RUNNING, /* init runs, for a job */
         SANDBOX_ENDED,   /* the verdict is out; processes may be left */
         SANDBOX_GONE,    /* nothing is left */
 };
+
+struct sandbox;
+struct pool_key;
 
 /* What sandboxes take from the monitor; owned there. */
 struct sandbox_host {
@@ -26,21 +35,43 @@ struct sandbox_host {
         struct uid_pool *uids;
         int init_fd; /* the init program, O_PATH */
         /* It is made: for those that tell, once, unless they end before. */
-        void (*started)(void *userdata, uint64_t job);
+        void (*started)(void *userdata, struct sandbox *s);
         /* The verdict is out. value_fd is borrowed; -EBADF for none. */
         void (*ended)(void *userdata, const struct channel_ended *m, int value_fd);
-        /* Nothing is left: the sandbox is freed when this returns. */
-        void (*gone)(void *userdata, uint64_t job);
+        /* Nothing is left: the callee frees it. */
+        void (*gone)(void *userdata, struct sandbox *s);
+        /* Of one without a job: it waits for one; it has ended, and is neither claimed nor reported. */
+        void (*parked)(void *userdata, struct sandbox *s);
+        void (*lost)(void *userdata, struct sandbox *s);
         void *userdata;
 };
 
 struct sandbox {
         struct sandbox_host *host;
         struct sandbox *next; /* in its bucket */
+        uint64_t job;         /* 0: none yet */
         enum sandbox_state state;
         struct generation *generation; /* until init has its orders */
         struct placement place;
-        uint32_t profile; /* index in the policy */
+        struct limits limits;     /* of the job, on its leaf */
+        uint32_t profile;         /* indices in the policy */
+        uint32_t runtime;         /* of one that is parked */
+        bool parks;               /* it is made ahead of time, and has no job */
+        bool warm;                /* it was, and has one */
+        uint32_t n_own_arguments; /* of its command */
+        struct pool_key *key;     /* the pool's, while it has no job */
+        TAILQ_ENTRY(sandbox) of_pool;
+        TAILQ_ENTRY(sandbox) of_key; /* while it is booked as parked */
+        bool booked_parked;
+        uint64_t booked_bytes;
+        uint64_t parked_usec;                   /* when its command began to wait */
+        uint64_t parked_bytes;                  /* what it holds since then */
+        int own_fds[_CHANNEL_STARTED_FD_COUNT]; /* our ends of its pipes, until it has a job */
+        int handover_fd;                        /* to who brings it that */
+        int handover_end_fd;                    /* the other end, until init has it */
+        struct leaf_usage before;               /* used before it had a job */
+        int peak_fd;                            /* see leaves_begin_usage() */
+        bool grew;                              /* see leaves_subtract() */
         bool return_value;
         bool told;                        /* the frontend was, that it is made */
         bool receives;                    /* init is sent files before the job begins */
@@ -79,6 +110,23 @@ struct sandbox {
  * and gone(), from the loop. */
 int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
         int *fds, struct sandbox **ret);
+/* Makes one for a command and a user, ahead of time. What becomes of it is told by parked(), lost() and
+ * gone(). */
+struct sandbox_parking {
+        uint64_t id;
+        uid_t owner;
+        uint32_t profile;
+        uint32_t runtime;
+        uint64_t life_usec; /* that it may stay parked at most */
+};
+int sandbox_park(struct sandbox_host *host, struct generation *g, const struct sandbox_parking *m,
+        struct sandbox **ret);
+/* Gives a checked request to one that is PARKED. On success the fds are taken over, and all is as after
+ * sandbox_start(). On error nothing of the job was handed to anybody, and this one is of no use any
+ * more. */
+int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_start *m, int *fds);
+/* Ends one that has no job. */
+void sandbox_discard(struct sandbox *s);
 /* Ends it for a reason, unless it has ended already. The first reason stays. One that has ended hands
  * over no more files. */
 void sandbox_kill(struct sandbox *s, enum job_status cause);

@@ -16,6 +16,7 @@
 #include "daemon/monitor/pid1.h"
 #include "daemon/monitor/scope-leaves.h"
 #include "daemon/monitor/scope.h"
+#include "daemon/wire/channel.h"
 
 #define SERVICE "sandboxd.service"
 #define NAME_MAX_BYTES sizeof("sandbox-0123456789abcdef.scope")
@@ -322,8 +323,12 @@ static int ask(struct scope *s)
         };
 
         (void) snprintf(slice, sizeof(slice), "sandbox-u%" PRIu32 ".slice", s->place->owner);
+        /* One that is made ahead of time has the name of no job. */
         (void) snprintf(description, sizeof(description),
-                "Sandbox of job %016" PRIx64 " for uid %" PRIu32, s->job, s->place->owner);
+                s->job & CHANNEL_ID_PARKED ? "Sandbox %016" PRIx64
+                                             ", made ahead of time for uid %" PRIu32
+                                           : "Sandbox of job %016" PRIx64 " for uid %" PRIu32,
+                s->job, s->place->owner);
         if (!s->asked)
                 set_deadline(s, io_now_usec());
         s->asked = true;
@@ -582,10 +587,10 @@ static int scope_make(struct driver *driver, struct placement *p, pid_t init,
         s = malloc(sizeof(*s));
         if (!s)
                 return error_set(ret_error, -ENOMEM, "out of memory");
-        *s = (struct scope) { .driver = c, .place = p, .job = p->job, .pid = init };
-        (void) snprintf(s->name, sizeof(s->name), "sandbox-%016" PRIx64 ".scope", p->job);
-        s->next = *bucket_of(c, p->job);
-        *bucket_of(c, p->job) = s;
+        *s = (struct scope) { .driver = c, .place = p, .job = p->id, .pid = init };
+        (void) snprintf(s->name, sizeof(s->name), "sandbox-%016" PRIx64 ".scope", p->id);
+        s->next = *bucket_of(c, p->id);
+        *bucket_of(c, p->id) = s;
         TAILQ_INSERT_TAIL(&c->queue, s, queue);
         p->scope = s;
         r = sd_event_add_time_relative(c->event, &s->deadline, CLOCK_MONOTONIC, c->timeout_usec,

@@ -295,14 +295,18 @@ static int plan_supervisor(struct monitor *m, struct error *ret_error)
         return 0;
 }
 
-static void plan_host(struct monitor *m)
+static int plan_host(struct monitor *m, struct error *ret_error)
 {
+        int r;
+
         m->host = (struct sandbox_host) {
                 .event = m->event,
                 .driver = m->driver,
                 .uids = &m->uids,
                 .init_fd = m->init_fd,
         };
+        r = pool_init(&m->pool, &m->host);
+        return r < 0 ? error_set(ret_error, r, "no timers (%s)", strerror(-r)) : 0;
 }
 
 static int make_loop(struct monitor *m, struct error *ret_error)
@@ -339,6 +343,7 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 { make_generation, "compiling filters" },
                 { make_control },
                 { make_socket },
+                { plan_host },
                 { plan_supervisor },
         };
         int r = 0;
@@ -365,8 +370,6 @@ int monitor_setup(struct monitor *m, const struct monitor_options *o, struct err
                 }
                 r = steps[i].make(m, ret_error);
         }
-        if (r == 0)
-                plan_host(m);
         return r;
 }
 

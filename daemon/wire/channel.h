@@ -12,7 +12,10 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(5)
+#define CHANNEL_VERSION UINT16_C(6)
+
+/* Ids with this bit are not of jobs: the monitor gives them to sandboxes that it makes ahead of time. */
+#define CHANNEL_ID_PARKED (UINT64_C(1) << 63)
 
 enum channel_op {
         /* frontend to monitor */
@@ -31,7 +34,8 @@ enum channel_op {
         CHANNEL_OP_STOP = 19,    /* no body: finish what runs, answer the clients, exit */
         CHANNEL_OP_PING = 20,    /* no body: say that you are not stuck */
         CHANNEL_OP_USED = 21,    /* struct channel_used: what the job has used so far */
-        CHANNEL_OP_STARTED = 22, /* no body: the sandbox is made; not when it ends before */
+        CHANNEL_OP_STARTED = 22, /* struct channel_started: the sandbox is made; not when it ends
+                                  * before. fds: CHANNEL_STARTED_FD_*, for a parked one */
 };
 
 struct channel_header {
@@ -61,8 +65,9 @@ enum channel_start_flag {
         CHANNEL_START_STDIN = 1 << 1,
         CHANNEL_START_INPUT = 1 << 2,
         CHANNEL_START_COLLECT = 1 << 3,
+        CHANNEL_START_WARM = 1 << 4, /* a parked sandbox of that runtime will do, if there is one */
         _CHANNEL_START_FLAGS = CHANNEL_START_RETURN_VALUE | CHANNEL_START_STDIN |
-                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT,
+                               CHANNEL_START_INPUT | CHANNEL_START_COLLECT | CHANNEL_START_WARM,
 };
 
 /* Whether a START with these flags carries that fd. */
@@ -94,8 +99,8 @@ struct channel_start {
         uint32_t generation; /* of the policy that the job was planned with */
         uint32_t profile;    /* index in that policy */
         uint32_t flags;
-        uint32_t owner; /* the client's uid: whose slice the job's scope is in */
-        uint32_t pad;
+        uint32_t owner;   /* the client's uid: whose slice the job's scope is in */
+        uint32_t runtime; /* index in that policy; asked for with WARM alone */
         struct limits limits;
 };
 
@@ -122,10 +127,25 @@ struct channel_used {
         uint64_t pids;         /* now */
 };
 
+/* The ends of a parked sandbox's pipes, in place of those that the START brought. */
+enum channel_started_fd {
+        CHANNEL_STARTED_FD_STDOUT, /* read end */
+        CHANNEL_STARTED_FD_STDERR, /* read end */
+        CHANNEL_STARTED_FD_STDIN,  /* write end; where the START had STDIN */
+        _CHANNEL_STARTED_FD_COUNT,
+};
+
+struct channel_started {
+        struct channel_header header;
+        uint32_t warm; /* a parked sandbox took the job: then there are fds */
+        uint32_t pad;
+};
+
 enum channel_ended_flag {
         CHANNEL_ENDED_PIDS_LIMIT_HIT = 1 << 0,
         CHANNEL_ENDED_CPU_THROTTLED = 1 << 1,
         CHANNEL_ENDED_SCOPE_STOPPED = 1 << 2, /* CANCELLED by whoever stopped the scope */
+        CHANNEL_ENDED_WARM = 1 << 3,          /* its sandbox was parked before */
 };
 
 struct channel_ended {

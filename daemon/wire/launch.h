@@ -17,13 +17,24 @@
  *                    <------------ FAILED   (a step of init's or of the payload's went wrong)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
  *
+ * A sandbox that is made ahead of time gets PARK in place of RUN: the command to be started, which is the
+ * monitor's own, and no job. The payload's process starts it; a second one, the handover, waits for
+ * the job on a socket of its own.
+ *
+ *      monitor                     init and handover
+ *      PARK          ------------>
+ *                    <------------ PARKED   (the command has said that it waits)
+ *      CLAIM to init ------------>          (with COLLECT alone: what it needs for that)
+ *      CLAIM to handover -------->          (the job, unread; from here on as above)
+ *                    <------------ STARTED  (the command goes on, with the job)
+ *
  * With COLLECT, init then ends what is left of the job and writes the files that were asked for into
  * that pipe, before it ends itself.
  */
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 4
+#define LAUNCH_VERSION 5
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -41,6 +52,9 @@ enum launch_kind {
         LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
         LAUNCH_SIGNAL = 8,  /* struct launch_signal */
         LAUNCH_READY = 9,   /* struct launch_event: nothing else; files are what is left */
+        LAUNCH_PARK = 10,   /* struct launch_run, of what no job has a say in */
+        LAUNCH_PARKED = 11, /* struct launch_event: nothing else */
+        LAUNCH_CLAIM = 12,  /* struct launch_claim */
 };
 
 enum launch_prepare_fd {
@@ -88,9 +102,12 @@ enum launch_run_fd {
         LAUNCH_FD_INPUT,   /* files for the job, see transfer.h */
         LAUNCH_FD_COLLECT, /* files of the job, see transfer.h */
         _LAUNCH_RUN_FD_COUNT,
+        LAUNCH_FD_CLAIM = _LAUNCH_RUN_FD_COUNT, /* PARK alone: the handover's socket */
+        _LAUNCH_PARK_FD_COUNT,
 };
 
 #define LAUNCH_FDS_NEEDED (1U << LAUNCH_FD_SPEC | 1U << LAUNCH_FD_STDOUT | 1U << LAUNCH_FD_STDERR)
+#define LAUNCH_FDS_OF_PARK (LAUNCH_FDS_NEEDED | 1U << LAUNCH_FD_STDIN | 1U << LAUNCH_FD_CLAIM)
 
 struct launch_run {
         uint32_t kind;
@@ -102,6 +119,20 @@ struct launch_run {
         uint64_t processes;   /* RLIMIT_NPROC */
         uint64_t file_size;   /* RLIMIT_FSIZE */
         uint64_t collect_max; /* bytes of files written to COLLECT, together */
+};
+
+/* To the handover: the spec, and with INPUT that pipe. To init, before: the spec and the pipe of COLLECT. */
+struct launch_claim {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t fds;          /* bits of enum launch_run_fd */
+        uint32_t return_value; /* as in launch_run */
+        uint32_t
+                n_own_arguments; /* of the spec's argv, those that the parked command has already */
+        uint32_t pad;
+        uint64_t processes;    /* as in launch_run */
+        uint64_t collect_max;  /* as in launch_run */
+        uint64_t memory_bytes; /* what meminfo shows */
 };
 
 struct launch_signal {
@@ -117,9 +148,20 @@ struct launch_event {
         int32_t error;  /* positive errno */
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
-        uint32_t pad;
+        uint32_t
+                grew; /* of a job that was handed over: there were more processes than at that time */
         uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
+
+/* What a parked command finds beside stdio: where it reads its job from, up to the end of file; where it
+ * writes LAUNCH_PRIMED when it waits for that; and where, if it cannot take the job over, it writes an
+ * errno as one byte before it exits. It is told by LAUNCH_PARK_VARIABLE, and closes all three, before
+ * anything of the job runs. */
+#define LAUNCH_PARK_CLAIM_FD 60
+#define LAUNCH_PARK_READY_FD 61
+#define LAUNCH_PARK_FAULT_FD 62
+#define LAUNCH_PARK_VARIABLE "SANDBOXD_PARK=1"
+#define LAUNCH_PRIMED 'P'
 
 /* In the template: the tree that becomes the root, and an empty directory beside it. */
 #define LAUNCH_TEMPLATE_TREE "/tree"

@@ -9,6 +9,8 @@
 // with --disallow-code-generation-from-strings, which leaves eval to the context and takes it from
 // the host: not even a host object that got in would give its Function constructor. And with
 // --experimental-vm-modules, for without it import() rejects with an error of the host's.
+//
+// What is done in a parked node alone is in javascript-parked.js.
 
 'use strict';
 
@@ -322,10 +324,14 @@ function setUp(write, ourFiles) {
 
 Error.stackTraceLimit = 0;  // the host's errors show nothing of the launcher and of node
 
+const parked = process.env.SANDBOXD_PARK === '1' ? require('./javascript-parked.js') : undefined;
+let endQuickly;  // in a parked one, and once it has a job
+let isWarm = true;  // and so shows what the script writes
+
 const [, launcher, filename] = process.argv;
 const context = vm.createContext(Object.create(null));
 const inside = vm.runInContext(`'use strict'; (${setUp})`, context, { filename: 'console' })(
-    (fd, text) => fs.writeFileSync(fd, text), `console\n${launcher}`);
+    (fd, text) => fs.writeFileSync(fd, isWarm ? text : ''), `console\n${launcher}`);
 
 function fail(error) {
     let text = 'Uncaught error';
@@ -363,22 +369,49 @@ function report() {
     } catch {}
 }
 
-process.on('unhandledRejection', fail);
-process.on('uncaughtException', fail);
-process.once('beforeExit', () => attempt(inside.settle));
-process.once('exit', code => {
-    if (code === 0)
-        report();
-});
-
-let script;
-try {
-    script = new vm.Script(fs.readFileSync(filename, 'utf8'), {
+function compile(source, filename) {
+    return new vm.Script(source, {
         filename,
         importModuleDynamically(name) {
             throw inside.importError(name);
         },
     });
+}
+
+// In the script's own context, where it leaves nothing.
+function warmUp() {
+    isWarm = false;
+    for (const source of [parked.EXAMPLE, parked.BARE_EXAMPLE, '1']) {
+        inside.keep(compile(source, filename).runInContext(context));
+        attempt(inside.text);
+        attempt(inside.json);
+    }
+    try {
+        compile('null.x', filename).runInContext(context);
+    } catch (error) {
+        inside.describe(error);
+    }
+    attempt(inside.settle);
+    process._tickCallback();
+    inside.keep(undefined);
+    isWarm = true;
+}
+
+process.on('unhandledRejection', fail);
+process.on('uncaughtException', fail);
+process.once('beforeExit', () => attempt(inside.settle));
+process.once('exit', function end(code) {
+    if (code === 0)
+        report();
+    if (code === 0 && endQuickly)
+        endQuickly();
+});
+if (parked && parked.park(warmUp))
+    endQuickly = parked.endQuickly;
+
+let script;
+try {
+    script = compile(fs.readFileSync(filename, 'utf8'), filename);
 } catch (error) {
     // The host's error. Its stack is the line and the place of the mistake, and the message.
     fs.writeFileSync(2, `${error.stack}\n`);

@@ -2,7 +2,8 @@
 //
 // Preloaded as "node -r javascript.js /box/main.js ARG...": node runs main.js as it does any
 // script, and this file adds two things. The completion value of a CommonJS main.js is reported in
-// the return file, and stdout and stderr block, so that process.exit() loses no output.
+// the return file, and stdout and stderr block, so that process.exit() loses no output. What is done
+// in a parked node alone is in javascript-parked.js.
 //
 // It is the payload's first code, so it has no privilege and guards nothing. It has to be unseen:
 // no name in the globals, no frame below the script's. The script may change all that it can reach,
@@ -50,11 +51,17 @@ const DETECTS_MODULES = process.features.require_module;  // node 20.19 and late
 const MODULE_SYNTAX =
     /^Cannot use (?:import statement|'import\.meta') outside a module|^Unexpected token 'export'/;
 
+const parked = process.env.SANDBOXD_PARK === '1' ? require('./javascript-parked.js') : undefined;
+let endQuickly;  // in a parked one, and once it has a job
+
 function hide() {
-    delete require.cache[__filename];
-    for (const key of Object.keys(Module._pathCache))
-        if (key.includes(__filename))
-            delete Module._pathCache[key];
+    for (const file of Object.keys(require.cache))
+        if (path.dirname(file) === __dirname)
+            delete require.cache[file];
+    for (const cache of [Module._pathCache, Module._cache])
+        for (const key of Object.keys(cache))
+            if (key.includes(__dirname))
+                delete cache[key];
     defineProperty(process, '_preload_modules', {
         ...getOwnPropertyDescriptor(process, '_preload_modules'),
         value: process._preload_modules.filter(name => name !== __filename),
@@ -249,7 +256,7 @@ function report(value) {
 // When the main script is done: its value is what it is when the event loop is done too, and that
 // of a promise what it has resolved to by then.
 function reportAtExit(value) {
-    let result = value;
+    let result = value === 'use strict' ? undefined : value;
     let waits = false;
     const settle = () => {
         try {
@@ -260,7 +267,7 @@ function reportAtExit(value) {
         waits = false;
     };
 
-    if (value === undefined || value === 'use strict')
+    if (result === undefined && !endQuickly)
         return;
     try {
         if (isPromise(value)) {
@@ -268,9 +275,11 @@ function reportAtExit(value) {
             waits = true;
             listen('beforeExit', settle);
         }
-        listen('exit', code => {
+        listen('exit', function end(code) {
             if (code === 0 && result !== undefined)
                 report(result);
+            if (code === 0 && endQuickly)
+                endQuickly(end);
         });
     } catch {}
 }
@@ -302,6 +311,17 @@ function bindRun(script) {
     return () => script.runInThisContext({ displayErrors: false });
 }
 
+// Until the script's first line takes it.
+function offer(scope) {
+    defineProperty(globalThis, SCOPE, {
+        configurable: true,
+        get() {
+            delete globalThis[SCOPE];
+            return scope;
+        },
+    });
+}
+
 // Gives a function to call in place of module._compile(). It is Reflect.apply(): in reading what to
 // call reportAtExit() with it runs the script, and it too has no frame in a stack trace.
 function makeRunner(module, compileModule) {
@@ -321,13 +341,7 @@ function makeRunner(module, compileModule) {
 
     const run = bindNativeRun(script) ?? bindRun(script);
     delete scope.load;
-    defineProperty(globalThis, SCOPE, {
-        configurable: true,
-        get() {
-            delete globalThis[SCOPE];
-            return scope;
-        },
-    });
+    offer(scope);
     return apply.bind(null, reportAtExit, null, defineProperty({ length: 1 }, 0, { get: run }));
 }
 
@@ -351,11 +365,30 @@ function hookMain() {
     });
 }
 
+function warmUp() {
+    const scope = { __proto__: null, exports: {}, require, module, __filename, __dirname };
+
+    parked.warmUpLoop();
+    parked.warmUpInspect();
+    parked.warmUpConsole();
+    for (const source of [parked.EXAMPLE, 'console', 'function f() { return 1 } f()']) {
+        const script = compile(source, __filename);
+        const run = bindNativeRun(script) ?? bindRun(script);
+        offer(scope);
+        inspect(run());
+    }
+    toJson({ a: [1] });
+}
+
 hide();
 // A Worker preloads what its parent did. Its abort() is disabled; worker_threads would say that it
 // is one too, but takes 1.5 ms to load.
 if (!process.abort.disabled) {
-    blockOnFirstUse('stdout');
-    blockOnFirstUse('stderr');
+    if (parked && parked.park(warmUp)) {
+        endQuickly = parked.endQuickly;
+    } else {
+        blockOnFirstUse('stdout');
+        blockOnFirstUse('stderr');
+    }
     hookMain();
 }

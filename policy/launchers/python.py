@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Started as "python3 python.py /box/main.py ARG...", runs what "python3 /box/main.py ARG..." does,
-with stdout line-buffered and the value of the last expression reported in the return file.
+with stdout line-buffered and the value of the last expression reported in the return file. What is
+done in a parked one alone is in python-parked.py.
 
 It is the payload's first code, so it has no privilege and guards nothing. It has to be unseen: the
 user's code runs in a __main__ of its own, with none of these frames below it. What python does
@@ -107,18 +108,23 @@ def refuse(value):
 
 
 @hide
+def import_json():
+    path, sys.path = sys.path, sys.path[not sys.flags.safe_path:]
+    try:
+        from _json import encode_basestring_ascii, make_encoder
+    finally:
+        sys.path = path
+    return encode_basestring_ascii, make_encoder
+
+
+@hide
 def to_json(value):
     """json.dumps() without importing json, which takes as long as the whole of python's start."""
     if value is True or value is False:
         return str(value).lower()
     if type(value) is int:
         return repr(value)
-    path, sys.path = sys.path, sys.path[not sys.flags.safe_path:]
-    try:
-        from _json import encode_basestring_ascii, make_encoder
-    finally:
-        sys.path = path
-    text = encode_basestring_ascii
+    text, make_encoder = json_functions or import_json()
     encoder = make_encoder({}, refuse, text, None, ": ", ", ", False, False, False)
     return "".join(encoder(value, 0))
 
@@ -156,7 +162,9 @@ def run(*_):
         exec(body, namespace)
         if last:
             value = eval(last, namespace)
-    except SystemExit:
+    except SystemExit as error:
+        if end_at_once and (error.code is None or type(error.code) is int):
+            end_at_once(error.code or 0)
         raise
     except BaseException as error:
         failure = error
@@ -167,7 +175,11 @@ def run(*_):
                 exec("raise KeyboardInterrupt")  # code from text, so the interpreter takes note
             except KeyboardInterrupt:
                 return
+        if end_at_once:
+            end_at_once(1)
         raise SystemExit(1)
+    if end_at_once and end_at_once(0, value, pid):
+        value = None
     if value is not None:
         # After the threads have ended and before the handlers that the script registered.
         try:
@@ -178,6 +190,12 @@ def run(*_):
     raise SystemExit(0)
 
 
+# Set by a parked one, which is told of its job in take_over().
+json_functions = end_at_once = None
+if os.environ.get("SANDBOXD_PARK") == "1":
+    with open(os.path.dirname(os.path.abspath(__file__)) + "/python-parked.py") as file:
+        exec(compile(file.read(), "<sandbox>", "exec"))
+    take_over()
 path = sys.argv[1]
 del sys.orig_argv[-len(sys.argv)], sys.argv[0]
 body, last = load(path)

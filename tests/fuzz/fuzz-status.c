@@ -3,7 +3,8 @@
  * The monitor's side of a sandbox, against an init that says anything at any time. The input is a
  * program: what init sends on its control socket, when it dies, what cgroups and systemd answer, what
  * the frontend orders, and when time passes. Nothing is cloned: the functions of launch.h and leaf.h
- * are those below. Whatever happens, there is one verdict, then one end, and no fd is left.
+ * are those below. Whatever happens, there is one verdict, then one end, and no fd is left; of one
+ * that is made ahead of time and gets no job, that it is lost in place of the verdict.
  */
 #include <sys/eventfd.h>
 
@@ -23,7 +24,7 @@ static struct {
         struct uid_pool uids;
         int control; /* init's end */
         int death;   /* readable when init is dead: what stands in for a pidfd */
-        unsigned n_started, n_ended, n_gone;
+        unsigned n_started, n_ended, n_gone, n_parked, n_lost;
         bool asked;   /* for the leaves, and not yet answered */
         bool puzzled; /* the driver was asked what killed it, and has not answered */
         bool busy;    /* its cgroups */
@@ -61,7 +62,7 @@ int launch_init(struct sandbox *s, enum setup_step *ret_step)
         s->pid = INT32_MAX;
         if (s->host->driver->ops->needs_init)
                 return 0;
-        return launch_run(s, ret_step);
+        return s->parks ? launch_park(s, ret_step) : launch_run(s, ret_step);
 }
 
 int launch_join(struct sandbox *s, enum setup_step *ret_step)
@@ -76,6 +77,26 @@ int launch_run(struct sandbox *s, enum setup_step *ret_step)
         ASSERT(s->generation);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         s->generation = generation_unref(s->generation);
+        return step(0);
+}
+
+int launch_prepare_parking(struct sandbox *s)
+{
+        s->own_fds[0] = eventfd(0, EFD_CLOEXEC);
+        s->start_fds[CHANNEL_FD_STDOUT] = eventfd(0, EFD_CLOEXEC);
+        s->handover_fd = eventfd(0, EFD_CLOEXEC);
+        s->handover_end_fd = eventfd(0, EFD_CLOEXEC);
+        return step(0);
+}
+
+int launch_park(struct sandbox *s, enum setup_step *ret_step)
+{
+        return launch_run(s, ret_step);
+}
+
+int launch_claim(struct sandbox *s, const struct channel_start *m, const int *fds)
+{
+        ASSERT(s->state == SANDBOX_PARKED && s->parks);
         return step(0);
 }
 
@@ -105,6 +126,29 @@ int leaves_read_usage(const struct leaves *l, struct leaf_usage *ret)
 {
         *ret = (struct leaf_usage) { .oom_kills = world.oom_kills };
         return step(0);
+}
+
+int leaves_change_limits(const struct leaves *l, const struct limits *before,
+        const struct limits *limits, unsigned allowed, struct error *ret_error)
+{
+        ASSERT(l->n > 0);
+        return step(0);
+}
+
+int leaves_set_idle(const struct leaves *l, bool idle)
+{
+        return step(0);
+}
+
+int leaves_begin_usage(const struct leaves *l, struct leaf_usage *ret_before, int *ret_peak_fd)
+{
+        *ret_before = (struct leaf_usage) { .oom_kills = world.oom_kills };
+        return step(0);
+}
+
+void leaves_subtract(struct leaf_usage *usage, const struct leaf_usage *before, int peak_fd,
+        bool grew)
+{
 }
 
 void leaves_read_state(const struct leaves *l, struct leaf_state *ret)
@@ -156,7 +200,7 @@ static int settle(struct driver *d, struct placement *p)
 
 static int remove_leaves(struct driver *d, struct placement *p)
 {
-        ASSERT(world.n_ended == 1);
+        ASSERT(world.n_ended + world.n_lost == 1);
         return world.busy ? -EBUSY : 0;
 }
 
@@ -189,23 +233,36 @@ static const struct driver_ops driver_ops[] = {
 
 /* --- the monitor */
 
-static void on_started(void *userdata, uint64_t job)
+static void on_started(void *userdata, struct sandbox *s)
 {
-        ASSERT(job == JOB && world.n_started++ == 0 && world.n_ended == 0);
+        ASSERT(s->job == JOB && world.n_started++ == 0 && world.n_ended == 0);
+}
+
+static void on_parked(void *userdata, struct sandbox *s)
+{
+        ASSERT(s->state == SANDBOX_PARKED && s->parks && world.n_parked++ == 0);
+        ASSERT(world.n_started == 0 && world.n_ended == 0 && world.n_lost == 0);
+}
+
+static void on_lost(void *userdata, struct sandbox *s)
+{
+        ASSERT(s->state == SANDBOX_ENDED && s->parks && world.n_lost++ == 0);
+        ASSERT(world.n_started == 0 && world.n_ended == 0 && world.n_gone == 0);
 }
 
 static void on_ended(void *userdata, const struct channel_ended *m, int value_fd)
 {
-        ASSERT(world.n_ended++ == 0 && world.n_gone == 0);
+        ASSERT(world.n_ended++ == 0 && world.n_gone == 0 && world.n_lost == 0);
         ASSERT(m->header.job == JOB && m->status > JOB_STATUS_NONE &&
                 m->status < _JOB_STATUS_COUNT && m->step < _SETUP_STEP_COUNT);
         ASSERT((m->step == SETUP_STEP_NONE) == (m->status != JOB_STATUS_SETUP_ERROR));
         ASSERT(memchr(m->detail, '\0', sizeof(m->detail)));
 }
 
-static void on_gone(void *userdata, uint64_t job)
+static void on_gone(void *userdata, struct sandbox *s)
 {
-        ASSERT(world.n_ended == 1 && world.n_gone++ == 0 && job == JOB);
+        ASSERT(world.n_ended + world.n_lost == 1 && world.n_gone++ == 0);
+        ASSERT(s == world.sandbox && s->job == (s->parks ? 0 : JOB));
         sandbox_free(TAKE_PTR(world.sandbox));
 }
 
@@ -220,7 +277,7 @@ static void send_event(void)
         int fds[EVENT_FDS_MAX];
         size_t n_fds = input_below(&world.in, EVENT_FDS_MAX + 1), size = sizeof(m.event);
 
-        m.event.kind = (uint32_t) input_below(&world.in, LAUNCH_READY + 2);
+        m.event.kind = (uint32_t) input_below(&world.in, LAUNCH_CLAIM + 2);
         m.event.step = (uint32_t) input_number(&world.in);
         m.event.error = (int32_t) input_number(&world.in);
         m.event.code = (int32_t) input_number(&world.in);
@@ -275,6 +332,14 @@ static void kill_it(void)
         sandbox_kill(world.sandbox, causes[input_below(&world.in, ELEMENTSOF(causes))]);
 }
 
+static void kill_or_discard(void)
+{
+        if (world.sandbox->parks)
+                sandbox_discard(world.sandbox);
+        else
+                kill_it();
+}
+
 static void ask_usage(void)
 {
         struct channel_used used;
@@ -298,9 +363,36 @@ static void run_loop(void)
                         return;
 }
 
+static void make_start(struct channel_start *m, int fds[static _CHANNEL_FD_COUNT])
+{
+        *m = (struct channel_start) {
+                .flags = input_byte(&world.in) & _CHANNEL_START_FLAGS,
+                .limits.value = { [LIMIT_WALL_TIME] = 5 * USEC_PER_SEC, [LIMIT_CPU_QUOTA] = 100 },
+        };
+        m->limits.value[LIMIT_CPU_TIME] = input_below(&world.in, 2) * USEC_PER_SEC;
+        channel_header_init(&m->header, CHANNEL_OP_START, sizeof(*m), JOB);
+        for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++)
+                fds[i] = channel_start_has(m->flags, (enum channel_start_fd) i)
+                                 ? eventfd(0, EFD_CLOEXEC)
+                                 : -EBADF;
+}
+
+static void claim(void)
+{
+        struct channel_start m;
+        int fds[_CHANNEL_FD_COUNT];
+
+        if (!world.sandbox->parks || world.sandbox->state != SANDBOX_PARKED)
+                return;
+        make_start(&m, fds);
+        if (sandbox_claim(world.sandbox, &world.generation, &m, fds) < 0)
+                sandbox_discard(world.sandbox);
+        io_close_all(fds, _CHANNEL_FD_COUNT);
+}
+
 static void operate(void)
 {
-        switch (input_below(&world.in, 14)) {
+        switch (input_below(&world.in, 15)) {
         case 0:
         case 1:
                 send_event();
@@ -312,10 +404,12 @@ static void operate(void)
                 world.control = safe_close(world.control);
                 break;
         case 4:
-                kill_it();
+                kill_or_discard();
                 break;
         case 5:
-                sandbox_signal(world.sandbox, 1 + (int) input_below(&world.in, CHANNEL_SIGNAL_MAX));
+                if (!world.sandbox->parks)
+                        sandbox_signal(world.sandbox,
+                                1 + (int) input_below(&world.in, CHANNEL_SIGNAL_MAX));
                 break;
         case 6:
                 ask_usage();
@@ -340,26 +434,29 @@ static void operate(void)
                 world.busy = input_below(&world.in, 2);
                 world.wanted = input_below(&world.in, 2);
                 break;
+        case 13:
+                claim();
+                break;
         default:
                 run_loop();
         }
 }
 
+static void park(struct sandbox_host *host)
+{
+        const struct sandbox_parking m = { .id = CHANNEL_ID_PARKED | 1, .life_usec = 1 };
+        int r = sandbox_park(host, &world.generation, &m, &world.sandbox);
+
+        if (r < 0)
+                world.sandbox = NULL;
+}
+
 static void start(struct sandbox_host *host)
 {
-        struct channel_start m = {
-                .limits.value = { [LIMIT_WALL_TIME] = 5 * USEC_PER_SEC, [LIMIT_CPU_QUOTA] = 100 },
-        };
+        struct channel_start m;
         int fds[_CHANNEL_FD_COUNT];
 
-        m.flags = input_byte(&world.in) & _CHANNEL_START_FLAGS;
-        m.limits.value[LIMIT_CPU_TIME] = input_below(&world.in, 2) * USEC_PER_SEC;
-
-        channel_header_init(&m.header, CHANNEL_OP_START, sizeof(m), JOB);
-        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                fds[i] = channel_start_has(m.flags, (enum channel_start_fd) i)
-                                 ? eventfd(0, EFD_CLOEXEC)
-                                 : -EBADF;
+        make_start(&m, fds);
         ASSERT(sandbox_start(host, &world.generation, &m, fds, &world.sandbox) == 0);
 }
 
@@ -378,19 +475,28 @@ static void finish(void)
         ASSERT(!world.sandbox && world.n_gone == 1);
 }
 
+/* Whose defaults a parked one gets. */
+static struct policy policy = {
+        .n_profiles = 1,
+        .n_runtimes = 1,
+        .profiles[0].defaults.value = { [LIMIT_WALL_TIME] = USEC_PER_SEC, [LIMIT_CPU_QUOTA] = 100 },
+};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         size_t n_fds = host_count_fds();
         struct driver driver = {};
         struct sandbox_host host;
         sd_event *event;
+        size_t kind;
 
         ASSERT(sd_event_new(&event) >= 0);
         memset(&world, 0, sizeof(world));
         world.in = (struct input) { data, size };
         world.control = world.death = -EBADF;
-        world.generation = (struct generation) { .n_refs = 1 };
-        world.no_cgroup2 = input_below(&world.in, 2);
+        world.generation = (struct generation) { .n_refs = 1, .policy = &policy };
+        kind = input_below(&world.in, 4);
+        world.no_cgroup2 = kind & 1;
         driver.ops = &driver_ops[input_below(&world.in, 2)];
         ASSERT(uid_pool_init(&world.uids, 0x70000000, 2) == 0);
         host = (struct sandbox_host) {
@@ -401,11 +507,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .started = on_started,
                 .ended = on_ended,
                 .gone = on_gone,
+                .parked = on_parked,
+                .lost = on_lost,
         };
-        start(&host);
-        while (world.sandbox && world.in.left > 0)
-                operate();
-        finish();
+        if (kind & 2)
+                park(&host);
+        else
+                start(&host);
+        if (world.sandbox) {
+                while (world.sandbox && world.in.left > 0)
+                        operate();
+                finish();
+        }
         (void) safe_close(world.control);
         (void) safe_close(world.death);
         ASSERT(uid_pool_used(&world.uids) == 0 && world.generation.n_refs == 1);

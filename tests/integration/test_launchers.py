@@ -50,7 +50,7 @@ class Box:
         shutil.copytree(POLICY / "launchers", root / "launchers")
 
     def command(self, runtime, native=False):
-        parser = configparser.ConfigParser(interpolation=None)
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
         parser.optionxform = str
         parser.read(POLICY / "runtimes" / f"{runtime}.runtime")
         section = parser["Runtime"]

@@ -23,6 +23,7 @@ RANGE_FIRST = 0x72000000
 RANGE_SIZE = 0x10000
 RANGE_COUNT = 0xE00
 
+_PARKED_ID = re.compile(r"\b(?:sandbox-)?([89a-f][0-9a-f]{15})(?=-job|-init|\.scope|/|\s|$)")
 _instances = itertools.count()
 _held = []  # the sockets whose names say that a range is in use, until this process ends
 _BAD_LOG = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion|assertion failed")
@@ -86,7 +87,9 @@ class Daemon:
         self.build = Path(build)
         self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
         self.base = _free_range()
-        self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)}}
+        # Parked sandboxes are given back soon, so that a test can wait for there to be none.
+        self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)},
+                         "Pool": {"IdleSec": "400ms"}}
         for section, keys in (settings or {}).items():
             self.settings.setdefault(section, {}).update(keys)
         self.policy_dir = Path(policy_dir or POLICY)
@@ -199,7 +202,7 @@ class Daemon:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
-        host.wait_until(lambda: not self.job_pids(), 5)
+        host.wait_until(lambda: not self.sandbox_pids(), 5)
         self.remove_cgroups()
 
     def remove_cgroups(self):
@@ -214,8 +217,8 @@ class Daemon:
     def leftovers(self):
         """What is left of a daemon that has ended, as sentences."""
         out = []
-        if not host.wait_until(lambda: not self.job_pids(), 5):
-            out.append(f"processes are left: {[host.status(p).get('Name') for p in self.job_pids()]}")
+        if not host.wait_until(lambda: not self.sandbox_pids(), 5):
+            out.append(f"processes are left: {[host.status(p).get('Name') for p in self.sandbox_pids()]}")
         left = [str(root) for root in self.roots if root.exists()]
         if left:
             out.append(f"cgroups are left: {left}")
@@ -247,9 +250,28 @@ class Daemon:
         uids = host.status(pid).get("Uid", "0").split()
         return any(self.base <= int(uid) < self.base + RANGE_SIZE for uid in uids)
 
-    def job_pids(self):
+    def sandbox_pids(self):
         """Every process with a kernel uid of this daemon's range."""
         return [p for p in host.pids() if self.owns(p)]
+
+    def is_parked(self, directories):
+        """Whether these cgroups are of a sandbox that has no job: those are made with a name that no job has, and
+        idle until they get one."""
+        found = _PARKED_ID.search(" ".join(map(str, directories)))
+        if not found:
+            return False
+        groups = [p for d in directories for p in (d, *d.parents) if found[1] in p.name]
+        groups += [root / name for root in self.roots for name in (found[1], found[1] + "-job")]
+        return any((host.read(g / "cpu.idle") or "").strip() == "1" for g in groups)
+
+    def job_pids(self):
+        """The same without the sandboxes that have no job."""
+        return [p for p in self.sandbox_pids() if not self.is_parked(host.cgroups(p).values())]
+
+    def parked_pids(self):
+        """The commands that wait for a job: they have said so, and read a pipe that they close when they have it."""
+        return [p for p in self.sandbox_pids()
+                if os.path.exists(f"/proc/{p}/fd/60") and not os.path.exists(f"/proc/{p}/fd/61")]
 
     def payload_pids(self):
         """The processes of jobs; not a sandbox's pid 1, nor the child that makes its user namespace,
@@ -260,7 +282,7 @@ class Daemon:
 
     def note_cgroups(self):
         """Remembers where this daemon's cgroups are, so that their absence can be asserted."""
-        for pid in descendants_of(self.monitor) + self.job_pids():
+        for pid in descendants_of(self.monitor) + self.sandbox_pids():
             for directory in host.cgroups(pid).values():
                 root = host.instance_root(directory)
                 if root:
@@ -269,7 +291,8 @@ class Daemon:
     def cgroup_directories(self):
         """All cgroup directories of this daemon's jobs, in every hierarchy."""
         return sorted(os.path.join(top, name) for root in self.roots
-                      for top, names, _ in os.walk(root) for name in names)
+                      for top, names, _ in os.walk(root) for name in names
+                      if not self.is_parked([Path(top, name)]))
 
     # --- asking it
 

@@ -409,6 +409,15 @@ static inline void monitor_send(enum channel_op op, uint64_t job)
         ck_assert_int_eq(io_send_message(channel, &h, sizeof(h), NULL, 0), 0);
 }
 
+/* The sandbox is made; of one that was parked, with its ends of the pipes. */
+static inline void monitor_started(uint64_t job, const int *fds, size_t n_fds)
+{
+        struct channel_started m = { .warm = n_fds > 0 };
+
+        channel_header_init(&m.header, CHANNEL_OP_STARTED, sizeof(m), job);
+        ck_assert_int_eq(io_send_message(channel, &m, sizeof(m), fds, n_fds), 0);
+}
+
 /* The sandbox ends: the job's ends of the pipes close, the report comes, and it is gone. */
 static inline void monitor_end(struct start *s, enum job_status status)
 {

@@ -51,6 +51,7 @@ check_PROGRAMS += \
 	tests/unit/test-frontend-jobs \
 	tests/unit/test-frontend-queue \
 	tests/unit/test-frontend-ends \
+	tests/unit/test-frontend-warm \
 	tests/unit/test-frontend-watch \
 	tests/unit/test-frontend-bus \
 	tests/unit/test-watch-jobs \
@@ -70,6 +71,7 @@ check_PROGRAMS += \
 	tests/unit/test-parse \
 	tests/unit/test-pattern \
 	tests/unit/test-plan \
+	tests/unit/test-pool \
 	tests/unit/test-policies \
 	tests/unit/test-policy-load \
 	tests/unit/test-policy \
@@ -151,6 +153,8 @@ tests_unit_test_frontend_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_ends_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_ends_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_frontend_warm_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_frontend_warm_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_watch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_watch_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_bus_CFLAGS = $(UNIT_CFLAGS)
@@ -191,6 +195,8 @@ tests_unit_test_parse_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parse_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pattern_LDADD = $(UNIT_COMMON_LIBS)
+tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pool_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_plan_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_plan_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)

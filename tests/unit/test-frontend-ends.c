@@ -472,7 +472,7 @@ START_TEST(test_stdin_of_many_jobs)
                 credit = client_expect(&c, 10 + i, BODY(STARTED))->started->stdin_credit;
                 ck_assert_uint_ge(credit, 16 * KIB);
                 all += credit;
-                monitor_send(CHANNEL_OP_STARTED, starts[i].message.header.job);
+                monitor_started(starts[i].message.header.job, NULL, 0);
         }
         ck_assert_uint_le(all, 18 * MIB);
         /* With a small credit, too, any number of bytes can be sent. */
@@ -568,7 +568,7 @@ START_TEST(test_starts_in_turn)
         ck_assert_uint_eq(starts[n - 1].message.owner, 12345);
         client_expect(&other, 2, BODY(STARTED));
         monitor_expect_silence();
-        monitor_send(CHANNEL_OP_STARTED, starts[n - 2].message.header.job);
+        monitor_started(starts[n - 2].message.header.job, NULL, 0);
         monitor_expect_start(&starts[n++]);
         ck_assert_uint_ne(starts[n - 1].message.owner, 12345);
         monitor_expect_silence();
@@ -630,7 +630,7 @@ START_TEST(test_places_of_running_jobs)
         for (; n < 4; n++) {
                 client_run(&c, id++, &run);
                 expect_begin(&c, id - 1, &starts[n]);
-                monitor_send(CHANNEL_OP_STARTED, starts[n].message.header.job);
+                monitor_started(starts[n].message.header.job, NULL, 0);
         }
         client_run(&c, id++, &run);
         while (monitor_has_start(&starts[n])) {

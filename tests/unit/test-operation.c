@@ -73,7 +73,7 @@ static const struct driver_ops stub_ops = {
 };
 static struct driver stub = { .ops = &stub_ops };
 
-static void on_started(void *userdata, uint64_t job)
+static void on_started(void *userdata, struct sandbox *s)
 {
         ck_abort_msg("no sandbox of this suite is ever made");
 }
@@ -84,7 +84,7 @@ static void on_ended(void *userdata, const struct channel_ended *message, int va
         last_ended = *message;
 }
 
-static void on_gone(void *userdata, uint64_t job)
+static void on_gone(void *userdata, struct sandbox *gone)
 {
         struct monitor *m = userdata;
 
@@ -92,7 +92,7 @@ static void on_gone(void *userdata, uint64_t job)
                 for (struct sandbox **at = &m->buckets[i]; *at; at = &(*at)->next) {
                         struct sandbox *s = *at;
 
-                        if (s->place.job != job)
+                        if (s != gone)
                                 continue;
                         *at = s->next;
                         m->n_sandboxes--;

@@ -551,6 +551,52 @@ START_TEST(test_label)
 }
 END_TEST
 
+/* What an interpreter that has started, in a sandbox that is made, cannot be given any more. */
+START_TEST(test_warm)
+{
+        struct policy_runtime *rt = &policy.runtimes[0];
+
+        policy.pool.maximum = 1;
+        rt->park = true;
+        (void) str_copy(rt->cold_environment[0], POLICY_NAME_MAX, "PYTHON*");
+        (void) str_copy(rt->cold_environment[1], POLICY_NAME_MAX, "TZ");
+        (void) str_copy(rt->cold_files[0], POLICY_NAME_MAX, "*.pth");
+        rt->n_cold_environment = 2;
+        rt->n_cold_files = 1;
+        python("1");
+        switch (_i) {
+        case 0:
+                add_env("TZ_=1");
+                add_env("XPYTHON=1");
+                add_file("main.pth.txt", 1);
+                add_argv("x");
+                break;
+        case 1:
+                add_env("PYTHONHASHSEED=0");
+                break;
+        case 2:
+                add_env("TZ=UTC");
+                break;
+        case 3:
+                add_file("a/site.pth/b", 1);
+                break;
+        case 4:
+                run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
+                break;
+        case 5:
+                add_limit("tmp_size_bytes", 2 * MIB);
+                break;
+        case 6:
+                rt->park = false;
+                break;
+        default:
+                policy.pool.maximum = 0;
+        }
+        expect_plan();
+        ck_assert_int_eq(plan.warm, _i == 0);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -580,6 +626,7 @@ int main(void)
         tcase_add_test(tc, test_get);
         tcase_add_test(tc, test_streamed);
         tcase_add_test(tc, test_label);
+        tcase_add_loop_test(tc, test_warm, 0, 8);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

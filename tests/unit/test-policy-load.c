@@ -373,6 +373,41 @@ START_TEST(test_access_is_bounded)
 }
 END_TEST
 
+START_TEST(test_pool)
+{
+        const struct policy_runtime *r;
+
+        load();
+        ck_assert_uint_eq(policy->pool.maximum, 64);
+        ck_assert_uint_eq(policy->pool.maximum_per_user, 16);
+        ck_assert_uint_eq(policy->pool.minimum, 1);
+        ck_assert_uint_eq(policy->pool.idle_usec, 300 * USEC_PER_SEC);
+        ck_assert_uint_eq(policy->pool.max_memory, 1 * GIB);
+        ck_assert_uint_eq(policy->pool.users.n, 0);
+        put(low, "sandboxd.conf",
+                "[Pool]\nMaximum=0\nMaximumPerUser=2\nMinimum=3\nIdleSec=4ms\nMaxMemory=5M\n"
+                "Users=root 1234\n");
+        put(low, "runtimes/ruby.runtime",
+                RUNTIME
+                "Launcher=ruby.rb\nEnvironment=A=%l\nPark=yes\n"
+                "ColdEnvironment=RUBY* LC_*\nColdEnvironment=TZ\nColdFiles=Gemfile *.lock\n");
+        load();
+        ck_assert_uint_eq(policy->pool.maximum, 0);
+        ck_assert_uint_eq(policy->pool.maximum_per_user, 2);
+        ck_assert_uint_eq(policy->pool.minimum, 3);
+        ck_assert_uint_eq(policy->pool.idle_usec, 4 * USEC_PER_MSEC);
+        ck_assert_uint_eq(policy->pool.max_memory, 5 * MIB);
+        ck_assert_uint_eq(policy->pool.users.n, 2);
+        ck_assert_uint_eq(policy->pool.users.ids[1], 1234);
+        r = policy_find_runtime(policy, "ruby");
+        ck_assert_uint_eq(r->park, 1);
+        ck_assert_uint_eq(r->n_cold_environment, 3);
+        ck_assert_str_eq(r->cold_environment[2], "TZ");
+        ck_assert_uint_eq(r->n_cold_files, 2);
+        ck_assert_str_eq(r->cold_files[0], "Gemfile");
+}
+END_TEST
+
 START_TEST(test_idle_exit)
 {
         static const struct {
@@ -685,6 +720,7 @@ int main(void)
         tcase_add_test(t, test_bus);
         tcase_add_test(t, test_access_is_bounded);
         tcase_add_test(t, test_idle_exit);
+        tcase_add_test(t, test_pool);
         tcase_add_test(t, test_named_config);
         tcase_add_test(t, test_syntax);
         tcase_add_loop_test(t, test_wrong, 0, ELEMENTSOF(wrongs));

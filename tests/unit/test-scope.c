@@ -15,7 +15,7 @@
 #include "tests/unit/fixture-pid1.h"
 
 #define OWNER 2001
-#define FIRST UINT64_C(0xa000000000000001)
+#define FIRST UINT64_C(0x5000000000000001)
 #define JOBS_MAX 256
 /* Longer than anything here takes; a test that comes to its end has failed. */
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
@@ -175,7 +175,7 @@ static struct job *begin(unsigned i)
 
         ck_assert_uint_lt(i, JOBS_MAX);
         *j = (struct job) { .place = {
-                                    .job = FIRST + i,
+                                    .id = FIRST + i,
                                     .owner = OWNER,
                                     .made = on_made,
                                     .stopped = on_stopped,
@@ -237,7 +237,7 @@ static struct job *begin_made(unsigned i)
 START_TEST(test_properties)
 {
         static const char expected[] =
-                "Description=s Sandbox of job a000000000000001 for uid 2001\n"
+                "Description=s Sandbox of job 5000000000000001 for uid 2001\n"
                 "Slice=s sandbox-u2001.slice\n"
                 "PIDs=au [%d]\n"
                 "CollectMode=s inactive-or-failed\n"
@@ -259,7 +259,7 @@ START_TEST(test_properties)
         (void) snprintf(text, sizeof(text), expected, (int) getpid());
         ck_assert_str_eq(fake.properties, text);
         ck_assert_str_eq(fake.mode, "fail");
-        ck_assert_str_eq(fake.history, "list\nstart sandbox-a000000000000001.scope\n");
+        ck_assert_str_eq(fake.history, "list\nstart sandbox-5000000000000001.scope\n");
         detach(&jobs[0]);
 }
 END_TEST
@@ -569,7 +569,7 @@ START_TEST(test_away_at_start)
         fake_listen();
         RUN_UNTIL(j->n_made > 0);
         ck_assert_int_eq(j->made, 0);
-        ck_assert_str_eq(fake.history, "list\nstart sandbox-a000000000000001.scope\n");
+        ck_assert_str_eq(fake.history, "list\nstart sandbox-5000000000000001.scope\n");
         detach(j);
 }
 END_TEST

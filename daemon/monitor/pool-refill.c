@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When parked sandboxes are made, for whom, and when they are given back. Runs in the monitor.
+ */
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "daemon/monitor/pool.h"
+
+/* Nothing is made for so long after a job began, while one runs; or ended, when none does. */
+#define BEGAN_USEC (20 * USEC_PER_MSEC)
+#define ENDED_USEC (5 * USEC_PER_MSEC)
+/* Between two looks at what nobody wants any more. */
+#define INSPECT_LEAST_USEC (50 * USEC_PER_MSEC)
+#define INSPECT_MOST_USEC (2 * USEC_PER_SEC)
+/* What one is taken to hold before one of its kind was measured; and what the kernel holds for each. */
+#define UNKNOWN_BYTES (64 * MIB)
+#define KERNEL_BYTES (1 * MIB)
+
+uint64_t pool_key_bytes(const struct pool_key *k)
+{
+        return (k->bytes ?: UNKNOWN_BYTES) + KERNEL_BYTES;
+}
+
+static const struct policy_pool *settings(const struct pool *p)
+{
+        return &p->generation->policy->pool;
+}
+
+static bool is_idle(const struct pool *p, const struct pool_key *k, uint64_t now)
+{
+        return !k->kept && now >= k->asked_usec + settings(p)->idle_usec;
+}
+
+unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now)
+{
+        unsigned n = pool_demand_wanted(&k->demand, now);
+
+        if (is_idle(p, k, now))
+                return 0;
+        if (k->kept)
+                n = MAX(n, 1U);
+        n = MAX(n, settings(p)->minimum);
+        return MIN(n, settings(p)->maximum_per_user);
+}
+
+static bool user_has_room(const struct pool *p, const struct pool_user *u)
+{
+        return u->n < settings(p)->maximum_per_user;
+}
+
+/* Most of the kernel ids are for jobs that need a sandbox of their own. */
+#define IDS_FRACTION 4
+
+static unsigned maximum(const struct pool *p)
+{
+        const struct uid_pool *uids = p->host->uids;
+        unsigned n = settings(p)->maximum;
+
+        return uids ? MIN(n, uids->n_pairs / IDS_FRACTION) : n;
+}
+
+static bool has_room(const struct pool *p, const struct pool_key *k)
+{
+        return user_has_room(p, k->user) && p->n < maximum(p) &&
+               p->bytes + pool_key_bytes(k) <= settings(p)->max_memory;
+}
+
+static bool is_missing(struct pool *p, struct pool_key *k, uint64_t now)
+{
+        return k->n_parked + k->n_parking < pool_key_wanted(p, k, now) && k->pause.end_usec <= now;
+}
+
+/* The one to give way where there is room for no more: the oldest of who has most, if that is more than who
+ * asks would have then. Who has all that a user may have takes it from himself, else from another user. */
+static struct sandbox *find_excess(const struct pool *p, const struct pool_key *asks)
+{
+        bool own = !user_has_room(p, asks->user);
+        unsigned most = own ? asks->n_parked + asks->n_parking + 1 : asks->user->n + 1;
+        struct sandbox *s, *found = NULL;
+
+        TAILQ_FOREACH (s, &p->sandboxes, of_pool) {
+                unsigned n;
+
+                if (!s->key || !s->booked_parked || (own && s->key->user != asks->user))
+                        continue;
+                n = own ? s->key->n_parked + s->key->n_parking : s->key->user->n;
+                if (n <= most)
+                        continue;
+                most = n;
+                found = s;
+        }
+        return found;
+}
+
+struct pool_key *pool_choose(struct pool *p, uint64_t now)
+{
+        struct pool_key *best = NULL, *k;
+        unsigned most = 0;
+
+        LIST_FOREACH (k, &p->keys, entries) {
+                unsigned n;
+
+                if (!is_missing(p, k, now) || (!has_room(p, k) && !find_excess(p, k)))
+                        continue;
+                n = pool_key_wanted(p, k, now) - k->n_parked - k->n_parking;
+                /* Users take turns; of one user's keys the one that lacks most goes first. */
+                if (best && k->user->served > best->user->served)
+                        continue;
+                if (best && k->user == best->user && n <= most)
+                        continue;
+                best = k;
+                most = n;
+        }
+        return best;
+}
+
+static bool make_room(struct pool *p, const struct pool_key *k)
+{
+        struct sandbox *s;
+
+        while (!has_room(p, k)) {
+                s = find_excess(p, k);
+                if (!s)
+                        return false;
+                pool_discard(p, s);
+        }
+        return true;
+}
+
+/* A name that no job has. */
+static int choose_id(uint64_t *ret)
+{
+        if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
+                return -errno;
+        *ret |= CHANNEL_ID_PARKED;
+        return 0;
+}
+
+static int park(struct pool *p, struct pool_key *k)
+{
+        struct sandbox_parking m = {
+                .owner = k->user->uid,
+                .profile = k->profile_index,
+                .runtime = k->runtime_index,
+                .life_usec = POOL_LIFE_USEC,
+        };
+        struct sandbox *s;
+        int r;
+
+        r = choose_id(&m.id);
+        if (r == 0)
+                r = sandbox_park(p->host, p->generation, &m, &s);
+        if (r < 0)
+                return r;
+        k->user->served = ++p->turns;
+        s->key = k;
+        s->booked_bytes = pool_key_bytes(k);
+        TAILQ_INSERT_TAIL(&p->sandboxes, s, of_pool);
+        p->n_sandboxes++;
+        p->n++;
+        p->n_parking++;
+        p->bytes += s->booked_bytes;
+        k->n_parking++;
+        k->user->n++;
+        return 0;
+}
+
+static bool read_shortage(void)
+{
+        _cleanup_free_ char *pressure = NULL, *meminfo = NULL;
+
+        if (io_read_file(AT_FDCWD, "/proc/pressure/memory", 4096, &pressure, NULL) < 0)
+                (void) io_read_file(AT_FDCWD, "/proc/meminfo", 64 * KIB, &meminfo, NULL);
+        return pool_memory_is_short(pressure, meminfo);
+}
+
+/* When nothing of a job is in the way; 0: now. */
+static uint64_t quiet_from(const struct pool *p, uint64_t now)
+{
+        uint64_t from = p->n_jobs > 0 ? p->began_usec + BEGAN_USEC : p->ended_usec + ENDED_USEC;
+
+        return from > now ? from : 0;
+}
+
+static void set_timer(sd_event_source *source, uint64_t usec)
+{
+        (void) sd_event_source_set_time(source, usec);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+bool pool_refill(struct pool *p, uint64_t now)
+{
+        struct pool_key *k;
+        int r;
+
+        if (p->stopped || p->is_short || p->n_parking >= p->n_cpus || quiet_from(p, now) > 0)
+                return false;
+        k = pool_choose(p, now);
+        if (!k || !make_room(p, k))
+                return false;
+        r = park(p, k);
+        if (r < 0) {
+                pool_pause_begin(&k->pause, now);
+                log_warning("no sandbox can be parked for %s of uid %u (%s)", k->runtime,
+                        (unsigned) k->user->uid, strerror(-r));
+        }
+        return true;
+}
+
+static int on_refill(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct pool *p = userdata;
+        uint64_t now = io_now_usec();
+
+        /* One at a time, so that whatever jobs need comes in between. */
+        if (pool_refill(p, now) || quiet_from(p, now) > 0)
+                pool_schedule(p);
+        return 0;
+}
+
+static uint64_t inspect_usec(const struct pool *p)
+{
+        return MIN(MAX(settings(p)->idle_usec / 4, INSPECT_LEAST_USEC), INSPECT_MOST_USEC);
+}
+
+void pool_schedule(struct pool *p)
+{
+        uint64_t now = io_now_usec(), quiet = quiet_from(p, now);
+        int on;
+
+        if (p->stopped || !p->generation || p->n_keys == 0)
+                return;
+        if (p->n_parking < p->n_cpus)
+                set_timer(p->refill, quiet ?: now);
+        if (sd_event_source_get_enabled(p->inspection, &on) >= 0 && on == SD_EVENT_OFF)
+                set_timer(p->inspection, now + inspect_usec(p));
+}
+
+void pool_job_began(struct pool *p)
+{
+        p->n_jobs++;
+        p->began_usec = io_now_usec();
+        pool_schedule(p);
+}
+
+void pool_job_ended(struct pool *p)
+{
+        ASSERT(p->n_jobs > 0);
+        p->n_jobs--;
+        p->ended_usec = io_now_usec();
+        pool_schedule(p);
+}
+
+/* Those above what is wanted, and those that are too old. */
+static void trim(struct pool *p, struct pool_key *k, uint64_t now)
+{
+        unsigned wanted = pool_key_wanted(p, k, now);
+        struct sandbox *s;
+
+        while ((s = TAILQ_FIRST(&k->parked)) &&
+                (k->n_parked > wanted || now - s->parked_usec >= POOL_LIFE_USEC))
+                pool_discard(p, s);
+}
+
+void pool_inspect(struct pool *p, uint64_t now)
+{
+        struct pool_key *k, *next;
+
+        for (k = LIST_FIRST(&p->keys); k; k = next) {
+                next = LIST_NEXT(k, entries);
+                if (p->is_short)
+                        pool_discard_all(p, k);
+                else
+                        trim(p, k, now);
+                if (is_idle(p, k, now) && k->n_parked == 0 && k->n_parking == 0)
+                        pool_drop_key(p, k);
+        }
+}
+
+static int on_inspection(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct pool *p = userdata;
+        bool was_short = p->is_short;
+
+        p->is_short = read_shortage();
+        if (p->is_short && !was_short)
+                log_notice("the host is short of memory: %u parked sandboxes are given back", p->n);
+        pool_inspect(p, io_now_usec());
+        pool_schedule(p);
+        return 0;
+}
+
+int pool_refill_init(struct pool *p)
+{
+        sd_event *event = p->host->event;
+        int r;
+
+        r = sd_event_add_time(event, &p->refill, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_refill, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->refill, SD_EVENT_OFF);
+        /* After whatever jobs need. */
+        if (r >= 0)
+                r = sd_event_source_set_priority(p->refill, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_add_time(event, &p->inspection, CLOCK_MONOTONIC, 0, 50 * USEC_PER_MSEC,
+                        on_inspection, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->inspection, SD_EVENT_OFF);
+        return MIN(r, 0);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The books of the pool: keys, users, and claims. Runs in the monitor. A claim is a START that was checked
+ * as every other; that it gets a sandbox which is there already changes nothing of what it may ask for.
+ */
+#include "daemon/monitor/pool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "common/log.h"
+
+/* What a job must be allowed beyond what its sandbox holds already, lest it begins with being killed. */
+#define MEMORY_ROOM (8 * MIB)
+
+static struct pool_user *find_user(const struct pool *p, uid_t uid)
+{
+        struct pool_user *u;
+
+        LIST_FOREACH (u, &p->users, entries)
+                if (u->uid == uid)
+                        return u;
+        return NULL;
+}
+
+static struct pool_user *take_user(struct pool *p, uid_t uid)
+{
+        struct pool_user *u = find_user(p, uid);
+
+        if (u)
+                return u;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return NULL;
+        u->uid = uid;
+        LIST_INSERT_HEAD(&p->users, u, entries);
+        return u;
+}
+
+static void release_user(struct pool_user *u)
+{
+        if (u->n_keys > 0)
+                return;
+        LIST_REMOVE(u, entries);
+        free(u);
+}
+
+static struct pool_key *find_key(const struct pool *p, uid_t uid, uint32_t runtime,
+        uint32_t profile)
+{
+        struct pool_key *k;
+
+        LIST_FOREACH (k, &p->keys, entries)
+                if (k->user->uid == uid && k->runtime_index == runtime &&
+                        k->profile_index == profile)
+                        return k;
+        return NULL;
+}
+
+static struct pool_key *new_key(struct pool *p, uid_t uid, uint32_t runtime, uint32_t profile)
+{
+        const struct policy *policy = p->generation->policy;
+        struct pool_user *u;
+        struct pool_key *k;
+
+        if (p->n_keys >= POOL_KEYS_MAX)
+                return NULL;
+        u = take_user(p, uid);
+        if (!u)
+                return NULL;
+        k = calloc(1, sizeof(*k));
+        if (!k) {
+                release_user(u);
+                return NULL;
+        }
+        k->user = u;
+        k->runtime_index = runtime;
+        k->profile_index = profile;
+        (void) str_copy(k->runtime, sizeof(k->runtime), policy->runtimes[runtime].name);
+        (void) str_copy(k->profile, sizeof(k->profile), policy->profiles[profile].name);
+        TAILQ_INIT(&k->parked);
+        LIST_INSERT_HEAD(&p->keys, k, entries);
+        u->n_keys++;
+        p->n_keys++;
+        return k;
+}
+
+static struct pool_key *take_key(struct pool *p, uid_t uid, uint32_t runtime, uint32_t profile)
+{
+        struct pool_key *k = find_key(p, uid, runtime, profile);
+
+        if (!k)
+                return new_key(p, uid, runtime, profile);
+        LIST_REMOVE(k, entries);
+        LIST_INSERT_HEAD(&p->keys, k, entries);
+        return k;
+}
+
+void pool_drop_key(struct pool *p, struct pool_key *k)
+{
+        ASSERT(k->n_parked == 0 && k->n_parking == 0);
+        LIST_REMOVE(k, entries);
+        p->n_keys--;
+        k->user->n_keys--;
+        release_user(k->user);
+        free(k);
+}
+
+/* From here on it counts for nobody. */
+static void unbook(struct pool *p, struct sandbox *s)
+{
+        struct pool_key *k = s->key;
+
+        if (!k)
+                return;
+        if (s->booked_parked) {
+                TAILQ_REMOVE(&k->parked, s, of_key);
+                k->n_parked--;
+        } else {
+                k->n_parking--;
+                p->n_parking--;
+        }
+        s->key = NULL;
+        s->booked_parked = false;
+        k->user->n--;
+        p->n--;
+        p->bytes -= s->booked_bytes;
+}
+
+void pool_discard(struct pool *p, struct sandbox *s)
+{
+        unbook(p, s);
+        sandbox_discard(s);
+}
+
+void pool_discard_all(struct pool *p, struct pool_key *k)
+{
+        struct sandbox *s, *next;
+
+        for (s = TAILQ_FIRST(&p->sandboxes); s; s = next) {
+                next = TAILQ_NEXT(s, of_pool);
+                if (s->key == k)
+                        pool_discard(p, s);
+        }
+}
+
+/* It has a job, or is no more. */
+static void take_out(struct pool *p, struct sandbox *s)
+{
+        TAILQ_REMOVE(&p->sandboxes, s, of_pool);
+        p->n_sandboxes--;
+}
+
+/* Whether what is parked would be the same as what is asked for. */
+static bool fits(const struct pool *p, const struct generation *g, const struct channel_start *m)
+{
+        const struct policy_runtime *rt = &g->policy->runtimes[m->runtime];
+        const struct limits *defaults = &g->policy->profiles[m->profile].defaults;
+
+        if (!(m->flags & CHANNEL_START_WARM) || g != p->generation || p->stopped || !rt->park ||
+                !rt->available || g->policy->pool.maximum == 0)
+                return false;
+        /* Mounts are made already, and what shows the number of CPUs. */
+        return m->limits.value[LIMIT_TMP_SIZE] == defaults->value[LIMIT_TMP_SIZE] &&
+               ROUND_UP(m->limits.value[LIMIT_CPU_QUOTA], UINT64_C(100)) ==
+                       ROUND_UP(defaults->value[LIMIT_CPU_QUOTA], UINT64_C(100));
+}
+
+int pool_claim(struct pool *p, struct generation *g, const struct channel_start *m, int *fds,
+        struct sandbox **ret)
+{
+        struct pool_key *k;
+        struct sandbox *s;
+        uint64_t now;
+
+        if (!fits(p, g, m))
+                return -ENOENT;
+        k = take_key(p, m->owner, m->runtime, m->profile);
+        if (!k)
+                return -ENOENT;
+        now = io_now_usec();
+        pool_demand_note(&k->demand, now);
+        k->asked_usec = now;
+        while ((s = TAILQ_FIRST(&k->parked))) {
+                if (m->limits.value[LIMIT_MEMORY] < s->parked_bytes + MEMORY_ROOM)
+                        return -ENOENT;
+                unbook(p, s);
+                if (sandbox_claim(s, g, m, fds) == 0) {
+                        take_out(p, s);
+                        pool_pause_reset(&k->pause);
+                        *ret = s;
+                        return 0;
+                }
+                sandbox_discard(s);
+        }
+        return -ENOENT;
+}
+
+void pool_on_parked(struct pool *p, struct sandbox *s)
+{
+        struct pool_key *k = s->key;
+
+        if (!k)
+                return;
+        p->n_parking--;
+        k->n_parking--;
+        k->n_parked++;
+        s->booked_parked = true;
+        TAILQ_INSERT_TAIL(&k->parked, s, of_key);
+        k->bytes = s->parked_bytes;
+        p->bytes = p->bytes - s->booked_bytes + pool_key_bytes(k);
+        s->booked_bytes = pool_key_bytes(k);
+        log_debug("parked: %s for uid %u in %" PRIu64 " us", k->runtime, (unsigned) k->user->uid,
+                s->parked_usec - s->started_usec);
+        pool_schedule(p);
+}
+
+/* One that nobody claimed, and that we did not end. */
+void pool_on_lost(struct pool *p, struct sandbox *s)
+{
+        bool failed = s->ending.step != SETUP_STEP_NONE;
+        struct pool_key *k = s->key;
+
+        if (k) {
+                unbook(p, s);
+                pool_pause_begin(&k->pause, io_now_usec());
+                log_warning("a parked sandbox of uid %u for %s died%s%s%s%s%s: the next one is "
+                            "made "
+                            "in %" PRIu64 " s",
+                        (unsigned) k->user->uid, k->runtime, failed ? " (step " : "",
+                        failed ? setup_step_name(s->ending.step) : "", failed ? ", " : "",
+                        failed ? strerror(s->ending.error) : "", failed ? ")" : "",
+                        k->pause.usec / USEC_PER_SEC);
+        }
+        pool_schedule(p);
+}
+
+void pool_on_gone(struct pool *p, struct sandbox *s)
+{
+        take_out(p, s);
+        sandbox_free(s);
+        pool_schedule(p);
+}
+
+void pool_abandon(struct pool *p)
+{
+        struct sandbox *s;
+
+        while ((s = TAILQ_FIRST(&p->sandboxes))) {
+                unbook(p, s);
+                take_out(p, s);
+                sandbox_abandon(s);
+        }
+}
+
+/* A key lives on where the new policy has runtime and profile by their names. */
+static bool adopt_key(const struct policy *policy, struct pool_key *k)
+{
+        const struct policy_runtime *rt = policy_find_runtime(policy, k->runtime);
+        const struct policy_profile *profile = policy_find_profile(policy, k->profile);
+
+        if (!rt || !profile || !rt->park || !rt->available)
+                return false;
+        k->runtime_index = (uint32_t) (rt - policy->runtimes);
+        k->profile_index = (uint32_t) (profile - policy->profiles);
+        k->kept = false;
+        k->bytes = 0;
+        pool_pause_reset(&k->pause);
+        return true;
+}
+
+/* Those that [Pool] Users= has: there is something for them before they ask. */
+static void keep_keys(struct pool *p)
+{
+        const struct policy *policy = p->generation->policy;
+        const struct policy_profile *profile = policy_find_profile(policy, POLICY_DEFAULT_PROFILE);
+        uint32_t index = (uint32_t) (profile - policy->profiles);
+
+        for (uint32_t i = 0; i < policy->pool.users.n; i++)
+                for (uint32_t r = 0; r < policy->n_runtimes; r++) {
+                        struct pool_key *k;
+
+                        if (!policy->runtimes[r].park || !policy->runtimes[r].available)
+                                continue;
+                        k = take_key(p, policy->pool.users.ids[i], r, index);
+                        if (k)
+                                k->kept = true;
+                }
+}
+
+void pool_adopt(struct pool *p, struct generation *g)
+{
+        struct pool_key *k, *next;
+
+        for (k = LIST_FIRST(&p->keys); k; k = LIST_NEXT(k, entries))
+                pool_discard_all(p, k);
+        (void) generation_unref(p->generation);
+        p->generation = generation_ref(g);
+        for (k = LIST_FIRST(&p->keys); k; k = next) {
+                next = LIST_NEXT(k, entries);
+                if (g->policy->pool.maximum == 0 || !adopt_key(g->policy, k))
+                        pool_drop_key(p, k);
+        }
+        if (g->policy->pool.maximum > 0)
+                keep_keys(p);
+        pool_schedule(p);
+}
+
+void pool_stop(struct pool *p)
+{
+        struct pool_key *k, *next;
+
+        p->stopped = true;
+        for (k = LIST_FIRST(&p->keys); k; k = next) {
+                next = LIST_NEXT(k, entries);
+                pool_discard_all(p, k);
+                pool_drop_key(p, k);
+        }
+        pool_schedule(p);
+}
+
+int pool_init(struct pool *p, struct sandbox_host *host)
+{
+        long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+        *p = (struct pool) { .host = host, .n_cpus = n > 0 ? (unsigned) n : 1 };
+        LIST_INIT(&p->keys);
+        LIST_INIT(&p->users);
+        TAILQ_INIT(&p->sandboxes);
+        return pool_refill_init(p);
+}
+
+void pool_done(struct pool *p)
+{
+        if (!p->host)
+                return;
+        pool_abandon(p);
+        pool_stop(p);
+        p->generation = generation_unref(p->generation);
+        p->refill = sd_event_source_disable_unref(p->refill);
+        p->inspection = sd_event_source_disable_unref(p->inspection);
+}

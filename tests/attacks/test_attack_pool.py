@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Group E of the corpus against parked sandboxes: nothing of one job reaches another, nothing is the same in
+two, and one user's demand is not another's loss. Also the posture of case 24: that of a job in a parked
+sandbox is that of any other."""
+
+import os
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lib import host
+from lib.daemon import NOBODY
+
+JOBS = 50
+LANGUAGES = ["bash", "python", "javascript"]
+
+# Whatever a job can leave behind, each of which the next is asked for.
+MARK = {
+    "bash": "for d in /tmp /box /dev/shm; do echo mark > $d/mark; mkfifo $d/fifo; done; export MARK=mark; "
+            "exec 9<>/tmp/fifo; echo mark > /proc/self/comm; sleep 60 & disown; "
+            "find /tmp /box /dev/shm -mindepth 1 ! -name main.sh | wc -l",
+    "python": "import os, sys, tempfile\n"
+              "for d in ('/tmp', '/box', '/dev/shm'):\n    open(d + '/mark', 'w').write('mark')\n"
+              "os.environ['MARK'] = 'mark'; sys.mark = 1; import builtins; builtins.mark = 1\n"
+              "if os.fork() == 0:\n    os.close(1); os.close(2); os.setsid(); os.execvp('sleep', ['sleep', '60'])\n"
+              "print(3)",
+}
+LOOK = {
+    "bash": "echo $(find /tmp /box /dev/shm -mindepth 1 ! -name main.sh | wc -l) ${MARK-none} $(ls /proc | grep -c '^[0-9]') "
+            "$(ls /proc/self/fd | wc -l) $(ipcs -q 2>/dev/null | grep -c 0x)",
+    "python": "import os, sys, builtins\n"
+              "left = [f for d in ('/tmp', '/box', '/dev/shm') for f in os.listdir(d) if f != 'main.py']\n"
+              "print(left, os.environ.get('MARK'), hasattr(sys, 'mark'), hasattr(builtins, 'mark'),\n"
+              "      len([p for p in os.listdir('/proc') if p.isdigit()]), len(os.listdir('/proc/self/fd')))",
+}
+CLEAN = {"bash": r"0 none [1-6] 4 0\n", "python": r"\[\] None False False 1 4\n"}
+
+RANDOM = {
+    "bash": "echo $RANDOM$RANDOM$RANDOM $SRANDOM $(cat /proc/sys/kernel/random/uuid) $(mktemp -u)",
+    "python": "import random, secrets, uuid, os, tempfile\n"
+              "print(random.random(), hash('x'), secrets.token_hex(8), uuid.uuid4(), os.urandom(8).hex(), "
+              "next(tempfile._get_candidate_names()))",
+    "javascript": "const c = require('crypto'); console.log(Math.random(), c.randomUUID(), "
+                  "c.randomBytes(8).toString('hex'), crypto.randomUUID())",
+}
+
+# Of each thread of each process in the job: credentials, what is allowed, namespaces, limits.
+POSTURE = r"""
+import os, re
+KEYS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
+        "Seccomp_filters", "Umask", "NSpid", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Cpus_allowed", "THP_enabled")
+for pid in sorted(int(p) for p in os.listdir("/proc") if p.isdigit()):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        text = open(f"/proc/{pid}/task/{task}/status").read()
+        fields = dict(line.split(":", 1) for line in text.splitlines())
+        print({k: re.sub(r"\d+", "N", v) if k == "NSpid" else v.strip() for k, v in fields.items() if k in KEYS})
+    print(open(f"/proc/{pid}/limits").read())
+    print(open(f"/proc/{pid}/cgroup").read(), os.getsid(pid) == pid, os.getpriority(os.PRIO_PROCESS, pid),
+          os.sched_getscheduler(pid), open(f"/proc/{pid}/oom_score_adj").read())
+print(sorted(os.listdir("/proc/self/ns")), sorted(os.listdir("/proc/self/fd")), dict(sorted(os.environ.items())))
+print(re.sub(r"[0-9]+", "N", open("/proc/self/mountinfo").read()))
+print(os.getcwd(), os.stat("/box").st_uid, open("/proc/sys/kernel/hostname").read(), open("/proc/meminfo").read())
+print(open("/proc/cpuinfo").read(), open("/proc/loadavg").read(), os.cpu_count(), open("/proc/self/comm").read())
+"""
+
+
+@pytest.fixture(scope="module")
+def pool(build):
+    """A daemon of this file's own, whose parked sandboxes stay."""
+    from lib.daemon import Daemon
+    d = Daemon(build, settings={"Pool": {"IdleSec": "5min", "Minimum": "2"}})
+    d.start()
+    yield d
+    d.note_cgroups()
+    d.stop()
+    left = d.leftovers()
+    d.kill()
+    assert left == []
+
+
+def warm(d, language, code, *options, **more):
+    """The result of a job in a parked sandbox."""
+    for _ in range(20):
+        r = d.run(*options, "-l", language, "-c", code, **more)
+        if r.warm:
+            return r
+        assert host.wait_until(d.parked_pids, 20), d.log()
+        time.sleep(0.1)
+    raise AssertionError(f"no job was warm:\n{d.log()[-2000:]}")
+
+
+@pytest.mark.parametrize("language", ["bash", "python"])
+def test_42_a_marker_is_not_found(pool, language):
+    r = warm(pool, language, MARK[language])
+    assert r.status == "OK", r
+    for i in range(JOBS):
+        r = pool.run("-l", language, "-c", LOOK[language])
+        assert re.fullmatch(CLEAN[language], r.stdout), (i, r.warm, r.stdout, r.stderr)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_44_everything_random_differs(pool, language):
+    """Also between those that were primed at the same time."""
+    columns = None
+    n = 0
+    while n < JOBS:
+        with ThreadPoolExecutor(4) as threads:
+            results = [r for r in threads.map(lambda _: pool.run("-l", language, "-c", RANDOM[language]), range(4))
+                       if r.warm]
+        host.wait_until(lambda: len(pool.parked_pids()) >= 2, 10)
+        for r in results:
+            values = r.stdout.split()
+            columns = columns or [set() for _ in values]
+            for column, value in zip(columns, values, strict=True):
+                assert value not in column, (language, value)
+                column.add(value)
+            n += 1
+
+
+def test_43_no_two_share_an_id(pool):
+    """Live sandboxes, with and without a job: each has its own pair of ids."""
+    held = {}
+
+    def look():
+        for pid in pool.sandbox_pids():
+            status = host.status(pid)
+            uids = {int(u) for u in status.get("Uid", "").split()} - {0}
+            spaces = os.readlink(f"/proc/{pid}/ns/pid") if os.path.exists(f"/proc/{pid}") else None
+            for uid in uids:
+                if spaces and pool.base <= uid < pool.base + (1 << 16):
+                    held.setdefault((uid - pool.base) // 2, {})[spaces] = time.monotonic()
+
+    with ThreadPoolExecutor(8) as threads:
+        jobs = [threads.submit(pool.bash, "sleep 0.05") for _ in range(100)]
+        while not all(j.done() for j in jobs):
+            try:
+                look()
+            except OSError:
+                pass
+    assert all(len(spaces) == 1 for spaces in held.values()), \
+        {k: v for k, v in held.items() if len(v) > 1}
+
+
+def test_45_one_user_does_not_drain_what_another_has(build):
+    from lib.daemon import Daemon
+    d = Daemon(build, settings={"Pool": {"IdleSec": "5min", "Maximum": "4"}})
+    d.start()
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            flood = [threads.submit(d.bash, "sleep 0.1") for _ in range(120)]
+            other = [d.bash("echo x", uid=NOBODY) for _ in range(10)]
+            assert all(r.stdout == "x\n" for r in other)
+            assert all(j.result().status == "OK" for j in flood)
+        # And where the first one has taken all places, the second gets its share of them.
+        assert d.bash("echo x", uid=NOBODY).status == "OK"
+        assert host.wait_until(lambda: d.bash("echo x", uid=NOBODY).warm, 20), d.log()
+    finally:
+        d.note_cgroups()
+        d.stop()
+        left = d.leftovers()
+        d.kill()
+    assert left == []
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_24_posture_is_that_of_any_job(pool, profile):
+    w = warm(pool, "python", POSTURE, "--profile", profile)
+    cold = pool.run("-e", "PYTHONWARM=no", "--profile", profile, "-l", "python", "-c", POSTURE)
+    assert not cold.warm and w.status == cold.status == "OK", (w, cold)
+    assert w.stdout == cold.stdout.replace("'PYTHONWARM': 'no', ", "")
+
+
+def test_what_waits_has_no_privilege(pool):
+    """Before there is a job: no capability, no way to any, its filter on, and nobody's id but its own."""
+    warm(pool, "python", "0")
+    assert host.wait_until(lambda: "python3" in {host.status(p).get("Name") for p in pool.parked_pids()}, 20)
+    time.sleep(0.1)
+    for command in pool.parked_pids():
+        space = os.readlink(f"/proc/{command}/ns/pid")
+        members = [p for p in pool.sandbox_pids() if os.readlink(f"/proc/{p}/ns/pid") == space]
+        assert len(members) == 3, [host.status(p).get("Name") for p in members]
+        for pid in members:
+            status = host.status(pid)
+            assert {status[f"Cap{k}"] for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}, status
+            assert (status["NoNewPrivs"], status["Seccomp"], status["Groups"].strip()) == ("1", "2", ""), status
+            assert all(pool.base <= int(u) < pool.base + (1 << 16) for u in status["Uid"].split()), status
+        names = os.listdir(f"/proc/{command}/fd")
+        assert sorted(map(int, names)) in ([0, 1, 2, 60, 62], [*range(len(names) - 2), 60, 62]), names

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parked sandboxes: what takes one, what a job in one sees and is held to, and what becomes of them."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lib import host
+from lib.daemon import NOBODY
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def pool(make_daemon):
+    """A daemon that keeps what it parked."""
+    return make_daemon(settings={"Pool": {"IdleSec": "5min"}})
+
+
+def await_parked(d, n=1):
+    assert host.wait_until(lambda: len(d.parked_pids()) >= n, 20), d.log()
+    time.sleep(0.1)  # until the monitor has heard it, too
+
+
+def park(d, language="bash", n=1, **options):
+    """Has so many of them wait for a job of the user's."""
+    with ThreadPoolExecutor(n) as threads:
+        for r in threads.map(lambda _: d.run("-l", language, "-c", "0", **options), range(n)):
+            assert r.status in ("OK", "EXITED"), r
+    await_parked(d, n)
+
+
+@pytest.mark.parametrize("language, code, out", [
+    ("python", "print(42)", "42\n"), ("bash", "echo 42", "42\n"), ("javascript", "console.log(42)", "42\n"),
+    ("javascript-bare", "console.log(42)", "42\n"),
+], ids=["python", "bash", "javascript", "javascript-bare"])
+def test_the_second_job_is_warm(pool, language, code, out):
+    first = pool.run("-l", language, "-c", code)
+    assert (first.status, first.stdout, first.warm) == ("OK", out, False), first
+    await_parked(pool)
+    second = pool.run("-l", language, "-c", code)
+    assert (second.status, second.stdout, second.stderr, second.warm) == ("OK", out, "", True), second
+
+
+def test_argv_environment_stdin_files_and_value(pool, tmp_path):
+    park(pool, "python")
+    (tmp_path / "in.txt").write_text("a file")
+    (tmp_path / "large").write_bytes(b"x" * (3 * MIB))
+    code = ("import sys, os\n"
+            "print(sys.argv, os.environ['A'], sys.stdin.read(), open('in.txt').read(), os.path.getsize('large'))\n"
+            "open('out', 'w').write('made')\n"
+            "6*7")
+    r = pool.run("-e", "A=b", "-f", tmp_path / "in.txt", "-f", tmp_path / "large",
+                 "-o", f"out:{tmp_path}/out", "-l", "python", "-c", code, "x", "y z", stdin=b"read")
+    assert r.warm and r.status == "OK", r
+    assert r.stdout == "['/box/main.py', 'x', 'y z'] b read a file 3145728\n"
+    assert r.return_value == {"text": "42", "json": 42}
+    assert (tmp_path / "out").read_text() == "made"
+
+
+def test_stdin_that_nobody_reads_and_none(pool):
+    park(pool, n=2)
+    r = pool.bash(":", stdin=b"x" * (1 << 20))
+    assert r.warm and r.status == "OK", r
+    r = pool.bash("wc -c", "--no-stdin")
+    assert r.warm and r.stdout == "0\n", r
+
+
+@pytest.mark.parametrize("language, options", [
+    ("python", ["-e", "PYTHONHASHSEED=0"]), ("python", ["-e", "LD_PRELOAD=x"]), ("python", ["-e", "LANG=C"]),
+    ("bash", ["-e", "BASH_ENV=/dev/null"]), ("bash", ["-e", "IFS=x"]),
+    ("bash", ["-w", "/tmp"]), ("bash", ["--tmp-size", "32M"]), ("bash", ["--cpus", "2"]),
+    ("bash", ["--profile", "strict"]),
+], ids=lambda v: "-".join(v) if isinstance(v, list) else v)
+def test_what_must_start_with_the_job_is_cold(pool, language, options):
+    park(pool, language)
+    r = pool.run(*options, "-l", language, "-c", "1" if language == "python" else ":")
+    assert r.status == "OK" and not r.warm, r
+    r = pool.run("-l", language, "-c", "1" if language == "python" else ":")
+    assert r.warm, r
+
+
+def test_a_command_is_never_parked(pool):
+    for _ in range(2):
+        r = pool.run("--", "true")
+        assert r.status == "OK" and not r.warm
+    time.sleep(0.3)
+    assert not pool.parked_pids()
+
+
+@pytest.mark.parametrize("settings", [{"Maximum": 0}, {"MaximumPerUser": 0}, {"MaxMemory": 0}], ids=str)
+def test_no_pool(make_daemon, settings):
+    d = make_daemon(settings={"Pool": settings})
+    for _ in range(2):
+        r = d.bash("echo x")
+        assert (r.stdout, r.warm) == ("x\n", False), r
+        time.sleep(0.2)
+    assert not d.sandbox_pids()
+
+
+def test_maximum(make_daemon):
+    d = make_daemon(settings={"Pool": {"Maximum": 2, "IdleSec": "5min"}})
+    park(d, n=2)
+    park(d, n=2, uid=NOBODY)
+    time.sleep(0.5)
+    assert len(d.parked_pids()) == 2
+
+
+def test_users(make_daemon):
+    """Those of [Pool] Users= find one from the first."""
+    d = make_daemon(settings={"Pool": {"Users": "root"}})
+    assert host.wait_until(lambda: {"bash", "python3", "node"} <= {host.status(p).get("Name")
+                                                                  for p in d.parked_pids()}, 30), d.log()
+    await_parked(d, 3)
+    r = d.python("print(1)")
+    assert r.warm and r.stdout == "1\n", r
+
+
+def test_idle_ones_are_given_back(make_daemon):
+    d = make_daemon(settings={"Pool": {"IdleSec": "1s"}})
+    park(d)
+    d.note_cgroups()
+    assert host.wait_until(lambda: not d.sandbox_pids(), 10)
+    assert host.wait_until(lambda: d.cgroup_directories() == [], 5)
+    r = d.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
+
+
+def test_they_wait_at_idle_priority_and_within_limits(pool):
+    park(pool)
+    group = host.Cgroup(pool.parked_pids()[0])
+    assert host.read(group._file("cpu", "../cpu.idle", "cpu.idle")).strip() == "1"
+    assert group.memory_max() == 256 * MIB and group.pids_max() == 64
+    with pool.command("run", "-m", "64M", "--pids", "20", "--cpus", "0.5", "-l", "bash", "-c",
+                      "echo go; read x", stdin=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"go\n"
+        assert host.wait_until(pool.payload_pids, 5)
+        group = host.Cgroup(pool.payload_pids()[0])
+        assert host.read(group._file("cpu", "../cpu.idle", "cpu.idle")).strip() == "0"
+        assert (group.memory_max(), group.pids_max(), group.cpu_percent()) == (64 * MIB, 20, 50)
+        process.terminate()
+        process.communicate()
+
+
+@pytest.mark.parametrize("options, code, status", [
+    (["-m", "48M"], "x = bytearray(100 << 20)", "MEMORY_LIMIT"),
+    (["-t", "300ms"], "import time; time.sleep(30)", "TIMEOUT"),
+    (["--cpu-time", "200ms"], "while True: pass", "CPU_LIMIT"),
+    (["--output-limit", "1K"], "print('x' * 200000)", "OUTPUT_LIMIT"),
+    ([], "import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "SIGNALED"),
+    ([], "import sys; sys.exit(3)", "EXITED"),
+], ids=lambda v: v if isinstance(v, str) and v.isupper() else "")
+def test_limits_hold(pool, options, code, status):
+    park(pool, "python")
+    r = pool.python(code, *options)
+    assert r.warm and r.status == status, r
+
+
+def test_limit_of_processes(pool):
+    park(pool)
+    r = pool.bash("ulimit -u; for i in 1 2 3 4 5 6; do sleep 1 & done; wait", "--pids", "4")
+    assert r.warm and r.pids_limit_hit and r.stdout.startswith("5\n"), r
+    # One that has as many as it needs, from the first moment on.
+    park(pool)
+    r = pool.bash("(:)", "--pids", "2")
+    assert r.warm and (r.status, r.pids_limit_hit) == ("OK", False), r
+
+
+def test_usage_is_the_job_s(pool, counts_pids):
+    """Not what the interpreter took to start, which is ten times as much."""
+    park(pool, "python", n=2)
+    r = pool.python("0")
+    assert r.warm
+    used = r.usage["cpu_user_usec"] + r.usage["cpu_system_usec"]
+    assert r.usage["memory_peak_bytes"] > 1 * MIB
+    busy = pool.python("import time\nwhile time.process_time() < .5: pass")
+    assert busy.warm
+    assert busy.usage["cpu_user_usec"] + busy.usage["cpu_system_usec"] < 500_000 + used + 100_000
+    if counts_pids:
+        assert r.usage["pids_peak"] == 1, r.usage
+        park(pool)
+        assert pool.bash("(exec sleep 0.1) & wait").usage["pids_peak"] == 2
+
+
+def test_meminfo_shows_the_job_s_memory(pool):
+    park(pool)
+    r = pool.bash("head -1 /proc/meminfo", "-m", "100M")
+    assert r.warm and r.stdout.split()[1] == str(100 << 10), r
+
+
+def test_users_do_not_share(pool):
+    park(pool)
+    r = pool.bash("echo x", uid=NOBODY)
+    assert (r.stdout, r.warm) == ("x\n", False), r
+    r = pool.bash("echo x")
+    assert r.warm
+
+
+@pytest.mark.parametrize("who", ["command", "handover", "init"])
+def test_one_that_is_killed(pool, who):
+    """It is missed by nobody: the next job is made, and later there is another one."""
+    park(pool)
+    command = pool.parked_pids()[0]
+    others = [p for p in pool.sandbox_pids() if p != command]
+    init = [p for p in others if host.status(p)["NSpid"].split()[-1] == "1"]
+    pid = {"command": command, "init": init[0], "handover": (set(others) - set(init)).pop()}[who]
+    os.kill(pid, signal.SIGKILL)
+    assert host.wait_until(lambda: not pool.sandbox_pids(), 5), pool.log()
+    assert "died" in pool.log()
+    r = pool.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
+    await_parked(pool)
+    assert pool.bash("echo x").warm
+
+
+def test_kills_at_any_moment(pool):
+    """A job ends well, cold or warm, or says that its sandbox was lost; none hangs."""
+    seen = set()
+    for i in range(30):
+        job = pool.command("run", "--json", "-l", "bash", "-c", "echo x")
+        time.sleep(i * 0.0005)
+        for pid in pool.sandbox_pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        out, err = job.communicate(timeout=20)
+        seen.add(re.search(rb'"status":"(\w+)"', out)[1])
+        assert not err, err
+    assert seen <= {b"OK", b"SETUP_ERROR", b"SIGNALED"}, seen
+    assert pool.bash("echo x").stdout == "x\n"
+
+
+def test_reload(make_daemon, policy_copy):
+    """What was made under another policy is of no use any more."""
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    park(d)
+    before = set(d.parked_pids())
+    d.reload()
+    assert host.wait_until(lambda: not before & set(d.parked_pids()), 10), d.log()
+    await_parked(d)
+    assert d.bash("echo x").warm
+    runtime = policy_copy / "runtimes" / "bash.runtime"
+    runtime.write_text(runtime.read_text().replace("Park=yes", "Park=no"))
+    d.reload()
+    assert host.wait_until(lambda: not d.sandbox_pids(), 10), d.log()
+    r = d.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
+
+
+def test_the_frontend_s_death_does_not_touch_them(pool):
+    park(pool)
+    before, frontend = pool.parked_pids(), pool.frontend
+    os.kill(frontend, signal.SIGKILL)
+    assert host.wait_until(lambda: pool.frontend not in (None, frontend), 10)
+    assert pool.parked_pids() == before
+    r = pool.bash("echo x")
+    assert r.warm and r.stdout == "x\n", r
+
+
+def test_nothing_is_left_after_a_stop(pool):
+    park(pool, "python", n=3)
+    pool.note_cgroups()
+    pool.stop()
+    assert pool.leftovers() == []
+
+
+def test_a_filter_without_the_calls(make_daemon, policy_copy):
+    """It cannot be parked, and so its jobs are made."""
+    path = policy_copy / "seccomp" / "default.seccomp"
+    path.write_text(re.sub(r"^recvmsg\n|^recvfrom\n", "", path.read_text(), flags=re.M))
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    assert d.bash("echo x").stdout == "x\n"
+    assert host.wait_until(lambda: "died (step receive" in d.log(), 10), d.log()
+    r = d.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
+
+
+def test_a_launcher_that_does_not_wait(make_daemon, policy_copy):
+    """Its sandboxes are made later and later, and not in a loop."""
+    (policy_copy / "launchers" / "bash.sh").write_text("[ $SANDBOXD_PARK ] && exit 3\n:\n")
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    assert d.bash("echo x").stdout == "x\n"
+    time.sleep(2)
+    assert 1 <= d.log().count("died") <= 3, d.log()
+    r = d.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
+
+
+def test_a_launcher_that_cannot_take_over(make_daemon, policy_copy):
+    (policy_copy / "launchers" / "bash.sh").write_text(
+        "[ $SANDBOXD_PARK ] || return 0\necho -n P >&61\nexec 61>&-\ncat <&60 >/dev/null\n"
+        "printf '\\x07' >&62\nexit 1\n")
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    park(d)
+    r = d.bash("echo x")
+    assert (r.status, r.step, r.rc) == ("SETUP_ERROR", "exec", 126), r
+
+
+def test_many_at_once_are_all_served(pool):
+    """Warm as long as there are some, cold then, none lost."""
+    park(pool, n=8)
+    with ThreadPoolExecutor(24) as threads:
+        results = list(threads.map(lambda i: pool.bash(f"echo {i}"), range(48)))
+    assert [r.stdout for r in results] == [f"{i}\n" for i in range(48)]
+    assert any(r.warm for r in results)
+
+
+def test_doctor(pool):
+    park(pool)
+    pool.bash(":")
+    out = pool.ctl_run("doctor").stdout.decode()
+    assert re.search(r"pool +ok +up to 64 parked sandboxes; they took [1-9]\d* jobs, and were missing for [1-9]", out), out

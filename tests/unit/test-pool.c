@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool's books and its sizing, with sandboxes that are made by word alone: the functions of sandbox.h
+ * are those below, and time is what a test says.
+ */
+#include <check.h>
+
+#include "daemon/monitor/pool.h"
+#include "tests/unit/fixture-generation.h"
+#include "tests/unit/fixture-policy.h"
+
+#define PYTHON 0
+#define ALICE 1000
+#define BOB 1001
+#define MADE_MAX 64
+
+static struct pool pool;
+static struct sandbox_host host;
+static struct policy policy;
+static struct generation *generation;
+static struct sandbox *made[MADE_MAX]; /* by sandbox_park(), in order */
+static size_t n_made;
+static int park_answer, claim_answer;
+
+/* --- sandbox.h */
+
+int sandbox_park(struct sandbox_host *h, struct generation *g, const struct sandbox_parking *m,
+        struct sandbox **ret)
+{
+        struct sandbox *s;
+
+        ck_assert_ptr_eq(g, generation);
+        ck_assert(m->id & CHANNEL_ID_PARKED);
+        if (park_answer < 0)
+                return park_answer;
+        s = calloc(1, sizeof(*s));
+        ck_assert_ptr_nonnull(s);
+        ck_assert_uint_lt(n_made, MADE_MAX);
+        s->parks = true;
+        s->state = SANDBOX_PARKING;
+        s->runtime = m->runtime;
+        s->profile = m->profile;
+        s->place.owner = m->owner;
+        s->place.id = m->id;
+        *ret = made[n_made++] = s;
+        return 0;
+}
+
+int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_start *m, int *fds)
+{
+        ck_assert_int_eq(s->state, SANDBOX_PARKED);
+        if (claim_answer < 0)
+                return claim_answer;
+        s->parks = false;
+        s->state = SANDBOX_RUNNING;
+        return 0;
+}
+
+void sandbox_discard(struct sandbox *s)
+{
+        ck_assert(s->parks);
+        ck_assert_ptr_null(s->key);
+        s->state = SANDBOX_ENDED;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+        for (size_t i = 0; i < n_made; i++)
+                if (made[i] == s)
+                        made[i] = NULL;
+        free(s);
+}
+
+void sandbox_abandon(struct sandbox *s)
+{
+        sandbox_free(s);
+}
+
+/* --- what happens to them */
+
+/* Its command waits. */
+static void prime(struct sandbox *s, uint64_t now)
+{
+        ck_assert_int_eq(s->state, SANDBOX_PARKING);
+        s->state = SANDBOX_PARKED;
+        s->parked_bytes = 10 * MIB;
+        s->parked_usec = now;
+        pool_on_parked(&pool, s);
+}
+
+static void die(struct sandbox *s)
+{
+        s->state = SANDBOX_ENDED;
+        pool_on_lost(&pool, s);
+}
+
+/* All that ends is gone. */
+static void bury(void)
+{
+        struct sandbox *s, *next;
+
+        for (s = TAILQ_FIRST(&pool.sandboxes); s; s = next) {
+                next = TAILQ_NEXT(s, of_pool);
+                if (s->state == SANDBOX_ENDED)
+                        pool_on_gone(&pool, s);
+        }
+}
+
+/* Makes whatever is to be made, and lets it wait. How many that were. */
+static unsigned fill(uint64_t now)
+{
+        unsigned n = 0;
+
+        while (pool_refill(&pool, now)) {
+                prime(made[n_made - 1], now);
+                n++;
+        }
+        return n;
+}
+
+static int claim(uid_t uid, uint32_t runtime, struct sandbox **ret)
+{
+        struct channel_start m = {
+                .flags = CHANNEL_START_WARM,
+                .owner = uid,
+                .runtime = runtime,
+                .limits = policy.profiles[0].defaults,
+        };
+
+        return pool_claim(&pool, pool.generation, &m, NULL, ret);
+}
+
+static unsigned count(uid_t uid)
+{
+        unsigned n = 0;
+        struct sandbox *s;
+
+        TAILQ_FOREACH (s, &pool.sandboxes, of_pool)
+                n += s->state == SANDBOX_PARKED && s->place.owner == uid;
+        return n;
+}
+
+static void ask(uid_t uid, unsigned times)
+{
+        struct sandbox *s;
+
+        for (unsigned i = 0; i < times; i++)
+                if (claim(uid, PYTHON, &s) == 0)
+                        sandbox_free(s);
+}
+
+static void adopt(void)
+{
+        generation_unref(generation);
+        generation = fixture_generation(&policy);
+        pool_adopt(&pool, generation);
+        bury();
+}
+
+static void setup(void)
+{
+        fixture_policy(&policy);
+        policy.runtimes[PYTHON].park = true;
+        policy.pool = (struct policy_pool) {
+                .maximum = 8,
+                .maximum_per_user = 4,
+                .minimum = 1,
+                .max_memory = 1 * GIB,
+                .idle_usec = 300 * USEC_PER_SEC,
+        };
+        n_made = 0;
+        park_answer = claim_answer = 0;
+        ck_assert_int_ge(sd_event_new(&host.event), 0);
+        ck_assert_int_eq(pool_init(&pool, &host), 0);
+        pool.n_cpus = 1;
+        generation = NULL;
+        adopt();
+}
+
+static void teardown(void)
+{
+        pool_done(&pool);
+        ck_assert_uint_eq(pool.n, 0);
+        ck_assert_uint_eq(pool.bytes, 0);
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+        ck_assert_uint_eq(pool.n_keys, 0);
+        ck_assert(LIST_EMPTY(&pool.users));
+        ck_assert_uint_eq(generation->n_refs, 1);
+        generation_unref(generation);
+        host.event = sd_event_unref(host.event);
+}
+
+/* --- keys */
+
+START_TEST(test_one_user_s_is_none_of_another_s)
+{
+        struct sandbox *s;
+
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        ck_assert_uint_eq(fill(io_now_usec()), 1);
+        ck_assert_int_eq(claim(BOB, PYTHON, &s), -ENOENT);
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), 0);
+        ck_assert_uint_eq(s->place.owner, ALICE);
+        ck_assert_ptr_null(s->key);
+        sandbox_free(s);
+        ck_assert_uint_eq(count(ALICE), 0);
+}
+END_TEST
+
+/* What is parked is another thing than what is asked for: it is not even counted as demand. */
+START_TEST(test_what_does_not_fit_is_made)
+{
+        struct generation *older = fixture_generation(&policy);
+        struct channel_start m = { .owner = ALICE, .limits = policy.profiles[0].defaults };
+        struct sandbox *s;
+
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        m.flags = CHANNEL_START_WARM;
+        ck_assert_int_eq(pool_claim(&pool, older, &m, NULL, &s), -ENOENT);
+        m.runtime = 1;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        m.runtime = PYTHON;
+        m.limits.value[LIMIT_TMP_SIZE] += 1;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        m.limits = policy.profiles[0].defaults;
+        m.limits.value[LIMIT_CPU_QUOTA] = 101;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        ck_assert_uint_eq(pool.n_keys, 0);
+        m.limits.value[LIMIT_CPU_QUOTA] = 99;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        ck_assert_uint_eq(pool.n_keys, 1);
+        ck_assert_uint_eq(fill(io_now_usec()), 1);
+        /* It would begin with being over its limit. */
+        m.limits.value[LIMIT_MEMORY] = 12 * MIB;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        ck_assert_uint_eq(count(ALICE), 1);
+        m.limits.value[LIMIT_MEMORY] = 32 * MIB;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), 0);
+        sandbox_free(s);
+        generation_unref(older);
+}
+END_TEST
+
+/* One that cannot be claimed is ended, and the next one tried. */
+START_TEST(test_a_claim_that_fails)
+{
+        struct sandbox *s;
+
+        ask(ALICE, 2);
+        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        claim_answer = -ESRCH;
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        ck_assert_uint_eq(count(ALICE), 0);
+        ck_assert_uint_eq(pool.n, 0);
+        bury();
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+}
+END_TEST
+
+/* --- sizing */
+
+START_TEST(test_as_many_as_were_asked_for_in_a_moment)
+{
+        struct pool_demand d = {};
+        uint64_t now = 1000 * USEC_PER_SEC;
+
+        for (unsigned i = 0; i < 5; i++)
+                pool_demand_note(&d, now + i * USEC_PER_MSEC);
+        ck_assert_uint_eq(pool_demand_wanted(&d, now), 5);
+        /* One at a time is less. */
+        for (unsigned i = 0; i < 50; i++)
+                pool_demand_note(&d, now += USEC_PER_SEC);
+        ck_assert_uint_eq(pool_demand_wanted(&d, now), 5);
+        /* And it is forgotten, though not at once. */
+        pool_demand_note(&d, now += POOL_LATE_USEC);
+        ck_assert_uint_eq(pool_demand_wanted(&d, now), 5);
+        pool_demand_note(&d, now += POOL_LATE_USEC);
+        ck_assert_uint_eq(pool_demand_wanted(&d, now), 1);
+        ck_assert_uint_eq(pool_demand_wanted(&d, now + 2 * POOL_LATE_USEC), 0);
+}
+END_TEST
+
+START_TEST(test_bounds)
+{
+        ask(ALICE, 20);
+        ck_assert_uint_eq(fill(io_now_usec()), 4);
+        ask(BOB, 20);
+        ask(BOB + 1, 20);
+        /* Two each, and one that Alice has too many. */
+        ck_assert_uint_eq(fill(io_now_usec()), 4 + 1);
+        bury();
+        ck_assert_uint_eq(pool.n, 8);
+}
+END_TEST
+
+/* Who comes when all places are taken gets some of those who have most; then nobody has more than one
+ * more than another. */
+START_TEST(test_fair_between_users)
+{
+        ask(ALICE, 20);
+        ask(BOB, 20);
+        ck_assert_uint_eq(fill(io_now_usec()), 8);
+        ask(BOB + 1, 20);
+        (void) fill(io_now_usec());
+        bury();
+        ck_assert_uint_eq(pool.n, 8);
+        ck_assert_uint_ge(count(ALICE), 2);
+        ck_assert_uint_ge(count(BOB), 2);
+        ck_assert_uint_ge(count(BOB + 1), 2);
+}
+END_TEST
+
+/* Neither has to wait until the other has all. */
+START_TEST(test_users_take_turns)
+{
+        uint64_t now = io_now_usec();
+
+        ask(ALICE, 4);
+        ask(BOB, 4);
+        for (unsigned i = 0; i < 4; i++) {
+                ck_assert(pool_refill(&pool, now));
+                prime(made[n_made - 1], now);
+        }
+        ck_assert_uint_eq(count(ALICE), 2);
+        ck_assert_uint_eq(count(BOB), 2);
+}
+END_TEST
+
+/* Nor do the runtimes of one user. */
+START_TEST(test_what_a_user_has_is_shared_by_his_keys)
+{
+        struct sandbox *s;
+
+        policy.runtimes[1] = policy.runtimes[PYTHON];
+        adopt();
+        ask(ALICE, 20);
+        ck_assert_uint_eq(fill(io_now_usec()), 4);
+        for (unsigned i = 0; i < 20; i++)
+                ck_assert_int_eq(claim(ALICE, 1, &s), -ENOENT);
+        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        bury();
+        ck_assert_uint_eq(pool.n, 4);
+        ck_assert_uint_eq(LIST_FIRST(&pool.keys)->n_parked, 2);
+}
+END_TEST
+
+START_TEST(test_memory_is_bounded)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.max_memory = 80 * MIB;
+        adopt();
+        ask(ALICE, 4);
+        /* What is not known yet is taken to be much. */
+        pool.n_cpus = 4;
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now));
+        prime(made[n_made - 1], now);
+        /* At 10 MiB and one of the kernel's, there is room for more. */
+        ck_assert_uint_eq(fill(now), 3);
+        ck_assert_uint_eq(pool.bytes, 4 * 11 * MIB);
+}
+END_TEST
+
+START_TEST(test_idle_ones_are_given_back)
+{
+        uint64_t now = io_now_usec();
+
+        ask(ALICE, 3);
+        ck_assert_uint_eq(fill(now), 3);
+        pool_inspect(&pool, now + USEC_PER_SEC);
+        ck_assert_uint_eq(count(ALICE), 3);
+        /* Not asked for so many of late: the minimum stays. */
+        pool_inspect(&pool, now + 200 * USEC_PER_SEC);
+        ck_assert_uint_eq(count(ALICE), 1);
+        ck_assert_uint_eq(pool.n_keys, 1);
+        pool_inspect(&pool, now + 301 * USEC_PER_SEC);
+        bury();
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+        ck_assert_uint_eq(pool.n_keys, 0);
+        ck_assert(!pool_refill(&pool, now + 301 * USEC_PER_SEC));
+}
+END_TEST
+
+START_TEST(test_users_that_are_named_always_have_one)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.users = (struct policy_ids) { .n = 1, .ids = { ALICE } };
+        adopt();
+        ck_assert_uint_eq(fill(now), 1);
+        ck_assert_uint_eq(count(ALICE), 1);
+        pool_inspect(&pool, now + 1000 * USEC_PER_SEC);
+        ck_assert_uint_eq(count(ALICE), 1);
+        /* But not for ever the same. */
+        pool_inspect(&pool, now + POOL_LIFE_USEC);
+        ck_assert_uint_eq(count(ALICE), 0);
+        ck_assert_uint_eq(fill(now + POOL_LIFE_USEC), 1);
+}
+END_TEST
+
+START_TEST(test_shortage_of_memory)
+{
+        uint64_t now = io_now_usec();
+
+        ask(ALICE, 3);
+        ck_assert_uint_eq(fill(now), 3);
+        pool.is_short = true;
+        pool_inspect(&pool, now);
+        ck_assert_uint_eq(count(ALICE), 0);
+        ck_assert(!pool_refill(&pool, now));
+        pool.is_short = false;
+        ck_assert_uint_eq(fill(now), 3);
+}
+END_TEST
+
+static const struct {
+        const char *pressure;
+        const char *meminfo;
+        bool is_short;
+} memory[] = {
+        { NULL, NULL, false },
+        { "some avg10=0.00 avg60=99.00 avg300=99.00 total=1\nfull avg10=99.00", NULL, false },
+        { "some avg10=9.99 avg60=0.00", NULL, false },
+        { "some avg10=10.00 avg60=0.00", NULL, true },
+        { "some avg10=85.31 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 99 kB\n", true },
+        { "nothing that is known", "MemTotal: 100 kB\nMemAvailable: 1 kB\n", false },
+        { NULL, "MemTotal:     100 kB\nMemFree: 1 kB\nMemAvailable:   5 kB\n", false },
+        { NULL, "MemTotal:     100 kB\nMemFree: 90 kB\nMemAvailable:   4 kB\n", true },
+        { NULL, "MemTotal:     100 kB\n", false },
+};
+
+START_TEST(test_memory_is_short)
+{
+        ck_assert_int_eq(pool_memory_is_short(memory[_i].pressure, memory[_i].meminfo),
+                memory[_i].is_short);
+}
+END_TEST
+
+/* --- time */
+
+START_TEST(test_nothing_is_made_while_jobs_begin)
+{
+        uint64_t now = 1000 * USEC_PER_SEC;
+
+        ask(ALICE, 2);
+        pool.n_jobs = 1;
+        pool.began_usec = now;
+        ck_assert(!pool_refill(&pool, now + 19 * USEC_PER_MSEC));
+        /* One that runs for long is not in the way. */
+        ck_assert(pool_refill(&pool, now + 20 * USEC_PER_MSEC));
+        prime(made[n_made - 1], now);
+        pool.n_jobs = 0;
+        pool.ended_usec = now + 30 * USEC_PER_MSEC;
+        ck_assert(!pool_refill(&pool, now + 31 * USEC_PER_MSEC));
+        ck_assert(pool_refill(&pool, now + 35 * USEC_PER_MSEC));
+}
+END_TEST
+
+START_TEST(test_one_at_a_time_for_each_cpu)
+{
+        uint64_t now = io_now_usec();
+
+        pool.n_cpus = 2;
+        ask(ALICE, 4);
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now));
+        prime(made[0], now);
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now));
+}
+END_TEST
+
+START_TEST(test_those_that_die_are_made_ever_later)
+{
+        uint64_t now = io_now_usec(), pause = USEC_PER_SEC;
+        struct sandbox *s;
+
+        ask(ALICE, 1);
+        for (unsigned i = 0; i < 8; i++) {
+                struct pool_key *k = LIST_FIRST(&pool.keys);
+
+                ck_assert(pool_refill(&pool, now));
+                /* With or without having waited. */
+                if (i % 2)
+                        prime(made[n_made - 1], now);
+                die(made[n_made - 1]);
+                bury();
+                ck_assert_uint_eq(pool.n, 0);
+                ck_assert_uint_eq(k->pause.usec, pause);
+                ck_assert(!pool_refill(&pool, k->pause.end_usec - 1));
+                now = k->pause.end_usec;
+                pause = MIN(2 * pause, 60 * USEC_PER_SEC);
+        }
+        ck_assert_uint_eq(fill(now), 1);
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), 0);
+        sandbox_free(s);
+        ck_assert(pool_refill(&pool, now));
+}
+END_TEST
+
+START_TEST(test_one_that_cannot_be_made)
+{
+        uint64_t now = io_now_usec();
+
+        ask(ALICE, 1);
+        park_answer = -EMFILE;
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now));
+        ck_assert_uint_eq(pool.n, 0);
+        park_answer = 0;
+        ck_assert(!pool_refill(&pool, now + USEC_PER_SEC - 1));
+        ck_assert(pool_refill(&pool, now + USEC_PER_SEC));
+}
+END_TEST
+
+/* --- other policies, and the end */
+
+START_TEST(test_another_policy)
+{
+        uint64_t now = io_now_usec();
+        struct sandbox *s;
+
+        ask(ALICE, 2);
+        ck_assert(pool_refill(&pool, now));
+        prime(made[0], now);
+        ck_assert(pool_refill(&pool, now));
+        /* Runtimes have other places in it. */
+        policy.runtimes[1] = policy.runtimes[0];
+        (void) str_copy(policy.runtimes[0].name, POLICY_NAME_MAX, "other");
+        adopt();
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+        ck_assert_uint_eq(fill(now), 2);
+        ck_assert_int_eq(claim(ALICE, 1, &s), 0);
+        ck_assert_uint_eq(s->runtime, 1);
+        sandbox_free(s);
+        policy.runtimes[1].park = false;
+        adopt();
+        ck_assert_uint_eq(pool.n_keys, 0);
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+}
+END_TEST
+
+START_TEST(test_none_at_all)
+{
+        struct sandbox *s;
+
+        ask(ALICE, 2);
+        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        policy.pool.maximum = 0;
+        adopt();
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        ck_assert_uint_eq(pool.n_keys, 0);
+}
+END_TEST
+
+START_TEST(test_stop)
+{
+        uint64_t now = io_now_usec();
+        struct sandbox *s;
+
+        ask(ALICE, 3);
+        ck_assert(pool_refill(&pool, now));
+        prime(made[0], now);
+        ck_assert(pool_refill(&pool, now));
+        pool_stop(&pool);
+        ck_assert_uint_eq(pool.n, 0);
+        ck_assert_uint_eq(pool.n_sandboxes, 2);
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        ck_assert(!pool_refill(&pool, now + USEC_PER_SEC));
+        bury();
+        ck_assert_uint_eq(pool.n_sandboxes, 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("pool");
+        TCase *tc = tcase_create("pool");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_checked_fixture(tc, setup, teardown);
+        tcase_add_test(tc, test_one_user_s_is_none_of_another_s);
+        tcase_add_test(tc, test_what_does_not_fit_is_made);
+        tcase_add_test(tc, test_a_claim_that_fails);
+        tcase_add_test(tc, test_as_many_as_were_asked_for_in_a_moment);
+        tcase_add_test(tc, test_bounds);
+        tcase_add_test(tc, test_fair_between_users);
+        tcase_add_test(tc, test_users_take_turns);
+        tcase_add_test(tc, test_what_a_user_has_is_shared_by_his_keys);
+        tcase_add_test(tc, test_memory_is_bounded);
+        tcase_add_test(tc, test_idle_ones_are_given_back);
+        tcase_add_test(tc, test_users_that_are_named_always_have_one);
+        tcase_add_test(tc, test_shortage_of_memory);
+        tcase_add_loop_test(tc, test_memory_is_short, 0, ELEMENTSOF(memory));
+        tcase_add_test(tc, test_nothing_is_made_while_jobs_begin);
+        tcase_add_test(tc, test_one_at_a_time_for_each_cpu);
+        tcase_add_test(tc, test_those_that_die_are_made_ever_later);
+        tcase_add_test(tc, test_one_that_cannot_be_made);
+        tcase_add_test(tc, test_another_policy);
+        tcase_add_test(tc, test_none_at_all);
+        tcase_add_test(tc, test_stop);
+        suite_add_tcase(suite, tc);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
