@@ -23,7 +23,8 @@ int bench_compare(struct contenders *c, const struct bench_options *options)
                         struct sample s;
 
                         /* Everybody is warmed up, whoever takes part seldom too. */
-                        if (round >= options->warmup && round % contender->every != 0)
+                        if (round >= options->warmup &&
+                                (round - options->warmup) % contender->every != 0)
                                 continue;
                         (void) usleep((useconds_t) (options->pause_ms * USEC_PER_MSEC));
                         contender_run(contender, &s);

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from sections import bytes as bytes_section
 from sections import compare, idle, jobs, memory, mixed, scope, throughput
 
 SECTIONS = {m.NAME: m for m in (compare, throughput, mixed, memory, idle, scope, jobs, bytes_section)}
+LAST_RUN = "## The last run"
 
 
 def parse_arguments():
@@ -27,11 +29,12 @@ def parse_arguments():
     parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help=f"which of {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a few rounds of each: to see that it works")
-    parser.add_argument("--rounds", type=int, help="samples of each contender (default 300, quick 20)")
+    parser.add_argument("--rounds", type=int, help="samples of each contender (default 200, quick 20)")
     parser.add_argument("--pause", type=int, metavar="MS",
                         help="before each sample, long enough for a parked sandbox to be replaced")
     parser.add_argument("--build", default=os.environ.get("SANDBOXD_BUILD_DIR", "."), help="where the programs are")
     parser.add_argument("--output", metavar="FOLDER", help="where the files go (default: bench, in the build)")
+    parser.add_argument("--save", metavar="FILE", help=f"also put the tables into FILE, below its line '{LAST_RUN}'")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # in the container of `scope`
     options = parser.parse_args()
     unknown = [s for s in options.sections if s not in SECTIONS]
@@ -44,7 +47,8 @@ def parse_arguments():
 
 def run_section(bench, module, inside):
     begin = time.monotonic()
-    bench.say(f"\n== {module.TITLE}")
+    if not inside:
+        bench.say(f"\n== {module.TITLE}")
     try:
         result = module.inside(bench) if inside else module.run(bench)
     except harness.Failed as e:
@@ -81,6 +85,14 @@ def write(run, folder):
     (folder / "bench.md").write_text(markdown(run))
 
 
+def save(run, path):
+    """Replaces the tables that a document has of the run before."""
+    before, found, _ = path.read_text().partition(f"{LAST_RUN}\n")
+    if not found:
+        sys.exit(f"bench: {path} has no line '{LAST_RUN}' that the tables could go below")
+    path.write_text(f"{before}{found}\n{markdown(run)}")
+
+
 def main():
     options = parse_arguments()
     if os.geteuid() != 0:
@@ -88,10 +100,13 @@ def main():
     bench = harness.Bench(options.build, options)
     if not bench.client.exists():
         sys.exit(f"bench: no {bench.client}: build it with make, or name the folder with --build")
+    # Connections, pipes and pidfds of thousands of jobs: as many files as may be.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with bench.cleanup:
         run = {"machine": machine.describe(bench), "quick": options.quick, "rounds": bench.rounds,
                "pause_ms": bench.pause_ms, "sections": {}}
-        bench.say("\n".join(machine.lines(run["machine"])))
+        if not options.inside:
+            bench.say("\n".join(machine.lines(run["machine"])))
         for name in options.sections or SECTIONS:
             result = run["sections"][name] = run_section(bench, SECTIONS[name], options.inside)
             if not options.inside:
@@ -99,6 +114,8 @@ def main():
         run["targets"] = targets.judge(run["sections"])
     folder = pathlib.Path(options.output or bench.build / "bench")
     write(run, folder)
+    if options.save:
+        save(run, pathlib.Path(options.save))
     if not options.inside:
         bench.say("\n" + targets.table(run["targets"]).text())
         bench.say(f"\nAlso in {folder}: bench.json, bench.svg, bench.md")

@@ -87,7 +87,7 @@ def ctl(bench, program, socket, name, label):
 
 def spawn(program, name="spawn", plain=False):
     argv = program.shortest if plain else program.argv
-    what = os.path.basename(argv[0]) if plain else program.label
+    what = os.path.basename(argv[0]) if plain and program.plain else program.label
     return Contender(f"{program.group}/{name}", f"un-isolated spawn of {what}", "spawn", argv, program.expect,
                      needs=argv[0])
 

@@ -22,6 +22,11 @@ class Failed(Exception):
     """A section, or what it needs, cannot be run: one sentence."""
 
 
+def cgroup_roots():
+    """Of every sandboxd on this host that has no systemd."""
+    return set(pathlib.Path("/sys/fs/cgroup").glob("**/sandboxd-*/"))
+
+
 class Daemon:
     """One `sandboxd --standalone`, started with an empty environment."""
 
@@ -29,9 +34,11 @@ class Daemon:
         self.home = bench.folder / name
         self.home.mkdir()
         self.socket = self.home / "sock"
+        before = cgroup_roots()
         for _ in range(8):
             self.base = bench.next_uid_base()
             if self.starts(bench, settings, policy or SOURCE / "policy"):
+                self.roots = cgroup_roots() - before
                 return
         raise Failed(f"sandboxd did not start: {self.log()[-400:].strip()}")
 
@@ -65,6 +72,10 @@ class Daemon:
 
     def log(self):
         return (self.home / "log").read_text(errors="replace")
+
+    def cgroups(self):
+        """How many directories there are for its sandboxes, in all hierarchies."""
+        return sum(p.is_dir() for root in self.roots if root.exists() for p in root.iterdir())
 
     def owns(self, uid):
         return self.base <= uid < self.base + UID_SIZE
@@ -122,7 +133,7 @@ class Bench:
 
     @property
     def rounds(self):
-        return self.options.rounds or self.pick(300, 20)
+        return self.options.rounds or self.pick(200, 20)
 
     @property
     def warmup(self):
@@ -133,7 +144,7 @@ class Bench:
         """Before each sample: as long as a parked sandbox takes to be replaced, where there are any."""
         if self.options.pause is not None:
             return self.options.pause
-        return self.pick(150, 100) if self.has_pool else self.pick(20, 5)
+        return 100 if self.has_pool else self.pick(20, 5)
 
     def next_uid_base(self):
         self.slot += 1

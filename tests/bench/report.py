@@ -55,9 +55,9 @@ def series_table(title, series, base=None, other=None):
                   for name, _ in bases]
         rows.append([s["label"], ms(s["min"]), ms(s["p50"]), ms(s["p99"]), ratio(s["p99_over_p50"]), *ratios,
                      share(s["warm"]), ms(s["setup_p50"]) if s["setup_p50"] is not None else "",
-                     s["samples"], s["failed"] or ""])
+                     s["samples"]])
     return Table(title, ["milliseconds", "min", "p50", "p99", "p99/p50", *(h for _, h in bases), "warm", "setup",
-                         "n", "failed"], rows)
+                         "n"], rows)
 
 
 def remarks(result):

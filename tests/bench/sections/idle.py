@@ -28,7 +28,7 @@ def measured(bench, daemon):
 def run(bench):
     levels = bench.pick([1, 100, 1000, 1], [1, 20, 1])
     result = {"title": TITLE, "levels": [], "notes": [] if bench.has_pool else [harness.NO_POOL]}
-    room = {"MaxJobs": 2048, "MaxJobsPerUser": 2048}
+    room = {"MaxJobs": 1100, "MaxJobsPerUser": 1100}
     sleeper = contenders.Program("sleep", ["/usr/bin/sleep", "1000"], "", "", "", "sleep")
     with bench.daemon(settings={"Server": room}) as daemon:
         for level in levels:

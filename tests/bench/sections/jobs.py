@@ -17,10 +17,6 @@ UNDER_WAY = 32
 TRUE = contenders.PROGRAMS[0]
 
 
-def sandbox_cgroups():
-    return sum(p.is_dir() for root in pathlib.Path("/sys/fs/cgroup").glob("**/sandboxd-*") for p in root.iterdir())
-
-
 def rss_kib(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(text.split("VmRSS:")[1].split()[0])
@@ -33,7 +29,7 @@ def snapshot(daemon):
         "frontend fds": len(os.listdir(f"/proc/{frontend}/fd")),
         "monitor RSS KiB": rss_kib(monitor),
         "frontend RSS KiB": rss_kib(frontend),
-        "cgroups": sandbox_cgroups(),
+        "cgroups": daemon.cgroups(),
         "mounts": len(pathlib.Path(f"/proc/{monitor}/mounts").read_text().splitlines()),
     }
 

@@ -55,8 +55,9 @@ def tables(result):
             mine = {p["concurrency"]: p for p in points if p["name"] == name}
             rows.append([mine[result["levels"][0]]["label"],
                          *(f"{mine[n]['rate']:.0f}" for n in result["levels"]),
-                         report.ms(mine[result["levels"][-1]]["p99"])])
-        found.append(report.Table(title, ["a second, at", *map(str, result["levels"]), "p99 ms there"], rows))
+                         report.ms(mine[result["levels"][-1]]["p99"]), report.share(mine[result["levels"][-1]]["warm"])])
+        found.append(report.Table(title, ["a second, at", *map(str, result["levels"]), "p99 ms there", "warm there"],
+                                  rows))
     rows = [[group, *(report.number(s[k]) for k in ("pool", "cold", "spawn")), report.ratio(s["ratio"])]
             for group, s in result["sustained"].items()]
     found.append(report.Table("The most of each", ["a second", "pool", "cold", "spawn", "ours / spawn"], rows))
