@@ -97,11 +97,12 @@ def main():
     options = parse_arguments()
     if os.geteuid() != 0:
         sys.exit("bench: this needs root: sandboxes, and what they are compared with")
-    bench = harness.Bench(options.build, options)
-    if not bench.client.exists():
-        sys.exit(f"bench: no {bench.client}: build it with make, or name the folder with --build")
     # Connections, pipes and pidfds of thousands of jobs: as many files as may be.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    try:
+        bench = harness.Bench(options.build, options)
+    except harness.Failed as e:
+        sys.exit(f"bench: {e}")
     with bench.cleanup:
         run = {"machine": machine.describe(bench), "quick": options.quick, "rounds": bench.rounds,
                "pause_ms": bench.pause_ms, "sections": {}}

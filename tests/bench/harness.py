@@ -4,7 +4,6 @@
 import contextlib
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import tempfile
@@ -119,17 +118,29 @@ class Bench:
     def __init__(self, build, options):
         self.build = pathlib.Path(build).resolve()
         self.client = self.build / "tests/bench/bench-client"
+        if not self.client.exists():
+            raise Failed(f"no {self.client}: build it with make, or name the folder with --build")
         self.options = options
         self.quick = options.quick
-        self.has_pool = bool(re.search(r"^\[Pool\]", (SOURCE / "policy/sandboxd.conf").read_text(), re.M))
         self.cleanup = contextlib.ExitStack()
         self.folder = pathlib.Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="sandboxd-bench-")))
         self.folder.chmod(0o755)
         self.files = 0
         self.slot = os.getpid() * 8
+        self.has_pool = self.knows_pool()
 
     def pick(self, full, quick):
         return quick if self.quick else full
+
+    def knows_pool(self):
+        """Whether the build parks sandboxes at all: one that does not refuses the section."""
+        try:
+            Daemon(self, "probe", {"Pool": {"Maximum": 0}}).stop()
+        except Failed as e:
+            if "[Pool]" in str(e):
+                return False
+            raise
+        return True
 
     @property
     def rounds(self):
