@@ -16,6 +16,9 @@
  * FILE lists contenders, see contenders_load(). A sample is "sample INDEX USEC WARM SETUP_USEC JOB-ID" or
  * "fail INDEX WHY"; load ends with "elapsed USEC".
  */
+#include <signal.h>
+#include <sys/prctl.h>
+
 #include "common/parse.h"
 #include "tests/bench/bench.h"
 
@@ -122,6 +125,8 @@ int main(int argc, char **argv)
                 (void) fprintf(stderr, "bench-client: its arguments are said in bench-client.c\n");
                 return 2;
         }
+        /* A load must not outlive who asked for it. */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         contenders_load(argv[2], &contenders);
         r = mode->run(&contenders, &options);
         contenders_free(&contenders);

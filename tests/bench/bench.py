@@ -67,7 +67,8 @@ def section_lines(name, result, form):
     lines = []
     for table in SECTIONS[name].tables(result):
         lines += [getattr(table, form)(), ""]
-    return lines + report.remarks(result)
+    remarks = report.remarks(result)
+    return lines + ([f"* {r}" for r in remarks] if form == "markdown" else remarks)
 
 
 def markdown(run):

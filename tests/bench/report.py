@@ -60,14 +60,25 @@ def series_table(title, series, base=None, other=None):
                          "n"], rows)
 
 
+def all_series(value):
+    """Every series in what a section measured, however deep."""
+    if isinstance(value, dict) and "p99_over_p50" in value:
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from all_series(inner)
+
+
 def remarks(result):
     """What is to be read with a section's tables."""
     lines = [f"note: {n}" for n in result.get("notes", [])]
-    lines += [f"left out: {n}" for n in result.get("left_out", [])]
-    for s in result.get("series", {}).values():
+    lines += [f"left out: {n}" for n in dict.fromkeys(result.get("left_out", []))]
+    for s in all_series(result):
         if s["failed"]:
             lines.append(f"note: {s['name']} failed {s['failed']} times: {s['why']}")
-        if s["name"].endswith("/parked") and s["warm"] is not None and s["warm"] < 1:
-            lines.append(f"note: {s['name']}: {(1 - s['warm']) * 100:.0f}% of its jobs ran cold, and are not in its times"
-                         if s["warm"] > 0 else f"note: {s['name']}: every one of its jobs ran cold")
+        if s["name"].endswith("parked") and s["warm"] == 0:
+            lines.append(f"note: {s['name']}: every one of its jobs ran cold")
+        elif s["name"].endswith("parked") and s["warm"] is not None and s["warm"] < 1:
+            lines.append(f"note: {s['name']}: {(1 - s['warm']) * 100:.0f}% of its jobs ran cold, "
+                         "and are not in its times")
     return lines

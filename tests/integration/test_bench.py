@@ -26,7 +26,8 @@ def modules():
         import contenders
         import figures
         import targets
-        yield {"contenders": contenders, "figures": figures, "targets": targets}
+        from sections import scope
+        yield {"contenders": contenders, "figures": figures, "targets": targets, "scope": scope}
     finally:
         sys.path.remove(str(BENCH))
         for name in set(sys.modules) - before:
@@ -140,3 +141,12 @@ def test_a_target_is_judged_by_parked_jobs_alone(modules, warm, p50, verdict):
     series = {"bash/parked": {"p50": p50, "warm": warm, "p99_over_p50": 1.0}, "bash/bwrap": {"p50": 5.0}}
     judged = modules["targets"].judge({"compare": {"series": series}})
     assert next(t for t in judged if t["target"] == "parked bash / bwrap bash")["verdict"] == verdict
+
+
+def test_scope_and_cgroupfs_are_compared_where_both_were_parked(modules):
+    def series(warm):
+        return {f"bash/{mode}-parked": {"p50": p50, "warm": w} for mode, p50, w in
+                [("scope", 1.5, warm), ("cgroupfs", 1.25, 1.0)]}
+    assert modules["scope"].difference(series(0.9), "bash", "parked") == 0.25
+    assert modules["scope"].difference(series(0), "bash", "parked") is None
+    assert modules["scope"].difference(series(1), "python", "parked") is None

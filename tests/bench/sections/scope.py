@@ -69,8 +69,11 @@ def inside(bench):
 
 
 def difference(series, group, state):
-    scope, cgroupfs = (series.get(f"{group}/{mode}-{state}", {}).get("p50") for mode in ("scope", "cgroupfs"))
-    return None if scope is None or cgroupfs is None else scope - cgroupfs
+    """None where one of the two is not there, or was to be parked and never was."""
+    both = [series.get(f"{group}/{mode}-{state}") for mode in ("scope", "cgroupfs")]
+    if not all(s and s["p50"] and (state == "cold" or s["warm"]) for s in both):
+        return None
+    return both[0]["p50"] - both[1]["p50"]
 
 
 def command(bench):
