@@ -72,7 +72,7 @@ def section_lines(name, result, form):
 
 
 def markdown(run):
-    lines = [*machine.lines(run["machine"])]
+    lines = [*machine.lines(run)]
     lines = [f"{line}  " for line in lines] + ["", targets.table(run["targets"]).markdown()]
     for name, result in run["sections"].items():
         lines += ["", f"### {result['title']} (`{name}`)", "", *section_lines(name, result, "markdown")]
@@ -108,7 +108,7 @@ def main():
         run = {"machine": machine.describe(bench), "quick": options.quick, "rounds": bench.rounds,
                "pause_ms": bench.pause_ms, "sections": {}}
         if not options.inside:
-            bench.say("\n".join(machine.lines(run["machine"])))
+            bench.say("\n".join(machine.lines(run)))
         for name in options.sections or SECTIONS:
             result = run["sections"][name] = run_section(bench, SECTIONS[name], options.inside)
             if not options.inside:

@@ -21,11 +21,6 @@ class Failed(Exception):
     """A section, or what it needs, cannot be run: one sentence."""
 
 
-def cgroup_roots():
-    """Of every sandboxd on this host that has no systemd."""
-    return set(pathlib.Path("/sys/fs/cgroup").glob("**/sandboxd-*/"))
-
-
 class Daemon:
     """One `sandboxd --standalone`, started with an empty environment."""
 
@@ -33,11 +28,9 @@ class Daemon:
         self.home = bench.folder / name
         self.home.mkdir()
         self.socket = self.home / "sock"
-        before = cgroup_roots()
         for _ in range(8):
             self.base = bench.next_uid_base()
             if self.starts(bench, settings, policy or SOURCE / "policy"):
-                self.roots = cgroup_roots() - before
                 return
         raise Failed(f"sandboxd did not start: {self.log()[-400:].strip()}")
 
@@ -72,12 +65,15 @@ class Daemon:
     def log(self):
         return (self.home / "log").read_text(errors="replace")
 
-    def cgroups(self):
-        """How many directories there are for its sandboxes, in all hierarchies."""
-        return sum(p.is_dir() for root in self.roots if root.exists() for p in root.iterdir())
-
-    def owns(self, uid):
-        return self.base <= uid < self.base + UID_SIZE
+    def sandbox_pids(self):
+        """The processes in its sandboxes, by the ids that are its own."""
+        found = []
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError, IndexError):
+                uid = int(status.read_text().split("Uid:")[1].split()[1])
+                if self.base <= uid < self.base + UID_SIZE:
+                    found.append(int(status.parent.name))
+        return found
 
     def pids(self):
         """Monitor and frontend."""

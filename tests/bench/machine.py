@@ -62,11 +62,16 @@ def describe(bench):
     }
 
 
-def lines(m):
+def lines(run):
+    """For who reads its tables."""
+    m = run["machine"]
     tools = ", ".join(f"{k} {v}" for k, v in m["versions"].items())
     where = "a virtual machine" if m["hypervisor"] else "a machine"
     return [f"{m['date']}: sandboxd {m['sandboxd']}"
             f"{'' if m['parked_sandboxes'] else ' (no parked sandboxes in this build)'}",
             f"{m['processors']} x {m['processor']}, {m['memory_mib']} MiB, {where}; {m['system']}, Linux {m['kernel']}, "
             f"cgroups {m['cgroups']}; load before {m['load_before'][0]:.2f}",
-            tools]
+            tools,
+            f"{'a --quick run: ' if run['quick'] else ''}{run['rounds']} rounds, {run['pause_ms']} ms before each sample",
+            *(["THE MACHINE WAS BUSY: do not read much into these times"]
+              if m["load_before"][0] > m["processors"] / 2 else [])]

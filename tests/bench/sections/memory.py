@@ -2,6 +2,7 @@
 """What a sandbox holds while it waits: a parked one, and an idle job that was started cold, beside the same
 interpreter un-isolated."""
 
+import contextlib
 import os
 import pathlib
 import time
@@ -34,16 +35,10 @@ def rollup(pid):
 def processes(daemon):
     """Of its sandboxes, by pid namespace: [{comm, rss, pss, private}]."""
     found = {}
-    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-            if not daemon.owns(int(fields["Uid"].split()[1])):
-                continue
-            pid = int(status.parent.name)
+    for pid in daemon.sandbox_pids():
+        with contextlib.suppress(OSError):  # it has ended
             executable = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
             found.setdefault(os.readlink(f"/proc/{pid}/ns/pid"), []).append({"comm": executable, **rollup(pid)})
-        except (OSError, KeyError, ValueError):
-            continue
     return found
 
 
