@@ -81,6 +81,17 @@ class Daemon:
         return [monitor, *map(int, pathlib.Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()[:1])]
 
 
+def wait_until(found, what, seconds=20):
+    """What found() returns, once that is something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise Failed(f"{what} did not come within {seconds} s")
+
+
 class Hold:
     """Jobs or programs that live and do nothing until this is closed."""
 

@@ -2,6 +2,7 @@
 """Many jobs: thousands on one connection, which must all end once and leave nothing behind; hundreds of
 connections at once; and what a full store of kept results costs."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -22,8 +23,13 @@ def cgroup_roots(bench, daemon):
     """The folder that its sandboxes have in each hierarchy; a job shows its name."""
     sleeper = contenders.Program("sleep", ["/usr/bin/sleep", "1000"], "", "", "", "sleep")
     with harness.Hold(bench, contenders.job(sleeper, daemon.socket, "idle", "an idle job"), 1):
-        text = "".join(pathlib.Path(f"/proc/{pid}/cgroup").read_text() for pid in daemon.sandbox_pids())
-    name = re.search(r"/(sandboxd-[0-9a-f]+)/", text).group(1)
+        def names():
+            found = set()
+            for pid in daemon.sandbox_pids():
+                with contextlib.suppress(OSError):  # it has ended
+                    found.update(re.findall(r"/(sandboxd-[0-9a-f]+)/", pathlib.Path(f"/proc/{pid}/cgroup").read_text()))
+            return found
+        name = harness.wait_until(names, "the process of a job").pop()
     return [os.path.join(top, name) for top, names, _ in os.walk("/sys/fs/cgroup") if name in names]
 
 

@@ -13,6 +13,7 @@ import report
 
 NAME = "memory"
 TITLE = "Memory of a sandbox that waits, KiB"
+SETTLE_SECONDS = 1  # for an interpreter to have read what it reads
 INTERPRETERS = {"bash": "bash", "python": "python3", "javascript": "node"}
 WAITING = {
     "bash": "while :; do sleep 1000; done",
@@ -54,14 +55,15 @@ def describe(group, state, sandbox):
 def idle_jobs(bench, daemon, group):
     program = contenders.Program(group, [], group, WAITING[group], "", group)
     with harness.Hold(bench, contenders.job(program, daemon.socket, "idle", f"idle {group}"), 1):
-        time.sleep(0.5)
+        harness.wait_until(lambda: [s for s in processes(daemon).values() if describe(group, "", s)], f"an idle {group}")
+        time.sleep(SETTLE_SECONDS)
         return [describe(group, "cold, idle", s) for s in processes(daemon).values()]
 
 
 def unisolated(bench, group):
     program = contenders.Program(group, [*ROOM[group], WAITING[group]], group, "", "-", group)
     with harness.Hold(bench, contenders.spawn(program), 1) as hold:
-        time.sleep(0.5)
+        time.sleep(SETTLE_SECONDS)
         comm = os.path.basename(os.readlink(f"/proc/{hold.pids[0]}/exe"))
         return [describe(group, "un-isolated", [{"comm": comm, **rollup(hold.pids[0])}])]
 
@@ -72,7 +74,7 @@ def parked(bench):
         for program in contenders.PROGRAMS:
             if program.runtime:
                 bench.compare([contenders.job(program, daemon.socket, "pool", "")], rounds=2)
-        time.sleep(2)
+        time.sleep(2 * SETTLE_SECONDS)
         return [describe(group, "parked", sandbox) for sandbox in processes(daemon).values()
                 for group in INTERPRETERS if any(p["comm"].startswith(INTERPRETERS[group]) for p in sandbox)]
 
