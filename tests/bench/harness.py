@@ -45,13 +45,15 @@ class Daemon:
                 [bench.build / "sandboxd", "--standalone", "--socket", self.socket, "--config", config,
                  "--policy-dir", policy, "--runtime-dir", self.home / "run"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={}, cwd="/")
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if self.socket.exists():
-                return True
-            time.sleep(0.02)
-        self.stop()
-        return False
+        deadline, listens = time.monotonic() + 20, False
+        try:
+            while time.monotonic() < deadline and self.process.poll() is None and not listens:
+                listens = self.socket.exists()
+                time.sleep(0.02)
+        finally:  # also when we are interrupted here
+            if not listens:
+                self.stop()
+        return listens
 
     def stop(self):
         if self.process.poll() is None:
