@@ -1,26 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-# Benchmarks: `make bench` as root prints tables and asserts nothing.
-noinst_PROGRAMS += tests/bench/bench-bus tests/bench/bench-cold tests/bench/bench-jobs
+# `make bench` as root compares, prints tables and asserts nothing; BENCH="SECTION ..." and options of
+# tests/bench/bench.py choose what.
+noinst_PROGRAMS += tests/bench/bench-bus tests/bench/bench-client
 tests_bench_bench_bus_SOURCES = tests/bench/bench-bus.c
 tests_bench_bench_bus_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 tests_bench_bench_bus_LDADD = client/lib/libsandbox-core.la common/libcommon.a $(SYSTEMD_LIBS)
-tests_bench_bench_cold_SOURCES = tests/bench/bench-cold.c
-tests_bench_bench_cold_CFLAGS = $(AM_CFLAGS)
-tests_bench_bench_cold_LDADD = client/lib/libsandbox-core.la common/libcommon.a
-tests_bench_bench_jobs_SOURCES = tests/bench/bench-jobs.c
-tests_bench_bench_jobs_CFLAGS = $(AM_CFLAGS)
-tests_bench_bench_jobs_LDADD = client/lib/libsandbox-core.la common/libcommon.a
-EXTRA_DIST += tests/bench/bench.py tests/bench/bus tests/bench/jobs.py tests/bench/scope
+tests_bench_bench_client_SOURCES = \
+	tests/bench/bench.h \
+	tests/bench/bench-client.c \
+	tests/bench/bench-compare.c \
+	tests/bench/bench-contender.c \
+	tests/bench/bench-hold.c \
+	tests/bench/bench-load.c
+tests_bench_bench_client_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+tests_bench_bench_client_LDADD = client/lib/libsandbox-core.la common/libcommon.a
+EXTRA_DIST += BENCHMARKS.md \
+	tests/bench/bench.py \
+	tests/bench/bus \
+	tests/bench/contenders.py \
+	tests/bench/figures.py \
+	tests/bench/harness.py \
+	tests/bench/machine.py \
+	tests/bench/node-vm.js \
+	tests/bench/plot.py \
+	tests/bench/report.py \
+	tests/bench/targets.py \
+	tests/bench/sections/__init__.py \
+	tests/bench/sections/bytes.py \
+	tests/bench/sections/compare.py \
+	tests/bench/sections/idle.py \
+	tests/bench/sections/jobs.py \
+	tests/bench/sections/memory.py \
+	tests/bench/sections/mixed.py \
+	tests/bench/sections/scope.py \
+	tests/bench/sections/throughput.py
+
+# BENCH="SECTION... OPTION...": all without it.
+RUN_BENCH = /usr/bin/python3 -B $(srcdir)/tests/bench/bench.py --build $(abs_builddir)
 
 .PHONY: bench bench-bus bench-jobs bench-scope
 bench: all
-	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/bench.py
+	$(RUN_BENCH) $(BENCH)
 
 bench-bus: all
 	$(srcdir)/tests/system/container --build $(abs_builddir) -- /opt/sandboxd/tests/bench/bus
 
 bench-jobs: all
-	SANDBOXD_BUILD_DIR=$(abs_builddir) /usr/bin/python3 $(srcdir)/tests/bench/jobs.py
+	$(RUN_BENCH) jobs bytes $(BENCH)
 
 bench-scope: all
-	$(srcdir)/tests/system/container --build $(abs_builddir) -- /opt/sandboxd/tests/bench/scope
+	$(RUN_BENCH) scope $(BENCH)

@@ -107,7 +107,7 @@ install_tests()
     mkdir -p "$opt/build/tests/bench"
     cp -a "$source/tests" "$source/policy" "$opt/"
     cp -a "$build"/{sandboxd,sandboxd-frontend,sandboxd-init,sandboxctl} "$opt/build/"
-    cp -a "$build"/tests/bench/bench-{bus,cold} "$opt/build/tests/bench/"
+    cp -a "$build"/tests/bench/bench-{bus,client} "$opt/build/tests/bench/"
     cp -a "$here/guest" "$opt/"
     cp -a "$opt/guest/etc" "$1/"
     mkdir "$opt/helpers"
