@@ -15,6 +15,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "daemon/monitor/launch.h"
+#include "daemon/monitor/sandbox-state.h"
 
 /* How long the making of a sandbox may take; seconds, on a host that is short of everything. */
 #define SETUP_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -44,7 +45,7 @@ static const bool transitions[][SANDBOX_GONE + 1] = {
         [SANDBOX_GONE] = {},
 };
 
-static void set_state(struct sandbox *s, enum sandbox_state state)
+void sandbox_set_state(struct sandbox *s, enum sandbox_state state)
 {
         ASSERT(transitions[s->state][state]);
         s->state = state;
@@ -57,7 +58,7 @@ static bool is_live(const struct sandbox *s)
 }
 
 /* The first thing that goes wrong is the one that is told. error is a negative errno. */
-static void fail(struct sandbox *s, enum setup_step step, int error)
+void sandbox_fail(struct sandbox *s, enum setup_step step, int error)
 {
         if (s->ending.step != SETUP_STEP_NONE)
                 return;
@@ -66,7 +67,7 @@ static void fail(struct sandbox *s, enum setup_step step, int error)
 }
 
 /* Kills with the widest means there are: the cgroup, or where that cannot be, the pid namespace. */
-static void kill_processes(struct sandbox *s, enum leaf_which which)
+void sandbox_kill_processes(struct sandbox *s, enum leaf_which which)
 {
         if (s->pid == 0 || leaves_kill(&s->place.leaves, which) >= 0)
                 return;
@@ -80,7 +81,7 @@ static int on_escalate(sd_event_source *source, uint64_t usec, void *userdata)
 
         /* With init dead, systemd may take the cgroups away before end() looks at them. */
         (void) leaves_read_usage(&s->place.leaves, &s->usage);
-        kill_processes(s, LEAF_SANDBOX);
+        sandbox_kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
 
@@ -95,8 +96,14 @@ static void add_timer(struct sandbox *s, sd_event_source **source, uint64_t usec
         if (r < 0) {
                 /* Without its deadline a job may not run. */
                 log_error("job %016" PRIx64 ": no timer (%s), killing it", s->job, strerror(-r));
-                kill_processes(s, LEAF_SANDBOX);
+                sandbox_kill_processes(s, LEAF_SANDBOX);
         }
+}
+
+void sandbox_escalate(struct sandbox *s)
+{
+        if (!s->escalate_source)
+                add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
 static void set_cause(struct sandbox *s, enum job_status cause)
@@ -105,14 +112,12 @@ static void set_cause(struct sandbox *s, enum job_status cause)
                 s->ending.cause = cause;
 }
 
-static void read_control(struct sandbox *s);
-
 void sandbox_kill(struct sandbox *s, enum job_status cause)
 {
         /* What happened before this order comes first, also when it was not looked at yet. */
-        read_control(s);
+        sandbox_read_control(s);
         if (s->state == SANDBOX_ENDED && s->collects)
-                kill_processes(s, LEAF_SANDBOX);
+                sandbox_kill_processes(s, LEAF_SANDBOX);
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
@@ -121,7 +126,7 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
                 return;
         /* Before its exec the payload may not have been forked, and would be born after the kill.
          */
-        kill_processes(s, s->exec_usec > 0 ? LEAF_JOB : LEAF_SANDBOX);
+        sandbox_kill_processes(s, s->exec_usec > 0 ? LEAF_JOB : LEAF_SANDBOX);
         add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
@@ -148,8 +153,8 @@ static int on_cpu_check(sd_event_source *source, uint64_t usec, void *userdata)
         used -= r < 0 ? 0 : MIN(used, s->before.cpu_user_usec + s->before.cpu_system_usec);
         if (r < 0) {
                 /* A limit that cannot be watched is not one. */
-                fail(s, SETUP_STEP_LIMITS, r);
-                kill_processes(s, LEAF_SANDBOX);
+                sandbox_fail(s, SETUP_STEP_LIMITS, r);
+                sandbox_kill_processes(s, LEAF_SANDBOX);
                 return 0;
         }
         if (used >= limit) {
@@ -165,8 +170,8 @@ static int on_setup_timeout(sd_event_source *source, uint64_t usec, void *userda
 {
         struct sandbox *s = userdata;
 
-        fail(s, s->receives ? SETUP_STEP_FILES : SETUP_STEP_LOST, -ETIMEDOUT);
-        kill_processes(s, LEAF_SANDBOX);
+        sandbox_fail(s, s->receives ? SETUP_STEP_FILES : SETUP_STEP_LOST, -ETIMEDOUT);
+        sandbox_kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
 
@@ -251,7 +256,7 @@ static void set_detail(struct sandbox *s, const char *text)
         (void) snprintf(s->detail, sizeof(s->detail), "%.*s", (int) sizeof(s->detail) - 1, text);
 }
 
-static void stop_clocks(struct sandbox *s)
+void sandbox_stop_clocks(struct sandbox *s)
 {
         s->wall_source = sd_event_source_disable_unref(s->wall_source);
         s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
@@ -262,7 +267,7 @@ static void drop_sources(struct sandbox *s)
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
         s->oom_source = sd_event_source_disable_unref(s->oom_source);
-        stop_clocks(s);
+        sandbox_stop_clocks(s);
         s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
         s->collect_source = sd_event_source_disable_unref(s->collect_source);
@@ -302,7 +307,7 @@ static int on_collect_timeout(sd_event_source *source, uint64_t usec, void *user
         struct sandbox *s = userdata;
 
         log_notice("job %016" PRIx64 ": its files were not taken in time", s->job);
-        kill_processes(s, LEAF_SANDBOX);
+        sandbox_kill_processes(s, LEAF_SANDBOX);
         return 0;
 }
 
@@ -328,8 +333,8 @@ static void end(struct sandbox *s)
         s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
-        set_state(s, SANDBOX_ENDED);
-        stop_clocks(s);
+        sandbox_set_state(s, SANDBOX_ENDED);
+        sandbox_stop_clocks(s);
         /* Lets init go. */
         s->control_source = sd_event_source_disable_unref(s->control_source);
         s->control_fd = safe_close(s->control_fd);
@@ -385,7 +390,7 @@ static void tear_down(struct sandbox *s)
         if (s->has_ids)
                 uid_pool_release(s->host->uids, s->ids);
         s->has_ids = false;
-        set_state(s, SANDBOX_GONE);
+        sandbox_set_state(s, SANDBOX_GONE);
         s->host->gone(s->host->userdata, s);
 }
 
@@ -444,9 +449,9 @@ static void conclude(struct sandbox *s)
                 s->explaining = true;
                 /* However long the answer takes: the job has had its time, and what it left running
                  * as well. */
-                stop_clocks(s);
+                sandbox_stop_clocks(s);
                 if (leaves_kill(&s->place.leaves, LEAF_JOB) < 0 && !s->collects)
-                        kill_processes(s, LEAF_SANDBOX);
+                        sandbox_kill_processes(s, LEAF_SANDBOX);
                 return;
         }
         end(s);
@@ -488,14 +493,14 @@ static void give_up(struct sandbox *s, enum setup_step step, int error)
 {
         /* When init has failed before, and is dead, there is no scope to be made of it, nor are its cgroups
          * there any more: what it said comes first. */
-        read_control(s);
+        sandbox_read_control(s);
         if (!is_live(s) || s->explaining)
                 return;
         /* Then the detail is another step's. */
         if (s->ending.step != SETUP_STEP_NONE)
                 s->detail[0] = '\0';
-        fail(s, step, error);
-        kill_processes(s, LEAF_SANDBOX);
+        sandbox_fail(s, step, error);
+        sandbox_kill_processes(s, LEAF_SANDBOX);
 }
 
 static int set_limits(struct sandbox *s, enum setup_step *ret_step)
@@ -573,27 +578,6 @@ static void tell_started(struct sandbox *s)
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
 }
 
-/* Its command waits, and uses nothing: what it has used and holds now is what it will have when there is a
- * job, and asking then would keep that waiting. */
-static void become_parked(struct sandbox *s)
-{
-        struct leaf_state state;
-        int r;
-
-        r = leaves_begin_usage(&s->place.leaves, &s->before, &s->peak_fd);
-        if (r < 0 || s->before.oom_kills > 0) {
-                fail(s, SETUP_STEP_LIMITS, r < 0 ? r : -ENOMEM);
-                kill_processes(s, LEAF_SANDBOX);
-                return;
-        }
-        set_state(s, SANDBOX_PARKED);
-        stop_clocks(s);
-        leaves_read_state(&s->place.leaves, &state);
-        s->parked_usec = io_now_usec();
-        s->parked_bytes = state.memory_bytes;
-        s->host->parked(s->host->userdata, s);
-}
-
 static void on_event(struct sandbox *s, const struct launch_event *e)
 {
         s->place.inhabited = s->place.leaves.n > 0;
@@ -603,7 +587,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                         break;
                 /* Not one of which something has failed, and that is about to end for it. */
                 if (s->ending.step == SETUP_STEP_NONE)
-                        become_parked(s);
+                        sandbox_become_parked(s);
                 return;
         case LAUNCH_READY:
                 if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)
@@ -620,7 +604,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         case LAUNCH_FAILED:
                 s->exec_usec = 0;
                 /* Init's word: it may be the one number that has no negative. */
-                fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST,
+                sandbox_fail(s, e->step < _SETUP_STEP_COUNT ? e->step : SETUP_STEP_LOST,
                         e->error == INT32_MIN ? -EPROTO : -e->error);
                 return;
         case LAUNCH_EXITED:
@@ -639,10 +623,10 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         }
         /* Init is ours, so this is a bug; the sandbox does not outlive it. */
         log_error("job %016" PRIx64 ": init sent an event out of order", s->job);
-        kill_processes(s, LEAF_SANDBOX);
+        sandbox_kill_processes(s, LEAF_SANDBOX);
 }
 
-static void read_control(struct sandbox *s)
+void sandbox_read_control(struct sandbox *s)
 {
         while (s->control_fd >= 0 && is_live(s)) {
                 struct launch_event event = {};
@@ -673,7 +657,7 @@ static int on_control(sd_event_source *source, int fd, uint32_t events, void *us
 {
         struct sandbox *s = userdata;
 
-        read_control(s);
+        sandbox_read_control(s);
         if (s->state >= SANDBOX_ENDED)
                 s->control_source = sd_event_source_disable_unref(s->control_source);
         return 0;
@@ -683,7 +667,7 @@ static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user
 {
         struct sandbox *s = userdata;
 
-        read_control(s);
+        sandbox_read_control(s);
         s->pidfd_source = sd_event_source_disable_unref(s->pidfd_source);
         if (s->state < SANDBOX_ENDED)
                 conclude(s);
@@ -731,7 +715,7 @@ static int make_inside(struct sandbox *s, enum setup_step *ret_step)
                 r = launch_init(s, ret_step);
         if (r < 0)
                 return r;
-        set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
+        sandbox_set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
         r = watch(s);
         return r < 0 ? r : watch_oom(s);
 }
@@ -744,7 +728,7 @@ static int make_around(struct sandbox *s, enum setup_step *ret_step)
         r = launch_init(s, ret_step);
         if (r < 0)
                 return r;
-        set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
+        sandbox_set_state(s, s->parks ? SANDBOX_PARKING : SANDBOX_RUNNING);
         r = watch(s);
         return r < 0 ? r : make_place(s, ret_step);
 }
@@ -763,13 +747,13 @@ static int make(struct sandbox *s, enum setup_step *ret_step)
 }
 
 /* What it takes to bring its files in and out. */
-static uint64_t extra_usec(uint32_t flags)
+uint64_t sandbox_extra_usec(uint32_t flags)
 {
         return (flags & CHANNEL_START_INPUT ? CHANNEL_INPUT_USEC : 0) +
                (flags & CHANNEL_START_COLLECT ? CHANNEL_COLLECT_USEC : 0);
 }
 
-static struct sandbox *allocate(struct sandbox_host *host, struct generation *g)
+struct sandbox *sandbox_allocate(struct sandbox_host *host, struct generation *g)
 {
         struct sandbox *s = malloc(sizeof(*s));
 
@@ -799,7 +783,7 @@ static struct sandbox *allocate(struct sandbox_host *host, struct generation *g)
 }
 
 /* What goes wrong is told from the loop. */
-static void begin(struct sandbox *s)
+void sandbox_begin(struct sandbox *s)
 {
         enum setup_step step;
         int r;
@@ -807,15 +791,15 @@ static void begin(struct sandbox *s)
         r = make(s, &step);
         if (r == 0)
                 return;
-        fail(s, step, r);
+        sandbox_fail(s, step, r);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         if (s->pid > 0)
-                kill_processes(s, LEAF_SANDBOX);
+                sandbox_kill_processes(s, LEAF_SANDBOX);
         if (!s->pidfd_source)
                 add_timer(s, &s->remove_source, 0, on_remove);
 }
 
-static void take_start(struct sandbox *s, const struct channel_start *m, int *fds)
+void sandbox_take_start(struct sandbox *s, const struct channel_start *m, int *fds)
 {
         s->job = m->header.job;
         s->limits = m->limits;
@@ -827,7 +811,7 @@ static void take_start(struct sandbox *s, const struct channel_start *m, int *fd
 }
 
 /* Until the job begins. */
-static void limit_setup(struct sandbox *s)
+void sandbox_limit_setup(struct sandbox *s)
 {
         uint64_t usec = s->receives ? CHANNEL_INPUT_USEC : SETUP_TIMEOUT_USEC;
 
@@ -837,99 +821,21 @@ static void limit_setup(struct sandbox *s)
 int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
         int *fds, struct sandbox **ret)
 {
-        struct sandbox *s = allocate(host, g);
+        struct sandbox *s = sandbox_allocate(host, g);
 
         if (!s)
                 return -ENOMEM;
-        take_start(s, m, fds);
+        sandbox_take_start(s, m, fds);
         s->place.id = m->header.job;
         s->place.owner = m->owner;
         s->place.limits = m->limits;
-        s->place.extra_usec = extra_usec(m->flags);
+        s->place.extra_usec = sandbox_extra_usec(m->flags);
         s->profile = m->profile;
         *ret = s;
-        begin(s);
+        sandbox_begin(s);
         if (s->ending.step == SETUP_STEP_NONE)
-                limit_setup(s);
+                sandbox_limit_setup(s);
         return 0;
-}
-
-int sandbox_park(struct sandbox_host *host, struct generation *g, const struct sandbox_parking *m,
-        struct sandbox **ret)
-{
-        const struct policy_profile *profile = &g->policy->profiles[m->profile];
-        struct sandbox *s = allocate(host, g);
-        int r;
-
-        if (!s)
-                return -ENOMEM;
-        s->parks = true;
-        s->limits = profile->defaults;
-        s->place.id = m->id;
-        s->place.owner = m->owner;
-        /* A scope cannot be changed later: it allows what a job may have at most. */
-        s->place.limits = profile->maximums;
-        s->place.extra_usec =
-                m->life_usec + extra_usec(CHANNEL_START_INPUT | CHANNEL_START_COLLECT);
-        s->profile = m->profile;
-        s->runtime = m->runtime;
-        s->n_own_arguments = 1 + g->policy->runtimes[m->runtime].n_arguments;
-        r = launch_prepare_parking(s);
-        if (r < 0) {
-                s->state = SANDBOX_GONE;
-                sandbox_free(s);
-                return r;
-        }
-        *ret = s;
-        begin(s);
-        if (s->ending.step == SETUP_STEP_NONE)
-                limit_setup(s);
-        return 0;
-}
-
-/* What it has, and what its leaf allows, become the job's. */
-static int prepare_claim(struct sandbox *s, const struct generation *g, const struct limits *limits)
-{
-        int r;
-
-        r = leaves_change_limits(&s->place.leaves, &s->limits, limits, g->allow_missing, NULL);
-        if (r == 0)
-                r = leaves_set_idle(&s->place.leaves, false);
-        return r;
-}
-
-int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_start *m, int *fds)
-{
-        int r;
-
-        ASSERT(s->parks);
-        /* It may be dead, and nobody have looked. */
-        read_control(s);
-        if (s->state != SANDBOX_PARKED || s->place.disturbed)
-                return -ESRCH;
-        s->started_usec = io_now_usec();
-        r = prepare_claim(s, g, &m->limits);
-        if (r == 0)
-                r = launch_claim(s, m, fds);
-        if (r < 0)
-                return r;
-        take_start(s, m, fds);
-        s->parks = false;
-        s->warm = true;
-        set_state(s, SANDBOX_RUNNING);
-        limit_setup(s);
-        log_debug("job %016" PRIx64 ": in the parked sandbox %016" PRIx64, s->job, s->place.id);
-        return 0;
-}
-
-void sandbox_discard(struct sandbox *s)
-{
-        ASSERT(s->parks);
-        if (s->state >= SANDBOX_ENDED)
-                return;
-        kill_processes(s, LEAF_SANDBOX);
-        if (!s->escalate_source)
-                add_timer(s, &s->escalate_source, ESCALATE_USEC, on_escalate);
 }
 
 void sandbox_abandon(struct sandbox *s)
@@ -937,7 +843,7 @@ void sandbox_abandon(struct sandbox *s)
         siginfo_t info = {};
 
         if (s->pid > 0) {
-                kill_processes(s, LEAF_SANDBOX);
+                sandbox_kill_processes(s, LEAF_SANDBOX);
                 (void) syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
                 /* While systemd may still look for it by its pid, it is systemd that reaps it. */
                 if (settle(s))
