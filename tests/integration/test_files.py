@@ -388,6 +388,8 @@ def test_init_is_killed_while_it_hands_over(big, c):
     got = []
     while not any("data" in x.get("file_out", {}) for x in got):
         got.append(c.receive())
+    # Another may be in the making, for the next job.
+    assert host.wait_until(lambda: len(big.job_pids()) == 1)
     pids = big.job_pids()
     assert len(pids) == 1 and not big.payload_pids()
     os.kill(pids[0], signal.SIGKILL)

@@ -169,7 +169,7 @@ PYTHON = {
     "multiprocessing": "import multiprocessing as m\ndef f(x): return x * 2\nif __name__ == '__main__':\n    with m.Pool(2) as p: print(p.map(f, [1, 2]))\n    q = m.Queue(); "
                        "p = m.Process(target=q.put, args=(5,)); p.start(); print(q.get()); p.join()",
     "spawn": "import multiprocessing as m\ndef f(q): print('in', __name__); q.put(1)\nif __name__ == '__main__':\n    c = m.get_context('spawn'); q = c.Queue()\n    "
-             "p = c.Process(target=f, args=(q,)); p.start(); print(q.get()); p.join()",
+             "p = c.Process(target=f, args=(q,)); p.start(); x = q.get(); p.join(); print(x)",
     "executor": "from concurrent.futures import ThreadPoolExecutor as E\nwith E(2) as e: print(list(e.map(abs, [-1, 2])))", "asyncio": "import asyncio\nasync def f(): "
                 "await asyncio.sleep(0.01); return 4\nasyncio.run(f())",
     "coroutine that is left": "async def f(): pass\nf()\nc = f()", "generator that is left": "def g():\n    try: yield 1\n    finally: print('closed')\nx = g()\nnext(x)",
