@@ -93,7 +93,7 @@ def oracle(daemon, canary, sanitized):
     books = Books(daemon)
     # One that is being made has root's id at first; beside them the monitor has the frontend.
     host.wait_until(lambda: not daemon.sandbox_pids() and not daemon.cgroup_directories()
-                    and len(host.children(daemon.monitor)) == 1, 5)
+                    and len(host.children(daemon.monitor)) == 1, 20)
     canary.check()
     before, rss = books.counts(), books.rss()
     bystander = Bystander(daemon)

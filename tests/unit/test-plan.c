@@ -554,6 +554,7 @@ END_TEST
 /* What an interpreter that has started, in a sandbox that is made, cannot be given any more. */
 START_TEST(test_warm)
 {
+        static uint8_t large[33 * KIB];
         struct policy_runtime *rt = &policy.runtimes[0];
 
         policy.pool.maximum = 1;
@@ -588,6 +589,12 @@ START_TEST(test_warm)
                 break;
         case 6:
                 rt->park = false;
+                break;
+        case 7:
+                memset(large, 'x', sizeof(large));
+                memcpy(large, "K=", 2);
+                large[sizeof(large) - 1] = '\0';
+                add_env((const char *) large);
                 break;
         default:
                 policy.pool.maximum = 0;
@@ -626,7 +633,7 @@ int main(void)
         tcase_add_test(tc, test_get);
         tcase_add_test(tc, test_streamed);
         tcase_add_test(tc, test_label);
-        tcase_add_loop_test(tc, test_warm, 0, 8);
+        tcase_add_loop_test(tc, test_warm, 0, 9);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
