@@ -151,8 +151,8 @@ static bool read_shortage(void)
 {
         _cleanup_free_ char *pressure = NULL, *meminfo = NULL;
 
-        if (io_read_file(AT_FDCWD, "/proc/pressure/memory", 4096, &pressure, NULL) < 0)
-                (void) io_read_file(AT_FDCWD, "/proc/meminfo", 64 * KIB, &meminfo, NULL);
+        (void) io_read_file(AT_FDCWD, "/proc/pressure/memory", 4096, &pressure, NULL);
+        (void) io_read_file(AT_FDCWD, "/proc/meminfo", 64 * KIB, &meminfo, NULL);
         return pool_memory_is_short(pressure, meminfo);
 }
 
