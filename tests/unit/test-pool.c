@@ -244,16 +244,36 @@ END_TEST
 /* One that cannot be claimed is ended, and the next one tried. */
 START_TEST(test_a_claim_that_fails)
 {
+        uint64_t now = io_now_usec();
         struct sandbox *s;
 
         ask(ALICE, 2);
-        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        ck_assert_uint_eq(fill(now), 2);
         claim_answer = -ESRCH;
         ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
         ck_assert_uint_eq(count(ALICE), 0);
         ck_assert_uint_eq(pool.n, 0);
         bury();
         ck_assert_uint_eq(pool.n_sandboxes, 0);
+        /* Nor are they made anew at once. */
+        ck_assert(!pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now + USEC_PER_SEC));
+}
+END_TEST
+
+START_TEST(test_claims_that_fail_for_another_reason)
+{
+        uint64_t now = io_now_usec();
+        struct sandbox *s;
+
+        ask(ALICE, 3);
+        ck_assert_uint_eq(fill(now), 3);
+        claim_answer = -EIO;
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        /* One is lost for it, and none made for a while. */
+        ck_assert_uint_eq(count(ALICE), 2);
+        ck_assert(!pool_refill(&pool, now));
+        ck_assert(pool_refill(&pool, now + 2 * USEC_PER_SEC));
 }
 END_TEST
 
@@ -573,6 +593,7 @@ int main(void)
         tcase_add_test(tc, test_one_user_s_is_none_of_another_s);
         tcase_add_test(tc, test_what_does_not_fit_is_made);
         tcase_add_test(tc, test_a_claim_that_fails);
+        tcase_add_test(tc, test_claims_that_fail_for_another_reason);
         tcase_add_test(tc, test_as_many_as_were_asked_for_in_a_moment);
         tcase_add_test(tc, test_bounds);
         tcase_add_test(tc, test_fair_between_users);
