@@ -235,17 +235,31 @@ static bool environment_is_taken_over(const struct plan *p, const Sandboxd__V1__
         return true;
 }
 
+/* A folder counts as what is in it. */
+static bool file_is_taken_over(const struct policy_runtime *rt, const char *name)
+{
+        char part[PATTERN_PART_MAX + 1];
+
+        for (size_t n; *name; name += n + (name[n] == '/')) {
+                n = strcspn(name, "/");
+                /* None that is longer can be made. */
+                if (n >= sizeof(part))
+                        continue;
+                memcpy(part, name, n);
+                part[n] = '\0';
+                if (matches_any(part, rt->cold_files, rt->n_cold_files))
+                        return false;
+        }
+        return true;
+}
+
 static bool files_are_taken_over(const struct plan *p)
 {
         const struct policy_runtime *rt = p->runtime;
 
-        for (size_t i = p->has_code; rt->n_cold_files > 0 && i < p->names.n; i++) {
-                const char *slash = strrchr(p->names.items[i], '/');
-
-                if (matches_any(slash ? slash + 1 : p->names.items[i], rt->cold_files,
-                            rt->n_cold_files))
+        for (size_t i = p->has_code; rt->n_cold_files > 0 && i < p->names.n; i++)
+                if (!file_is_taken_over(rt, p->names.items[i]))
                         return false;
-        }
         return true;
 }
 

@@ -581,12 +581,15 @@ START_TEST(test_warm)
                 add_file("a/b/site.pth", 1);
                 break;
         case 4:
-                run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
+                add_file("a/b.pth/c/d", 1);
                 break;
         case 5:
-                add_limit("tmp_size_bytes", 2 * MIB);
+                run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
                 break;
         case 6:
+                add_limit("tmp_size_bytes", 2 * MIB);
+                break;
+        case 7:
                 rt->park = false;
                 break;
         default:
@@ -626,7 +629,7 @@ int main(void)
         tcase_add_test(tc, test_get);
         tcase_add_test(tc, test_streamed);
         tcase_add_test(tc, test_label);
-        tcase_add_loop_test(tc, test_warm, 0, 8);
+        tcase_add_loop_test(tc, test_warm, 0, 9);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
