@@ -178,8 +178,13 @@ bool pool_refill(struct pool *p, uint64_t now)
         if (p->stopped || p->is_short || p->n_parking >= p->n_cpus || quiet_from(p, now) > 0)
                 return false;
         k = pool_choose(p, now);
-        if (!k || !make_room(p, k))
+        if (!k)
                 return false;
+        if (!make_room(p, k)) {
+                /* What others gave for it they get back: not to be taken from them again at once. */
+                pool_pause_begin(&k->pause, now);
+                return true;
+        }
         r = park(p, k);
         if (r < 0) {
                 pool_pause_begin(&k->pause, now);

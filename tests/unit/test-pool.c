@@ -364,6 +364,25 @@ START_TEST(test_memory_is_bounded)
 }
 END_TEST
 
+START_TEST(test_one_that_there_is_no_room_for)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.max_memory = 70 * MIB;
+        adopt();
+        ask(ALICE, 4);
+        ck_assert_uint_eq(fill(now), 4);
+        /* It may hold 65 MiB, and of the others one stays. */
+        ask(BOB, 1);
+        for (unsigned i = 0; i < 8; i++)
+                if (pool_refill(&pool, now) && made[n_made - 1]->state == SANDBOX_PARKING)
+                        prime(made[n_made - 1], now);
+        ck_assert_uint_eq(count(ALICE), 4);
+        ck_assert_uint_eq(count(BOB), 0);
+        ck_assert_uint_le(n_made, 4 + 3);
+}
+END_TEST
+
 START_TEST(test_idle_ones_are_given_back)
 {
         uint64_t now = io_now_usec();
@@ -599,6 +618,7 @@ int main(void)
         tcase_add_test(tc, test_fair_between_users);
         tcase_add_test(tc, test_users_take_turns);
         tcase_add_test(tc, test_memory_is_bounded);
+        tcase_add_test(tc, test_one_that_there_is_no_room_for);
         tcase_add_test(tc, test_idle_ones_are_given_back);
         tcase_add_test(tc, test_users_that_are_named_always_have_one);
         tcase_add_test(tc, test_shortage_of_memory);
