@@ -11,8 +11,9 @@
 #define PAUSE_MOST_USEC (60 * USEC_PER_SEC)
 /* Percent of the last ten seconds in which something waited for memory. */
 #define PRESSURE_MOST 10.0
-/* Of all memory, what must be available. */
+/* Of all memory, what must be available; and while something waits for it. */
 #define AVAILABLE_FRACTION 20
+#define AVAILABLE_FRACTION_PRESSED 4
 
 static void roll(struct pool_demand *d, uint64_t now)
 {
@@ -58,12 +59,14 @@ static bool find_number(const char *text, const char *key, uint64_t *ret)
 bool pool_memory_is_short(const char *pressure, const char *meminfo)
 {
         uint64_t total, available;
+        bool pressed;
         double share;
 
-        if (pressure)
-                return sscanf(pressure, "some avg10=%lf", &share) == 1 && share >= PRESSURE_MOST;
+        pressed = pressure && sscanf(pressure, "some avg10=%lf", &share) == 1 &&
+                  share >= PRESSURE_MOST;
         if (!meminfo || !find_number(meminfo, "MemTotal:", &total) ||
                 !find_number(meminfo, "MemAvailable:", &available))
-                return false;
-        return available < total / AVAILABLE_FRACTION;
+                return pressed;
+        /* A job that waits at its own limit counts as pressed: alone that is no reason to take from others. */
+        return available < total / (pressed ? AVAILABLE_FRACTION_PRESSED : AVAILABLE_FRACTION);
 }

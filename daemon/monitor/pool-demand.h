@@ -38,6 +38,6 @@ static inline void pool_pause_reset(struct pool_pause *p)
         *p = (struct pool_pause) {};
 }
 
-/* Whether the host is short of memory, by what /proc/pressure/memory says, or where that is NULL,
- * /proc/meminfo. What cannot be understood says nothing. */
+/* Whether the host is short of memory, by what /proc/pressure/memory and /proc/meminfo say, each of which may
+ * be NULL. What cannot be understood says nothing. */
 bool pool_memory_is_short(const char *pressure, const char *meminfo);

@@ -172,8 +172,8 @@ static bool read_shortage(void)
 {
         _cleanup_free_ char *pressure = NULL, *meminfo = NULL;
 
-        if (io_read_file(AT_FDCWD, "/proc/pressure/memory", 4096, &pressure, NULL) < 0)
-                (void) io_read_file(AT_FDCWD, "/proc/meminfo", 64 * KIB, &meminfo, NULL);
+        (void) io_read_file(AT_FDCWD, "/proc/pressure/memory", 4096, &pressure, NULL);
+        (void) io_read_file(AT_FDCWD, "/proc/meminfo", 64 * KIB, &meminfo, NULL);
         return pool_memory_is_short(pressure, meminfo);
 }
 
@@ -199,8 +199,13 @@ bool pool_refill(struct pool *p, uint64_t now)
         if (p->stopped || p->is_short || p->n_parking >= p->n_cpus || quiet_from(p, now) > 0)
                 return false;
         k = pool_choose(p, now);
-        if (!k || !make_room(p, k))
+        if (!k)
                 return false;
+        if (!make_room(p, k)) {
+                /* What others gave for it they get back: not to be taken from them again at once. */
+                pool_pause_begin(&k->pause, now);
+                return true;
+        }
         r = park(p, k);
         if (r < 0) {
                 pool_pause_begin(&k->pause, now);

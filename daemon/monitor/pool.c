@@ -175,6 +175,7 @@ int pool_claim(struct pool *p, struct generation *g, const struct channel_start 
         struct pool_key *k;
         struct sandbox *s;
         uint64_t now;
+        int r;
 
         if (!fits(p, g, m))
                 return -ENOENT;
@@ -188,13 +189,20 @@ int pool_claim(struct pool *p, struct generation *g, const struct channel_start 
                 if (m->limits.value[LIMIT_MEMORY] < s->parked_bytes + MEMORY_ROOM)
                         return -ENOENT;
                 unbook(p, s);
-                if (sandbox_claim(s, g, m, fds) == 0) {
+                r = sandbox_claim(s, g, m, fds);
+                if (r == 0) {
                         take_out(p, s);
                         pool_pause_reset(&k->pause);
                         *ret = s;
                         return 0;
                 }
                 sandbox_discard(s);
+                pool_pause_begin(&k->pause, now);
+                log_warning("a parked sandbox of uid %u for %s could not be claimed (%s)",
+                        (unsigned) k->user->uid, k->runtime, strerror(-r));
+                /* What is wrong with one that lives will be with the others: the job does not wait for that. */
+                if (r != -ESRCH)
+                        break;
         }
         return -ENOENT;
 }

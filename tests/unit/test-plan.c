@@ -582,12 +582,15 @@ START_TEST(test_warm)
                 add_file("a/site.pth/b", 1);
                 break;
         case 4:
-                run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
+                add_file("a/b.pth/c/d", 1);
                 break;
         case 5:
-                add_limit("tmp_size_bytes", 2 * MIB);
+                run.workdir = (ProtobufCBinaryData) BYTES("/tmp");
                 break;
         case 6:
+                add_limit("tmp_size_bytes", 2 * MIB);
+                break;
+        case 7:
                 rt->park = false;
                 break;
         case 7:

@@ -244,16 +244,36 @@ END_TEST
 /* One that cannot be claimed is ended, and the next one tried. */
 START_TEST(test_a_claim_that_fails)
 {
+        uint64_t now = io_now_usec();
         struct sandbox *s;
 
         ask(ALICE, 2);
-        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        ck_assert_uint_eq(fill(now), 2);
         claim_answer = -ESRCH;
         ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
         ck_assert_uint_eq(count(ALICE), 0);
         ck_assert_uint_eq(pool.n, 0);
         bury();
         ck_assert_uint_eq(pool.n_sandboxes, 0);
+        /* Nor are they made anew at once. */
+        ck_assert(!pool_refill(&pool, now));
+        ck_assert(!pool_refill(&pool, now + USEC_PER_SEC));
+}
+END_TEST
+
+START_TEST(test_claims_that_fail_for_another_reason)
+{
+        uint64_t now = io_now_usec();
+        struct sandbox *s;
+
+        ask(ALICE, 3);
+        ck_assert_uint_eq(fill(now), 3);
+        claim_answer = -EIO;
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), -ENOENT);
+        /* One is lost for it, and none made for a while. */
+        ck_assert_uint_eq(count(ALICE), 2);
+        ck_assert(!pool_refill(&pool, now));
+        ck_assert(pool_refill(&pool, now + 2 * USEC_PER_SEC));
 }
 END_TEST
 
@@ -362,6 +382,25 @@ START_TEST(test_memory_is_bounded)
 }
 END_TEST
 
+START_TEST(test_one_that_there_is_no_room_for)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.max_memory = 70 * MIB;
+        adopt();
+        ask(ALICE, 4);
+        ck_assert_uint_eq(fill(now), 4);
+        /* It may hold 65 MiB, and of the others one stays. */
+        ask(BOB, 1);
+        for (unsigned i = 0; i < 8; i++)
+                if (pool_refill(&pool, now) && made[n_made - 1]->state == SANDBOX_PARKING)
+                        prime(made[n_made - 1], now);
+        ck_assert_uint_eq(count(ALICE), 4);
+        ck_assert_uint_eq(count(BOB), 0);
+        ck_assert_uint_le(n_made, 4 + 3);
+}
+END_TEST
+
 START_TEST(test_idle_ones_are_given_back)
 {
         uint64_t now = io_now_usec();
@@ -423,8 +462,13 @@ static const struct {
         { "some avg10=0.00 avg60=99.00 avg300=99.00 total=1\nfull avg10=99.00", NULL, false },
         { "some avg10=9.99 avg60=0.00", NULL, false },
         { "some avg10=10.00 avg60=0.00", NULL, true },
-        { "some avg10=85.31 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 99 kB\n", true },
-        { "nothing that is known", "MemTotal: 100 kB\nMemAvailable: 1 kB\n", false },
+        /* A job that waits at its own limit. */
+        { "some avg10=85.31 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 99 kB\n", false },
+        { "some avg10=85.31 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 25 kB\n", false },
+        { "some avg10=85.31 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 24 kB\n", true },
+        { "some avg10=9.00 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 24 kB\n", false },
+        { "some avg10=9.00 avg60=0.00", "MemTotal: 100 kB\nMemAvailable: 4 kB\n", true },
+        { "nothing that is known", "MemTotal: 100 kB\nMemAvailable: 6 kB\n", false },
         { NULL, "MemTotal:     100 kB\nMemFree: 1 kB\nMemAvailable:   5 kB\n", false },
         { NULL, "MemTotal:     100 kB\nMemFree: 90 kB\nMemAvailable:   4 kB\n", true },
         { NULL, "MemTotal:     100 kB\n", false },
@@ -586,12 +630,14 @@ int main(void)
         tcase_add_test(tc, test_one_user_s_is_none_of_another_s);
         tcase_add_test(tc, test_what_does_not_fit_is_made);
         tcase_add_test(tc, test_a_claim_that_fails);
+        tcase_add_test(tc, test_claims_that_fail_for_another_reason);
         tcase_add_test(tc, test_as_many_as_were_asked_for_in_a_moment);
         tcase_add_test(tc, test_bounds);
         tcase_add_test(tc, test_fair_between_users);
         tcase_add_test(tc, test_users_take_turns);
         tcase_add_test(tc, test_what_a_user_has_is_shared_by_his_keys);
         tcase_add_test(tc, test_memory_is_bounded);
+        tcase_add_test(tc, test_one_that_there_is_no_room_for);
         tcase_add_test(tc, test_idle_ones_are_given_back);
         tcase_add_test(tc, test_users_that_are_named_always_have_one);
         tcase_add_test(tc, test_shortage_of_memory);
