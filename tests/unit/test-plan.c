@@ -593,7 +593,7 @@ START_TEST(test_warm)
         case 7:
                 rt->park = false;
                 break;
-        case 7:
+        case 8:
                 memset(large, 'x', sizeof(large));
                 memcpy(large, "K=", 2);
                 large[sizeof(large) - 1] = '\0';
@@ -636,7 +636,7 @@ int main(void)
         tcase_add_test(tc, test_get);
         tcase_add_test(tc, test_streamed);
         tcase_add_test(tc, test_label);
-        tcase_add_loop_test(tc, test_warm, 0, 9);
+        tcase_add_loop_test(tc, test_warm, 0, 10);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
