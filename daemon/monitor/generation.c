@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "common/io.h"
+#include "common/log.h"
 #include "daemon/monitor/filter.h"
 #include "daemon/wire/channel.h"
 
@@ -68,19 +69,29 @@ static int check_launchers(const struct policy_paths *paths, const struct policy
 #define FDS_PER_GENERATION (POLICY_PROFILES_MAX + 2)
 #define FDS_OWN (256 + GENERATIONS_ALIVE_MAX * FDS_PER_GENERATION)
 
-static int check_open_files(const struct policy *p, struct error *ret_error)
+/* The pool takes what is left: it is to make jobs start sooner, and not to keep any from starting. */
+static int check_open_files(struct policy *p, struct error *ret_error)
 {
-        uint64_t needed = (uint64_t) generation_max_sandboxes(p) * FDS_PER_SANDBOX +
-                          (uint64_t) p->pool.maximum * FDS_PER_PARKED + FDS_OWN;
+        uint64_t needed = (uint64_t) generation_max_sandboxes(p) * FDS_PER_SANDBOX + FDS_OWN;
         struct rlimit limit;
+        uint64_t parked;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return 0;
-        return error_set(ret_error, -EMFILE,
-                "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32
-                " with [Pool] Maximum=%" PRIu32 " needs %" PRIu64
-                ": lower one of them in sandboxd.conf, or raise the limit (ulimit -n)",
-                (uint64_t) limit.rlim_cur, p->server.max_jobs, p->pool.maximum, needed);
+        if (limit.rlim_cur < needed)
+                return error_set(ret_error, -EMFILE,
+                        "sandboxd may open %" PRIu64 " files, and MaxJobs=%" PRIu32
+                        " needs %" PRIu64
+                        ": lower MaxJobs= in sandboxd.conf, or raise the limit (ulimit -n)",
+                        (uint64_t) limit.rlim_cur, p->server.max_jobs, needed);
+        parked = (limit.rlim_cur - needed) / FDS_PER_PARKED;
+        if (p->pool.maximum <= parked)
+                return 0;
+        log_notice("sandboxd may open %" PRIu64 " files, which are too few for Maximum=%" PRIu32
+                   " of [Pool]: %" PRIu64 " sandboxes are parked at the most",
+                (uint64_t) limit.rlim_cur, p->pool.maximum, parked);
+        p->pool.maximum = (uint32_t) parked;
+        return 0;
 }
 
 int generation_compile_filter(const struct policy_paths *paths, const char *filter, int *ret_fd,
