@@ -104,6 +104,9 @@ void sandbox_discard(struct sandbox *s)
         ASSERT(s->parks);
         if (s->state >= SANDBOX_ENDED)
                 return;
+        /* It ends by itself, and gives its memory back; on a busy host that would take seconds, some of them
+         * with locks held that the making of others needs. */
+        (void) leaves_set_idle(&s->place.leaves, false);
         sandbox_kill_processes(s, LEAF_SANDBOX);
         sandbox_escalate(s);
 }
