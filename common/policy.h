@@ -93,10 +93,12 @@ struct policy_runtime {
         char launcher[POLICY_NAME_MAX];    /* file in launchers/, empty for none */
         char arguments[POLICY_ARGS_MAX][POLICY_ARG_MAX];
         char environment[POLICY_ARGS_MAX][POLICY_ARG_MAX];       /* "KEY=VALUE" */
+        char park_environment[POLICY_ARGS_MAX][POLICY_ARG_MAX];  /* the same, where it is parked */
         char cold_environment[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* patterns of keys, and */
         char cold_files[POLICY_COLD_MAX][POLICY_NAME_MAX]; /* of files, that it must start with */
         uint32_t n_arguments;
         uint32_t n_environment;
+        uint32_t n_park_environment;
         uint32_t n_cold_environment;
         uint32_t n_cold_files;
         uint8_t available;     /* the interpreter is on this host */

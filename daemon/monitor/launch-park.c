@@ -12,13 +12,23 @@
 #include "daemon/wire/interpreter.h"
 #include "daemon/wire/spec.h"
 
+/* Those of the runtime: as every job of it has them, and then those for who is parked. */
+static const char *runtime_variable(const struct policy_runtime *rt, uint32_t i)
+{
+        if (i < rt->n_environment)
+                return rt->environment[i];
+        i -= rt->n_environment;
+        return i < rt->n_park_environment ? rt->park_environment[i] : NULL;
+}
+
 /* Whether the runtime has its own value for a variable, which is as "KEY=VALUE". */
 static bool has_variable(const struct policy_runtime *rt, const char *variable)
 {
         size_t n = strcspn(variable, "=") + 1;
+        const char *own;
 
-        for (uint32_t i = 0; i < rt->n_environment; i++)
-                if (strncmp(rt->environment[i], variable, n) == 0)
+        for (uint32_t i = 0; (own = runtime_variable(rt, i)); i++)
+                if (strncmp(own, variable, n) == 0)
                         return true;
         return false;
 }
@@ -27,8 +37,8 @@ static bool has_variable(const struct policy_runtime *rt, const char *variable)
  * that it is to wait. */
 static int write_command(int fd, const struct policy_runtime *rt)
 {
-        char *argv[1 + POLICY_ARGS_MAX] = {}, *envp[POLICY_ARGS_MAX] = {};
-        const char *environment[INTERPRETER_ENVIRONMENT_N + POLICY_ARGS_MAX + 1];
+        char *argv[1 + POLICY_ARGS_MAX] = {}, *envp[2 * POLICY_ARGS_MAX] = {};
+        const char *environment[INTERPRETER_ENVIRONMENT_N + 2 * POLICY_ARGS_MAX + 1];
         struct spec spec = {
                 .workdir = "/box",
                 .exec = rt->interpreter,
@@ -41,12 +51,12 @@ static int write_command(int fd, const struct policy_runtime *rt)
         argv[0] = strdup(interpreter_name(rt));
         for (uint32_t i = 0; i < rt->n_arguments; i++)
                 argv[1 + i] = interpreter_expand(rt, rt->arguments[i]);
-        for (uint32_t i = 0; i < rt->n_environment; i++)
-                envp[i] = interpreter_expand(rt, rt->environment[i]);
+        for (uint32_t i = 0; runtime_variable(rt, i); i++)
+                envp[i] = interpreter_expand(rt, runtime_variable(rt, i));
         for (size_t i = 0; i < INTERPRETER_ENVIRONMENT_N; i++)
                 if (!has_variable(rt, interpreter_environment[i]))
                         environment[spec.envc++] = interpreter_environment[i];
-        for (uint32_t i = 0; i < rt->n_environment; i++)
+        for (uint32_t i = 0; runtime_variable(rt, i); i++)
                 environment[spec.envc++] = envp[i];
         environment[spec.envc++] = LAUNCH_PARK_VARIABLE;
         for (size_t i = 0; i < spec.argc; i++)

@@ -54,13 +54,27 @@ static int append_argument(const struct policy_item *item, const char *word, voi
         return append_word(item, word, rt->arguments, &rt->n_arguments);
 }
 
+static int check_variable(const struct policy_item *item, const char *word)
+{
+        if (word[0] == '=' || !strchr(word, '='))
+                return policy_item_error(item, ": %.40s is not NAME=VALUE: write it so", word);
+        return 0;
+}
+
 static int append_variable(const struct policy_item *item, const char *word, void *userdata)
 {
         struct policy_runtime *rt = userdata;
+        int r = check_variable(item, word);
 
-        if (word[0] == '=' || !strchr(word, '='))
-                return policy_item_error(item, ": %.40s is not NAME=VALUE: write it so", word);
-        return append_word(item, word, rt->environment, &rt->n_environment);
+        return r < 0 ? r : append_word(item, word, rt->environment, &rt->n_environment);
+}
+
+static int append_park_variable(const struct policy_item *item, const char *word, void *userdata)
+{
+        struct policy_runtime *rt = userdata;
+        int r = check_variable(item, word);
+
+        return r < 0 ? r : append_word(item, word, rt->park_environment, &rt->n_park_environment);
 }
 
 static int set_aliases(const struct policy_key *key, const struct policy_item *item, void *field)
@@ -89,6 +103,16 @@ static int set_environment(const struct policy_key *key, const struct policy_ite
         if (item->value[0] == '\0')
                 rt->n_environment = 0;
         return policy_each_word(item, append_variable, rt);
+}
+
+static int set_park_environment(const struct policy_key *key, const struct policy_item *item,
+        void *field)
+{
+        struct policy_runtime *rt = field;
+
+        if (item->value[0] == '\0')
+                rt->n_park_environment = 0;
+        return policy_each_word(item, append_park_variable, rt);
 }
 
 static int append_cold(const struct policy_item *item, const char *word,
@@ -172,6 +196,7 @@ enum runtime_key {
         KEY_ENVIRONMENT,
         KEY_RETURNS_VALUE,
         KEY_PARK,
+        KEY_PARK_ENVIRONMENT,
         KEY_COLD_ENVIRONMENT,
         KEY_COLD_FILES,
         _KEY_COUNT,
@@ -194,6 +219,7 @@ static const struct policy_key runtime_keys[_KEY_COUNT] = {
         [KEY_RETURNS_VALUE] = { "Runtime", "ReturnsValue", policy_set_bool,
                 RUNTIME(returns_value) },
         [KEY_PARK] = { "Runtime", "Park", policy_set_bool, RUNTIME(park) },
+        [KEY_PARK_ENVIRONMENT] = { "Runtime", "ParkEnvironment", set_park_environment },
         [KEY_COLD_ENVIRONMENT] = { "Runtime", "ColdEnvironment", set_cold_environment },
         [KEY_COLD_FILES] = { "Runtime", "ColdFiles", set_cold_files },
 };
@@ -221,7 +247,8 @@ static bool words_have(const char words[][POLICY_ARG_MAX], uint32_t n, const cha
 static bool runtime_uses(const struct policy_runtime *rt, const char *what)
 {
         return words_have(rt->arguments, rt->n_arguments, what) ||
-               words_have(rt->environment, rt->n_environment, what);
+               words_have(rt->environment, rt->n_environment, what) ||
+               words_have(rt->park_environment, rt->n_park_environment, what);
 }
 
 /* Keys that go together: with an interpreter come the code's file and what tells of it. */

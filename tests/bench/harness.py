@@ -178,8 +178,8 @@ class Bench:
         """pool=False: one without parked sandboxes."""
         self.files += 1
         settings = dict(settings or {})
-        if self.has_pool and not pool:
-            settings["Pool"] = {"Maximum": 0}
+        if self.has_pool:
+            settings["Pool"] = {"Maximum": 64 if pool else 0} | settings.get("Pool", {})
         d = Daemon(self, f"daemon-{self.files}", settings, policy)
         try:
             yield d

@@ -65,7 +65,7 @@ class Parked:
                 os.dup2(fd, at)
 
         self.process = subprocess.Popen(
-            command, cwd=box.box, env={**ENVIRONMENT, "HOME": str(box.box), **box.own_environment(runtime),
+            command, cwd=box.box, env={**ENVIRONMENT, "HOME": str(box.box), **box.own_environment(runtime, parked=True),
                                        "SANDBOXD_PARK": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             preexec_fn=arrange, close_fds=False, start_new_session=True)
@@ -108,10 +108,12 @@ class TwoWays(Box):
         parser.read(POLICY / "runtimes" / f"{runtime}.runtime")
         return parser["Runtime"]
 
-    def own_environment(self, runtime):
+    def own_environment(self, runtime, parked=False):
         """What the .runtime file adds to the environment."""
         places = {"%l": str(self.root / "launchers" / self.section(runtime).get("Launcher", ""))}
         words = self.section(runtime).get("Environment", "").split()
+        if parked:
+            words += self.section(runtime).get("ParkEnvironment", "").split()
         return {k: places.get(v, v) for k, v in (word.split("=", 1) for word in words)}
 
     def cold(self, runtime, code, args=(), env=None, stdin=b""):

@@ -89,7 +89,9 @@ class Daemon:
         self.base = _free_range()
         # Parked sandboxes are given back soon, so that a test can wait for there to be none.
         self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)},
-                         "Pool": {"IdleSec": "400ms"}}
+                         "Pool": {"Maximum": 64, "IdleSec": "400ms"}}
+        if "SANDBOXD_TEST_WORLD" in os.environ:  # with scopes, and on cgroup2, as it is by default: without
+            self.settings["Pool"]["Maximum"] = 0
         for section, keys in (settings or {}).items():
             self.settings.setdefault(section, {}).update(keys)
         self.policy_dir = Path(policy_dir or POLICY)
