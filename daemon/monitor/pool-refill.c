@@ -12,6 +12,8 @@
 /* Nothing is made for so long after a job began, while one runs; or ended, when none does. */
 #define BEGAN_USEC (20 * USEC_PER_MSEC)
 #define ENDED_USEC (5 * USEC_PER_MSEC)
+/* But one so often: who starts jobs without end is not to keep everybody's from being made. */
+#define HELD_MOST_USEC (1 * USEC_PER_SEC)
 /* Between two looks at what nobody wants any more. */
 #define INSPECT_LEAST_USEC (50 * USEC_PER_MSEC)
 #define INSPECT_MOST_USEC (2 * USEC_PER_SEC)
@@ -162,6 +164,7 @@ static int park(struct pool *p, struct pool_key *k)
         p->n_sandboxes++;
         p->n++;
         p->n_parking++;
+        p->held_usec = io_now_usec();
         p->bytes += s->booked_bytes;
         k->n_parking++;
         k->user->n++;
@@ -177,10 +180,16 @@ static bool read_shortage(void)
         return pool_memory_is_short(pressure, meminfo);
 }
 
-/* When nothing of a job is in the way; 0: now. */
+/* When nothing of a job is in the way. */
+static uint64_t jobs_hold_until(const struct pool *p)
+{
+        return p->n_jobs > 0 ? p->began_usec + BEGAN_USEC : p->ended_usec + ENDED_USEC;
+}
+
+/* When the next one may be made; 0: now. */
 static uint64_t quiet_from(const struct pool *p, uint64_t now)
 {
-        uint64_t from = p->n_jobs > 0 ? p->began_usec + BEGAN_USEC : p->ended_usec + ENDED_USEC;
+        uint64_t from = MIN(jobs_hold_until(p), p->held_usec + HELD_MOST_USEC);
 
         return from > now ? from : 0;
 }
@@ -246,8 +255,12 @@ void pool_schedule(struct pool *p)
 
 void pool_job_began(struct pool *p)
 {
+        uint64_t now = io_now_usec();
+
+        if (jobs_hold_until(p) <= now)
+                p->held_usec = now;
         p->n_jobs++;
-        p->began_usec = io_now_usec();
+        p->began_usec = now;
         pool_schedule(p);
 }
 

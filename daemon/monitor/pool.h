@@ -64,6 +64,7 @@ struct pool {
         unsigned n_jobs; /* that began and have not ended */
         uint64_t began_usec;
         uint64_t ended_usec;
+        uint64_t held_usec; /* since when jobs have kept the next one from being made */
         bool stopped;
         bool is_short;               /* the host is short of memory */
         sd_event_source *refill;     /* when the next one may be made */

@@ -489,7 +489,7 @@ START_TEST(test_nothing_is_made_while_jobs_begin)
 
         ask(ALICE, 2);
         pool.n_jobs = 1;
-        pool.began_usec = now;
+        pool.began_usec = pool.held_usec = now;
         ck_assert(!pool_refill(&pool, now + 19 * USEC_PER_MSEC));
         /* One that runs for long is not in the way. */
         ck_assert(pool_refill(&pool, now + 20 * USEC_PER_MSEC));
@@ -498,6 +498,24 @@ START_TEST(test_nothing_is_made_while_jobs_begin)
         pool.ended_usec = now + 30 * USEC_PER_MSEC;
         ck_assert(!pool_refill(&pool, now + 31 * USEC_PER_MSEC));
         ck_assert(pool_refill(&pool, now + 35 * USEC_PER_MSEC));
+}
+END_TEST
+
+START_TEST(test_jobs_that_never_cease_to_begin)
+{
+        uint64_t now = io_now_usec();
+
+        ask(ALICE, 2);
+        pool_job_began(&pool);
+        ck_assert_uint_ge(pool.held_usec, now);
+        now = pool.held_usec;
+        for (unsigned i = 1; i <= 99; i++) {
+                pool.began_usec = now + i * 10 * USEC_PER_MSEC;
+                ck_assert(!pool_refill(&pool, pool.began_usec));
+        }
+        ck_assert(pool_refill(&pool, now + USEC_PER_SEC));
+        prime(made[0], now);
+        pool_job_ended(&pool);
 }
 END_TEST
 
@@ -643,6 +661,7 @@ int main(void)
         tcase_add_test(tc, test_shortage_of_memory);
         tcase_add_loop_test(tc, test_memory_is_short, 0, ELEMENTSOF(memory));
         tcase_add_test(tc, test_nothing_is_made_while_jobs_begin);
+        tcase_add_test(tc, test_jobs_that_never_cease_to_begin);
         tcase_add_test(tc, test_one_at_a_time_for_each_cpu);
         tcase_add_test(tc, test_those_that_die_are_made_ever_later);
         tcase_add_test(tc, test_one_that_cannot_be_made);
