@@ -31,6 +31,18 @@ def test_goes_and_comes_back(make):
     assert "nothing to do" in d.log()
 
 
+def test_parked_sandboxes_do_not_keep_it_up(make):
+    d = make("500ms")
+    d.settings["Pool"] = {"IdleSec": "1h", "Users": "root"}
+    with Supervisor(d):
+        assert d.bash("echo x").stdout == "x\n"
+        d.note_cgroups()
+        assert host.wait_until(d.parked_pids, 20), d.log()
+        assert host.wait_until(lambda: d.codes, 20), d.log()
+        assert d.leftovers() == []
+    assert set(d.codes) == {0}
+
+
 def test_goes_when_nobody_ever_speaks(make):
     """Started for a client that is gone again."""
     d = make("50ms")
