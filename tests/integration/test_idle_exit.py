@@ -33,7 +33,7 @@ def test_goes_and_comes_back(make):
 
 def test_parked_sandboxes_do_not_keep_it_up(make):
     d = make("500ms")
-    d.settings["Pool"] = {"IdleSec": "1h", "Users": "root"}
+    d.settings["Pool"] = {"Maximum": 64, "IdleSec": "1h", "Users": "root"}
     with Supervisor(d):
         assert d.bash("echo x").stdout == "x\n"
         d.note_cgroups()

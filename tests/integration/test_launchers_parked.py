@@ -7,6 +7,7 @@ have to agree in output, exit status and return value.
 """
 
 import configparser
+import fcntl
 import os
 import re
 import shutil
@@ -61,7 +62,9 @@ class Parked:
                     os.set_inheritable(fd, False)
                 except OSError:
                     pass
-            for fd, at in ((claim[0], CLAIM), (ready[1], READY), (fault[1], FAULT)):
+            # None may lie in another's place, nor in its own, where dup2() does nothing.
+            moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in (claim[0], ready[1], fault[1])]
+            for fd, at in zip(moved, (CLAIM, READY, FAULT)):
                 os.dup2(fd, at)
 
         self.process = subprocess.Popen(

@@ -37,11 +37,8 @@ def systemctl(*arguments):
 
 def set_pool(on):
     """Whether the installed daemon parks; systemd starts it anew for the first connection."""
-    if on:
-        DROP_IN.unlink(missing_ok=True)
-    else:
-        DROP_IN.parent.mkdir(exist_ok=True)
-        DROP_IN.write_text("[Pool]\nMaximum=0\n")
+    DROP_IN.parent.mkdir(exist_ok=True)
+    DROP_IN.write_text(f"[Pool]\nMaximum={64 if on else 0}\n")
     systemctl("stop", "sandboxd.service")
 
 
