@@ -87,11 +87,11 @@ class Daemon:
         self.build = Path(build)
         self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
         self.base = _free_range()
-        # Parked sandboxes are given back soon, so that a test can wait for there to be none.
+        # Without parked sandboxes, as it is by default, unless a test is about them or all are to have them; they
+        # are given back soon, so that it can wait for there to be none.
+        parks = "Pool" in (settings or {}) or "SANDBOXD_TEST_POOL" in os.environ
         self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)},
-                         "Pool": {"Maximum": 64, "IdleSec": "400ms"}}
-        if "SANDBOXD_TEST_WORLD" in os.environ:  # with scopes, and on cgroup2, as it is by default: without
-            self.settings["Pool"]["Maximum"] = 0
+                         "Pool": {"Maximum": 64 if parks else 0, "IdleSec": "400ms"}}
         for section, keys in (settings or {}).items():
             self.settings.setdefault(section, {}).update(keys)
         self.policy_dir = Path(policy_dir or POLICY)
