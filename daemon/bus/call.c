@@ -71,7 +71,8 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
         r = caller_find(s, m, &caller);
         if (r == -EDQUOT)
                 return sd_bus_error_set(ret_error, ERROR_PREFIX "Busy",
-                        "this user has calls with too many sets of groups: wait for their answers");
+                        "this user calls with too many sets of groups: close connections that have "
+                        "others");
         if (r < 0)
                 return r;
         if (caller->user->account->n_calls >= ACCOUNT_CALLS_MAX ||

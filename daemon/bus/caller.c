@@ -13,6 +13,9 @@
 /* The bus daemon answers such questions at once, or not at all. */
 #define CREDENTIALS_USEC (10 * USEC_PER_SEC)
 
+/* Messages that may be there when it is asked. */
+#define QUEUED_MAX 256
+
 /* How long a connection to sandboxd is kept that nothing is under way on. */
 #define LINK_IDLE_USEC (15 * USEC_PER_SEC)
 
@@ -214,6 +217,9 @@ static int user_find(struct service *s, struct credentials *of, struct user **re
         struct user *u;
         int r;
 
+        /* root's decide nothing. */
+        if (of->uid == 0)
+                of->n_gids = 0;
         LIST_FOREACH (u, &s->users, entries)
                 if (u->uid == of->uid && u->n_gids == of->n_gids &&
                         (u->n_gids == 0 ||
@@ -319,11 +325,15 @@ static int caller_new(struct service *s, const char *name, struct caller **ret)
         _cleanup_(credentials_done) struct credentials credentials = {};
         _cleanup_free_ struct caller *c = calloc(1, sizeof(*c));
         _cleanup_free_ char *copy = strdup(name);
+        uint64_t n_queued;
         struct user *u;
         int r;
 
         if (!c || !copy)
                 return -ENOMEM;
+        /* What comes before the bus's answer is queued, and charged to nobody. */
+        if (sd_bus_get_n_queued_read(s->bus, &n_queued) >= 0 && n_queued > QUEUED_MAX)
+                return -EDQUOT;
         r = ask_credentials(s, name, &credentials);
         if (r < 0)
                 return r;

@@ -78,10 +78,10 @@ int user_find_root(struct service *s, struct user **ret);
 
 struct user *user_ref(struct user *u);
 struct user *user_unref(struct user *u);
-/* -EDQUOT when the user would hold too much. */
 /* A probe of the outbox was taken by the bus, and so were the answers from before it. */
 void accounts_on_probe(struct service *s);
 /* -EDQUOT when too many of its answers wait for the bus. */
 int account_add_answer(struct service *s, struct account *a);
+/* -EDQUOT when the user would hold too much. */
 int user_charge(struct user *u, uint64_t bytes);
 void user_release(struct user *u, uint64_t bytes);

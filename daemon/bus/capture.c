@@ -7,13 +7,21 @@
 #include "common/io.h"
 #include "daemon/bus/service.h"
 
+#define MEMFD_COST (32 * KIB)
+
 int capture_init(struct capture *c, struct user *u, uint64_t most, bool memfd)
 {
         *c = (struct capture) { .user = user_ref(u), .most = most, .fd = -EBADF };
         if (!memfd)
                 return 0;
         c->fd = io_memfd_new("output");
-        return c->fd < 0 ? c->fd : 0;
+        if (c->fd < 0)
+                return c->fd;
+        /* So that of these, too, there is a bound. */
+        if (user_charge(u, MEMFD_COST) < 0)
+                return -EDQUOT;
+        c->room = MEMFD_COST;
+        return 0;
 }
 
 void capture_done(struct capture *c)

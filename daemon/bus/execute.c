@@ -106,7 +106,8 @@ static int prepare(struct call *c, struct execution *e)
         if (r >= 0)
                 r = capture_init(&e->err, c->user, most, fds);
         if (r < 0)
-                call_fail_errno(c, r, "make room for the output");
+                r == -EDQUOT ? call_fail(c, "Busy", "too much is under way: wait for some answers")
+                             : call_fail_errno(c, r, "make room for the output");
         return r;
 }
 

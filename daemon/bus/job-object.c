@@ -14,6 +14,9 @@
 /* Of an answer of ReadOutput. */
 #define READ_MAX MIB
 
+/* In an introspection of the folder of jobs: GetManagedObjects() has all. */
+#define NODES_MAX 256
+
 /* ---- Properties -------------------------------------------------------------------------------- */
 
 typedef int (*property_appender)(sd_bus_message *m, const struct bus_job *j);
@@ -465,8 +468,8 @@ static int list(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nod
                 if (!caller_may_see(caller, j->owner))
                         continue;
                 nodes[n] = strdup(j->path);
-                if (nodes[n])
-                        n++;
+                if (nodes[n] && ++n >= NODES_MAX)
+                        break;
         }
         *ret_nodes = nodes;
         return 0;

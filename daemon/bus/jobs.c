@@ -151,6 +151,7 @@ int jobs_put(struct jobs *js, sandbox_job_info *info)
 static void drop(struct jobs *js, struct bus_job *j)
 {
         detach(js, j);
+        runs_on_gone(js->service, j);
         signals_tell(&js->service->signals, j, JOB_NEWS_REMOVED);
 }
 

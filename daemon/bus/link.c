@@ -4,6 +4,8 @@
  */
 #include "daemon/bus/link.h"
 
+#define OWN_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
 static const bool transitions[_LINK_STATES][_LINK_STATES] = {
         [LINK_CLOSED] = { [LINK_CONNECTING] = true },
         [LINK_CONNECTING] = { [LINK_READY] = true, [LINK_CLOSED] = true },
@@ -56,7 +58,12 @@ static void lose(struct link *l)
 
 static int process(struct link *l)
 {
-        int r = l->error < 0 ? l->error : sandbox_client_process(l->client);
+        int r;
+
+        /* Which tells all that is under way on it. */
+        if (l->error < 0)
+                sandbox_client_disconnect(l->client);
+        r = sandbox_client_process(l->client);
 
         if (r < 0) {
                 lose(l);
@@ -150,7 +157,10 @@ static int begin(struct link *l, const char *socket_path, const struct link_iden
         r = sandbox_client_set_name(l->client, "sandboxd-bus " PACKAGE_VERSION);
         if (r < 0)
                 return r;
-        if (!of->own) {
+        /* Before systemd gives up on our own start, which waits for it. */
+        if (of->own)
+                sandbox_client_set_timeout(l->client, OWN_TIMEOUT_USEC);
+        else {
                 r = sandbox_client_set_on_behalf_of(l->client, of->uid, of->gids, of->n_gids);
                 if (r < 0)
                         return r;

@@ -7,13 +7,16 @@
  */
 #include "daemon/bus/outbox.h"
 
+#include "common/io.h"
 #include "common/log.h"
 #include "daemon/bus/call.h"
 
 /* How often a message of our own asks for the last number, while others' answers wait. */
 #define PROBE_USEC (100 * USEC_PER_MSEC)
-/* In which such a message has to come back. */
-#define WATCH_USEC (15 * USEC_PER_SEC)
+/* In which such a message has to come back. Else it is looked at, so often, whether the bus takes anything. */
+#define WATCH_USEC (5 * USEC_PER_SEC)
+#define LOOK_USEC (1 * USEC_PER_SEC)
+#define STILL_MOST 5
 
 #define PROBE_INTERFACE "org.sandboxd1.Bus"
 #define PROBE_MEMBER "Probe"
@@ -92,14 +95,32 @@ static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
         return sd_event_source_set_enabled(s, outbox_size(o) > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/* Whether the bus takes something: the kernel knows what of ours is not read. A message to ourselves that has not
+ * come back may only be behind many that are ours to handle. */
+static bool is_taken_from(struct outbox *o)
+{
+        int fd = sd_bus_get_fd(o->bus);
+        size_t before = o->unread;
+
+        if (fd < 0)
+                return false;
+        o->unread = io_socket_unread(fd);
+        o->n_still = o->unread == 0 || o->unread < before ? 0 : o->n_still + 1;
+        return o->n_still < STILL_MOST;
+}
+
 /* Answers that callers do not read are ours to the bus daemon, and when there are too many it takes no more
  * from us, for anybody. All that can be done about it is to begin anew, as somebody else to it. */
 static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
 {
-        const struct outbox *o = userdata;
+        struct outbox *o = userdata;
 
         if (o->heard)
                 return 0;
+        if (is_taken_from(o)) {
+                (void) sd_event_source_set_time_relative(s, LOOK_USEC);
+                return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        }
         log_error("the bus takes no more answers, since callers do not read theirs: going, to be "
                   "started by the next call");
         return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
@@ -127,6 +148,8 @@ void outbox_watch(struct outbox *o)
         if (is_armed(o->watch) || ask_cookie(o, &cookie) < 0)
                 return;
         o->heard = false;
+        o->unread = 0;
+        o->n_still = 0;
         arm(o->watch, WATCH_USEC);
 }
 

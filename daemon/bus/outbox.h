@@ -26,6 +26,8 @@ struct outbox {
         sd_event_source *probe;
         sd_event_source *watch; /* until when a message to ourselves has to come back */
         bool heard;             /* it has */
+        size_t unread;          /* bytes that the bus had not taken, when it was looked at last */
+        unsigned n_still;       /* times that it was no less */
 };
 
 int outbox_init(struct outbox *o, struct service *s);

@@ -7,6 +7,7 @@
 #include "daemon/bus/run.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -110,14 +111,36 @@ static void answer(struct run *r, const char *path)
                 call_reply(c, m);
 }
 
+/* Whether its object has been there, and is no more. */
+static bool has_gone(const struct run *r)
+{
+        const struct runs *rs = &r->service->runs;
+
+        for (size_t i = 0; i < RUNS_GONE_MAX; i++)
+                if (streq(rs->gone[i], r->id))
+                        return true;
+        return false;
+}
+
 /* A caller that asks the object something at once must find it. r may be gone when it returns. */
 static void go_on(struct run *r)
 {
-        const struct bus_job *j = jobs_find(&r->service->jobs, r->id);
+        char path[sizeof(BUS_JOB_PATH "/") + SANDBOX_JOB_ID_SIZE];
 
-        if (r->call && r->id[0] && r->n_checking == 0 && j)
-                answer(r, j->path);
+        if (r->call && r->id[0] && r->n_checking == 0 &&
+                (jobs_find(&r->service->jobs, r->id) || has_gone(r))) {
+                (void) snprintf(path, sizeof(path), BUS_JOB_PATH "/%s", r->id);
+                answer(r, path);
+        }
         run_check_over(r);
+}
+
+void runs_on_gone(struct service *s, const struct bus_job *j)
+{
+        struct runs *rs = &s->runs;
+
+        (void) str_copy(rs->gone[rs->n_gone++ % RUNS_GONE_MAX], sizeof(rs->gone[0]), j->id);
+        runs_on_job(s, j);
 }
 
 void runs_on_job(struct service *s, const struct bus_job *j)

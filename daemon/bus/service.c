@@ -15,6 +15,9 @@
  * may be ends our connection. */
 #define NAME_MAX_SIZE 255
 
+/* How often it is looked at whether the last calls are answered. */
+#define LEAVING_USEC (20 * USEC_PER_MSEC)
+
 /* Messages that wait for the bus at the most, before calls are dropped unanswered: all of them are
  * answers, and whoever sends more calls does not read them. */
 #define QUEUE_MAX 16384
@@ -26,7 +29,7 @@ bool service_is_busy(const struct service *s)
 
 void service_touch(struct service *s)
 {
-        if (s->idle)
+        if (s->idle && !s->leaving)
                 (void) sd_event_source_set_time_relative(s->idle, s->options.idle_usec);
 }
 
@@ -99,8 +102,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         r = may_be_answered(s, m);
         if (r == -EDQUOT)
                 return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
-                        "this user calls with too many sets of groups: close connections that have "
-                        "others");
+                        "this user calls with too many sets of groups, or too many who have not "
+                        "called before do at one time: close connections, and try again");
         if (r <= 0) {
                 log_debug("dropping a call of %s: too many answers wait for the bus, or it has "
                           "left",
@@ -233,36 +236,47 @@ static int watch_bus(struct service *s)
 
 /* ---- End ----------------------------------------------------------------------------------------- */
 
-/* Calls that came before the name was given back are here, and are taken: it is ours again then. Whoever
- * calls later has the bus start another. */
+/* systemd has to know before the bus does that the name goes: else it would find us still active when the bus
+ * asks for the service again, and nobody would start it. */
+static void say_stopping(void)
+{
+        (void) sd_notify(0, "STOPPING=1");
+        (void) sd_notify_barrier(0, USEC_PER_SEC);
+}
+
+/* Calls that came before the name was given back are here, and are taken. Whoever calls later has the bus start
+ * another. */
 static int leave(struct service *s)
 {
         int r;
 
+        say_stopping();
+        s->leaving = true;
         r = sd_bus_release_name(s->bus, BUS_NAME);
         if (r < 0)
                 return r;
         do
                 r = sd_bus_process(s->bus, NULL);
-        while (r > 0 && !service_is_busy(s));
-        if (r < 0)
-                return r;
-        if (service_is_busy(s))
-                return ask_for_name(s);
-        (void) sd_notify(0, "STOPPING=1");
-        log_debug("idle: going");
-        return sd_event_exit(s->event, 0);
+        while (r > 0);
+        return r;
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
-        int r;
+        int r = 0;
 
-        service_touch(s);
-        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        r = service_is_busy(s) || !s->named ? 0 : leave(s);
-        return r < 0 ? sd_event_exit(s->event, r) : 0;
+        if (!s->leaving && s->named && !service_is_busy(s))
+                r = leave(s);
+        if (r < 0)
+                return sd_event_exit(s->event, r);
+        if (s->leaving && s->n_calls == 0) {
+                log_debug("idle: going");
+                return sd_event_exit(s->event, 0);
+        }
+        (void) sd_event_source_set_time_relative(source,
+                s->leaving ? LEAVING_USEC : s->options.idle_usec);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int add_signals(struct service *s)
@@ -322,6 +336,7 @@ int service_run(struct service *s)
 /* Answers that are on their way out are sent, but nobody is waited for. */
 void service_done(struct service *s)
 {
+        say_stopping();
         callers_give_up(s);
         questions_done(&s->questions);
         feed_done(&s->feed);

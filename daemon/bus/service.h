@@ -58,7 +58,8 @@ struct service {
         struct runs runs;
         struct loans loans;
         sd_event_source *idle;
-        bool named; /* the name on the bus is ours, or is asked for */
+        bool named;   /* the name on the bus is ours, or is asked for */
+        bool leaving; /* it was given back: what came before that is finished, and nothing else */
 };
 
 int service_init(struct service *s, const struct service_options *options);
