@@ -4,7 +4,7 @@
 import pytest
 
 from lib import host
-from lib.bus import ALICE
+from lib.bus import ALICE, JOB, NAME
 from lib.fuse import READ, SleepingFiles
 
 
@@ -33,9 +33,9 @@ def test_stdin_never_comes(bus, sleeping, null):
     """The job ends, and its result is there; the service goes on."""
     alice = bus.caller(ALICE)
     with open(f"{sleeping.folder}/x", "rb", 0) as stdin:
-        path = alice.run_with_fds(["echo", "hello"], [stdin.fileno(), null, null])
-        assert alice.wait(path)["status"] == "OK"
+        path = alice.run_with_fds(["sleep", "60"], [stdin.fileno(), null, null])
         assert host.wait_until(lambda: READ in sleeping.waiting())
-        # One that had not begun to read has gone, one that has waits for the file system, as what is killed there does.
-        assert host.wait_until(lambda: all(waits(p) for p in bus.service.relays())), "it was not killed"
+        alice.call(NAME, path, JOB, "Cancel")
+        assert alice.wait(path)["status"] == "CANCELLED"
+        assert host.wait_until(lambda: [waits(p) for p in bus.service.relays()] == [True]), "it was not killed"
         assert alice.bash("echo there")["stdout"] == "there\n"
