@@ -218,11 +218,12 @@ except OSError: pass
 f = open('sparse', 'w')
 try: f.truncate(1 << 40)
 except OSError: f.truncate(60 << 20)
+import time
 if os.fork() == 0:
     os.setsid()
-    while True: open('growing', 'a').write('x' * 1000)
+    while True: open('growing', 'a').write('x' * 1000); time.sleep(0.001)
 os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)
-import time; time.sleep(0.1)
+time.sleep(0.1)
 """, ["fifo", "socket", "dev", "d", "hard", "e", "host", "env", "sparse", "growing", "locked"])
     assert r.result["status"] in ("OK", "SIGNALED", "EXITED"), r.last
     # A hard link in /box is a file of the job's own: nothing of the host can be linked there.
