@@ -12,4 +12,5 @@ common_libcommon_a_SOURCES = \
 	common/parse.c common/parse.h \
 	common/pattern.c common/pattern.h \
 	common/policy.c common/policy.h \
-	common/status.c common/status.h
+	common/status.c common/status.h \
+	common/utf8.c common/utf8.h

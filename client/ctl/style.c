@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "client/ctl/memory.h"
+#include "common/utf8.h"
 
 static const char *const sequences[_STYLE_COUNT] = {
         [STYLE_NONE] = "",
@@ -52,49 +53,12 @@ void style_print(FILE *f, bool colors, enum style style, const char *text)
                 (void) fputs(text, f);
 }
 
-/* Characters that show as nothing, break the line, or turn the direction of what follows: they can
- * disguise a line. */
-static bool is_disguise(uint32_t c)
-{
-        return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-               (c >= 0x2066 && c <= 0x2069);
-}
-
-/* The length of the UTF-8 character at p; 0 when there is none that may be shown. */
-static size_t printable_length(const uint8_t *p, size_t size)
-{
-        static const struct {
-                uint8_t mask, lead;
-                uint32_t least;
-        } forms[] = { { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0xa0 }, { 0xf0, 0xe0, 0x800 },
-                { 0xf8, 0xf0, 0x10000 } };
-
-        for (size_t n = 1; n <= ELEMENTSOF(forms); n++) {
-                uint32_t c = p[0] & (uint8_t) ~forms[n - 1].mask;
-
-                if ((p[0] & forms[n - 1].mask) != forms[n - 1].lead)
-                        continue;
-                if (n > size)
-                        return 0;
-                for (size_t i = 1; i < n; i++) {
-                        if ((p[i] & 0xc0) != 0x80)
-                                return 0;
-                        c = c << 6 | (p[i] & 0x3f);
-                }
-                if (c < forms[n - 1].least || c > 0x10ffff || c == 0x7f ||
-                        (c >= 0xd800 && c < 0xe000) || is_disguise(c))
-                        return 0;
-                return n;
-        }
-        return 0;
-}
-
 void print_untrusted(FILE *f, const void *text, size_t size, int indent)
 {
         const uint8_t *p = text;
 
         while (size > 0) {
-                size_t n = printable_length(p, size);
+                size_t n = utf8_printable_length(p, size);
 
                 if (*p == '\n' && indent >= 0)
                         (void) fprintf(f, "\n%*s", indent, "");
