@@ -242,11 +242,14 @@ static uint64_t inspect_usec(const struct pool *p)
 
 void pool_schedule(struct pool *p)
 {
-        uint64_t now = io_now_usec(), quiet = quiet_from(p, now);
+        uint64_t now, quiet;
         int on;
 
+        /* Each job comes by here twice, also where nothing is ever parked. */
         if (p->stopped || !p->generation || p->n_keys == 0)
                 return;
+        now = io_now_usec();
+        quiet = quiet_from(p, now);
         if (p->n_parking < p->n_cpus)
                 set_timer(p->refill, quiet ?: now);
         if (sd_event_source_get_enabled(p->inspection, &on) >= 0 && on == SD_EVENT_OFF)
