@@ -67,12 +67,8 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
         struct call *c;
         int r;
 
-        service_touch(s);
+        /* Found before, when the message came. */
         r = caller_find(s, m, &caller);
-        if (r == -EDQUOT)
-                return sd_bus_error_set(ret_error, ERROR_PREFIX "Busy",
-                        "this user calls with too many sets of groups: close connections that have "
-                        "others");
         if (r < 0)
                 return r;
         if (caller->user->account->n_calls >= ACCOUNT_CALLS_MAX ||
@@ -90,10 +86,8 @@ int call_new(struct service *s, sd_bus_message *m, struct call **ret, sd_bus_err
         c->service = s;
         c->caller = caller;
         c->user = user_ref(caller->user);
-        c->as = user_ref(caller->user);
-        c->as->n_holds++;
-        c->user->account->n_calls++;
-        s->n_calls++;
+        c->as = user_hold(caller->user);
+        user_begin_call(c->user);
         c->charged = CALL_COST;
         LIST_INSERT_HEAD(&caller->calls, c, of_caller);
         *ret = c;
@@ -132,27 +126,15 @@ static void stop(struct call *c)
         c->message = sd_bus_message_unref(c->message);
 }
 
-static void release_as(struct call *c)
-{
-        c->as->n_holds--;
-        c->as = user_unref(c->as);
-}
-
 void call_free(struct call *c)
 {
         stop(c);
-        c->service->n_calls--;
-        c->user->account->n_calls--;
-        release_as(c);
+        user_end_call(c->user);
+        c->as = user_unhold(c->as);
         user_release(c->user, c->charged);
         (void) user_unref(c->user);
         service_touch(c->service);
         free(c);
-}
-
-void call_abandon(struct call *c)
-{
-        call_free(c);
 }
 
 /* An answer that cannot be made or sent has its caller wait for nothing: said, and that is all there is
@@ -266,6 +248,14 @@ void call_fail_errno(struct call *c, int error, const char *what)
         call_fail(c, "Internal", "cannot %s: %s", what, strerrordesc_np(-error));
 }
 
+void call_finish(struct call *c, sd_bus_message *reply, int r, const char *what, uint64_t bytes)
+{
+        if (r < 0)
+                call_fail_errno(c, r, what);
+        else if (call_charge(c, bytes) >= 0)
+                call_reply(c, reply);
+}
+
 void call_on_done(sandbox_client *client, const sandbox_error *error, void *userdata)
 {
         struct call *c = userdata;
@@ -281,6 +271,7 @@ void call_on_done(sandbox_client *client, const sandbox_error *error, void *user
 
 static void go(struct call *c)
 {
+        TAILQ_REMOVE(&c->as->connecting, c, waiting);
         call_set_state(c, CALL_WORKING);
         c->step(c, c->as->link.client);
 }
@@ -296,23 +287,14 @@ static void refuse_unreachable(struct call *c, const sandbox_error *error)
 void call_on_link(struct link *l, const sandbox_error *error, void *userdata)
 {
         struct user *u = userdata;
-        struct call_queue waiting;
+        struct call *c;
 
-        /* A step may have another call connect, which is not to be answered here. */
-        TAILQ_INIT(&waiting);
-        TAILQ_CONCAT(&waiting, &u->connecting, waiting);
-        while (!TAILQ_EMPTY(&waiting)) {
-                struct call *c = TAILQ_FIRST(&waiting);
-
-                TAILQ_REMOVE(&waiting, c, waiting);
-                /* Where stop() looks for it. */
-                TAILQ_INSERT_HEAD(&u->connecting, c, waiting);
+        /* None is added meanwhile: with a link that is READY a call goes at once. */
+        while ((c = TAILQ_FIRST(&u->connecting))) {
                 if (error)
                         refuse_unreachable(c, error);
-                else {
-                        TAILQ_REMOVE(&u->connecting, c, waiting);
+                else
                         go(c);
-                }
         }
 }
 
@@ -323,9 +305,8 @@ void call_become_root(struct call *c)
         /* Where there is no memory it stays who it is, and is refused by sandboxd. */
         if (user_find_root(c->service, &root) < 0)
                 return;
-        release_as(c);
-        c->as = user_ref(root);
-        root->n_holds++;
+        c->as = user_unhold(c->as);
+        c->as = user_hold(root);
 }
 
 void call_connect(struct call *c, call_step step)
@@ -351,8 +332,6 @@ void call_connect(struct call *c, call_step step)
         }
         call_set_state(c, CALL_CONNECTING);
         TAILQ_INSERT_TAIL(&u->connecting, c, waiting);
-        if (u->link.state == LINK_READY) {
-                TAILQ_REMOVE(&u->connecting, c, waiting);
+        if (u->link.state == LINK_READY)
                 go(c);
-        }
 }

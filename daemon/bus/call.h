@@ -61,14 +61,15 @@ void call_on_link(struct link *l, const sandbox_error *error, void *userdata);
 /* Each is the end of the call, but for its charge. */
 void call_reply(struct call *c, sd_bus_message *reply);
 void call_reply_empty(struct call *c);
+/* Replies, after charging so many bytes of it; or fails where the making of the reply has with r. what is as of
+ * call_fail_errno(). */
+void call_finish(struct call *c, sd_bus_message *reply, int r, const char *what, uint64_t bytes);
 /* name is without "org.sandboxd1.Error.". */
 void call_fail(struct call *c, const char *name, const char *format, ...) _printf_(3, 4);
 void call_fail_error(struct call *c, const sandbox_error *error);
 void call_fail_errno(struct call *c, int error, const char *what);
 void call_deny(struct call *c, const char *format, ...) _printf_(2, 3);
-/* Without an answer: nobody waits for it any more. */
-void call_abandon(struct call *c);
-/* The bus has taken the answer. */
+/* The bus has taken the answer; or nobody waits for one any more, and what is under way for it ends. */
 void call_free(struct call *c);
 DEFINE_CLEANUP(struct call *, call_free)
 

@@ -254,6 +254,30 @@ struct user *user_unref(struct user *u)
         return NULL;
 }
 
+struct user *user_hold(struct user *u)
+{
+        u->n_holds++;
+        return user_ref(u);
+}
+
+struct user *user_unhold(struct user *u)
+{
+        u->n_holds--;
+        return user_unref(u);
+}
+
+void user_begin_call(struct user *u)
+{
+        u->account->n_calls++;
+        u->service->n_calls++;
+}
+
+void user_end_call(struct user *u)
+{
+        u->account->n_calls--;
+        u->service->n_calls--;
+}
+
 int account_add_answer(struct service *s, struct account *a)
 {
         outbox_watch(&s->outbox);
@@ -313,7 +337,7 @@ static struct caller *lookup(struct service *s, const char *name)
 static void caller_free(struct caller *c)
 {
         while (!LIST_EMPTY(&c->calls))
-                call_abandon(LIST_FIRST(&c->calls));
+                call_free(LIST_FIRST(&c->calls));
         signals_unsubscribe(c);
         (void) user_unref(c->user);
         free(c->name);

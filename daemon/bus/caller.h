@@ -78,6 +78,12 @@ int user_find_root(struct service *s, struct user **ret);
 
 struct user *user_ref(struct user *u);
 struct user *user_unref(struct user *u);
+/* The same, of who needs its link. */
+struct user *user_hold(struct user *u);
+struct user *user_unhold(struct user *u);
+/* What counts as a call, for the user and for whether there is something to stay for. */
+void user_begin_call(struct user *u);
+void user_end_call(struct user *u);
 /* A probe of the outbox was taken by the bus, and so were the answers from before it. */
 void accounts_on_probe(struct service *s);
 /* -EDQUOT when too many of its answers wait for the bus. */

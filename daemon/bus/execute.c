@@ -55,14 +55,8 @@ static void reply(struct call *c, struct execution *e, const sandbox_result *res
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, result, c->service, &output);
-        if (r < 0) {
-                call_fail_errno(c, r, "put the result into a message");
-                return;
-        }
-        /* The message has the output too, and takes the charge along. */
-        if (call_charge(c, e->out.size + e->err.size) < 0)
-                return;
-        call_reply(c, m);
+        /* The message has the output too. */
+        call_finish(c, m, r, "put the result into a message", e->out.size + e->err.size);
 }
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "daemon/bus/call.h"
 #include "daemon/bus/capture.h"
+#include "daemon/bus/message.h"
 #include "daemon/bus/result.h"
 #include "daemon/bus/text.h"
 
@@ -103,20 +104,11 @@ static int append_property(sd_bus_message *m, const struct property *p, const st
 {
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", p->name);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', p->type);
+        r = message_open_entry(m, p->name, p->type);
         if (r < 0)
                 return r;
         r = p->append(m, j);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return r < 0 ? r : message_close_entry(m);
 }
 
 int job_object_append_properties(sd_bus_message *m, const struct bus_job *j, bool changing)
@@ -262,10 +254,7 @@ static void reply_output(struct call *c, const struct job_call *jc, bool eof)
                 r = sd_bus_message_append_array(m, 'y', jc->capture.data, jc->capture.size);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", (int) eof);
-        if (r < 0)
-                call_fail_errno(c, r, "put the output into a message");
-        else if (call_charge(c, jc->capture.size) >= 0)
-                call_reply(c, m);
+        call_finish(c, m, r, "put the output into a message", jc->capture.size);
 }
 
 static void on_read(sandbox_client *client, const sandbox_error *error,
@@ -325,10 +314,7 @@ static void reply_result(struct call *c, struct job_call *jc)
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, jc->result, c->service, &output);
-        if (r < 0)
-                call_fail_errno(c, r, "put the result into a message");
-        else if (call_charge(c, jc->capture.size + jc->errors.size) >= 0)
-                call_reply(c, m);
+        call_finish(c, m, r, "put the result into a message", jc->capture.size + jc->errors.size);
 }
 
 static int on_kept_piece(sandbox_request *q, enum sandbox_stream stream, const void *data,

@@ -13,6 +13,7 @@ daemon_bus_libbus_a_SOURCES = \
 	daemon/bus/link.c daemon/bus/link.h \
 	daemon/bus/loans.c daemon/bus/loans.h \
 	daemon/bus/manager.c \
+	daemon/bus/message.c daemon/bus/message.h \
 	daemon/bus/options.c daemon/bus/options.h \
 	daemon/bus/outbox.c daemon/bus/outbox.h \
 	daemon/bus/questions.c daemon/bus/questions.h \

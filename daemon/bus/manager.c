@@ -97,10 +97,7 @@ static int get_job_method(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         e = sd_bus_message_new_method_return(m, &reply);
         if (e >= 0)
                 e = sd_bus_message_append(reply, "o", j->path);
-        if (e < 0)
-                call_fail_errno(c, e, "put the path into a message");
-        else
-                call_reply(c, reply);
+        call_finish(c, reply, e, "put the path into a message", 0);
         return r;
 }
 
@@ -144,10 +141,7 @@ static int list_jobs_method(sd_bus_message *m, void *userdata, sd_bus_error *ret
         e = sd_bus_message_new_method_return(m, &reply);
         if (e >= 0)
                 e = append_jobs(reply, c);
-        if (e < 0)
-                call_fail_errno(c, e, "list the jobs");
-        else if (call_charge(c, UINT64_C(256) * c->service->jobs.n) >= 0)
-                call_reply(c, reply);
+        call_finish(c, reply, e, "list the jobs", UINT64_C(256) * c->service->jobs.n);
         return r;
 }
 
@@ -235,10 +229,7 @@ static void on_runtimes(sandbox_client *client, const sandbox_error *error,
         r = sd_bus_message_new_method_return(c->message, &reply);
         if (r >= 0)
                 r = append_runtimes(reply, list);
-        if (r < 0)
-                call_fail_errno(c, r, "list the runtimes");
-        else
-                call_reply(c, reply);
+        call_finish(c, reply, r, "list the runtimes", 0);
 }
 
 static void list_runtimes(struct call *c, sandbox_client *client)
@@ -276,10 +267,7 @@ static void on_profiles(sandbox_client *client, const sandbox_error *error,
         r = sd_bus_message_new_method_return(c->message, &reply);
         if (r >= 0)
                 r = append_profiles(reply, list);
-        if (r < 0)
-                call_fail_errno(c, r, "list the profiles");
-        else
-                call_reply(c, reply);
+        call_finish(c, reply, r, "list the profiles", 0);
 }
 
 static void list_profiles(struct call *c, sandbox_client *client)
@@ -435,10 +423,9 @@ static void reply_objects(struct call *c)
                 call_fail(c, "OverLimit",
                         "there are more than %d objects: ask for jobs by ListJobs() and GetJob()",
                         OBJECTS_MAX);
-        else if (r < 0)
-                call_fail_errno(c, r, "list the objects");
-        else if (call_charge(c, UINT64_C(1024) * MIN(c->service->jobs.n, OBJECTS_MAX)) >= 0)
-                call_reply(c, reply);
+        else
+                call_finish(c, reply, r, "list the objects",
+                        UINT64_C(1024) * MIN(c->service->jobs.n, OBJECTS_MAX));
 }
 
 /* Before libsystemd answers by itself: that would be charged to nobody, and may be as large as it likes. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "daemon/bus/capture.h"
+#include "daemon/bus/message.h"
 #include "daemon/bus/text.h"
 
 static int append_string(sd_bus_message *m, const char *key, const char *value)
@@ -31,20 +32,11 @@ static int append_raw(sd_bus_message *m, const char *key, const void *data, size
         int r;
 
         (void) snprintf(name, sizeof(name), "%s_raw", key);
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", name);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', "ay");
+        r = message_open_entry(m, name, "ay");
         if (r < 0)
                 return r;
         r = sd_bus_message_append_array(m, 'y', data, size);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return r < 0 ? r : message_close_entry(m);
 }
 
 /* Copies into the message, without a NUL at the end of the data. */
@@ -53,13 +45,7 @@ static int append_utf8(sd_bus_message *m, const char *key, const void *data, siz
         char *room;
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", key);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', "s");
+        r = message_open_entry(m, key, "s");
         if (r < 0)
                 return r;
         r = sd_bus_message_append_string_space(m, size, &room);
@@ -67,8 +53,7 @@ static int append_utf8(sd_bus_message *m, const char *key, const void *data, siz
                 return r;
         if (size > 0)
                 memcpy(room, data, size);
-        r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return message_close_entry(m);
 }
 
 /* Under "key", or as bytes under "key_raw". */
@@ -78,7 +63,7 @@ static int append_text(sd_bus_message *m, const char *key, const void *data, siz
                                           : append_raw(m, key, data, size);
 }
 
-static int append_usage_fields(sd_bus_message *m, const sandbox_result *r)
+int result_append_usage(sd_bus_message *m, const sandbox_result *r)
 {
         sandbox_usage u;
 
@@ -89,29 +74,15 @@ static int append_usage_fields(sd_bus_message *m, const sandbox_result *r)
                 "memory_peak_bytes", "t", u.memory_peak_bytes, "pids_peak", "t", u.pids_peak);
 }
 
-int result_append_usage(sd_bus_message *m, const sandbox_result *r)
-{
-        return append_usage_fields(m, r);
-}
-
 static int append_usage(sd_bus_message *m, const sandbox_result *result)
 {
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
+        r = message_open_entry(m, "usage", "a{sv}");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "s", "usage");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', "a{sv}");
-        if (r < 0)
-                return r;
-        r = append_usage_fields(m, result);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        r = result_append_usage(m, result);
+        return r < 0 ? r : message_close_entry(m);
 }
 
 static int append_value_fields(sd_bus_message *m, const sandbox_result *result)
@@ -143,20 +114,11 @@ static int append_value(sd_bus_message *m, const sandbox_result *result)
 
         if (!sandbox_result_has_return_value(result))
                 return 0;
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", "return_value");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(m, 'v', "a{sv}");
+        r = message_open_entry(m, "return_value", "a{sv}");
         if (r < 0)
                 return r;
         r = append_value_fields(m, result);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return r < 0 ? r : message_close_entry(m);
 }
 
 static int append_stream(sd_bus_message *m, const char *key, struct capture *c, struct service *s,

@@ -45,10 +45,8 @@ static void run_free(struct run *r)
         if (r->job)
                 sandbox_job_abandon(r->job);
         LIST_REMOVE(r, entries);
-        r->user->account->n_calls--;
-        r->user->n_holds--;
-        r->service->n_calls--;
-        (void) user_unref(r->user);
+        user_end_call(r->user);
+        (void) user_unhold(r->user);
         service_touch(r->service);
         free(r);
 }
@@ -324,15 +322,13 @@ static struct run *run_new(struct call *c, bool with_fds)
         if (!r)
                 return NULL;
         r->service = c->service;
-        r->user = user_ref(c->user);
+        /* It keeps its user's connection, and this process, as a call does. */
+        r->user = user_hold(c->user);
+        user_begin_call(r->user);
         r->call = c;
         r->with_fds = with_fds;
         for (size_t i = 0; i < STREAMS; i++)
                 r->fds[i] = -EBADF;
-        /* It keeps its user's connection, and this process, as a call does. */
-        r->user->account->n_calls++;
-        r->user->n_holds++;
-        r->service->n_calls++;
         LIST_INSERT_HEAD(&c->service->runs.list, r, entries);
         return r;
 }
