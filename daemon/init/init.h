@@ -33,6 +33,9 @@ struct parking {
         int meminfo_fd;    /* the file that is /proc/meminfo */
         int loadavg_fd;    /* the real /proc/loadavg, which tells the last pid that was given out */
         uint64_t last_pid; /* when the command was waiting; 0: not known */
+        int comm_fd;       /* of the command's name, for its last words */
+        int wake_fd;       /* inotify: somebody opened the return file */
+        unsigned n_wakes;  /* how often for nothing */
         pid_t handover;    /* 0: there is none, or it was reaped */
 };
 

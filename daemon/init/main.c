@@ -213,6 +213,8 @@ int main(void)
                         .fault = { -EBADF, -EBADF },
                         .meminfo_fd = -EBADF,
                         .loadavg_fd = -EBADF,
+                        .comm_fd = -EBADF,
+                        .wake_fd = -EBADF,
                 } };
         pid_t payload;
 

@@ -3,8 +3,11 @@
  * What init is for once the payload is forked: it gives up everything, reaps, passes signals on, and
  * reports the payload's end. Runs as pid 1 of the sandbox, without privilege.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -181,6 +184,19 @@ static bool take_order(struct init *i, pid_t payload)
         return false;
 }
 
+/* So that the command's last words are heard. Where that cannot be, its end is known when it has ended. */
+static void await_last_words(struct parking *p, pid_t payload)
+{
+        char path[32];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) payload);
+        p->comm_fd = open(path, O_RDONLY | O_CLOEXEC);
+        p->wake_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (p->comm_fd < 0 || p->wake_fd < 0 ||
+                inotify_add_watch(p->wake_fd, LAUNCH_RETURN_FILE, IN_OPEN) < 0)
+                p->wake_fd = safe_close(p->wake_fd);
+}
+
 /* The command says that it waits, or never will. */
 static void take_primed(struct init *i, pid_t payload)
 {
@@ -194,9 +210,48 @@ static void take_primed(struct init *i, pid_t payload)
                 return;
         }
         i->parking.last_pid = proc_read_last_pid(i->parking.loadavg_fd);
+        await_last_words(&i->parking, payload);
         r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
         if (r < 0)
                 init_fail(SETUP_STEP_EXEC, r);
+}
+
+/* Whether the name that the command gave itself says that it is about to exit. */
+static bool has_last_words(const struct init *i, struct launch_event *event)
+{
+        static const size_t n = sizeof(LAUNCH_LAST_WORDS) - 1;
+        char text[32], *end;
+        unsigned long code;
+        ssize_t size;
+
+        if (i->parking.claim[1] >= 0)
+                return false; /* it has no job yet, whose end that could be */
+        size = pread(i->parking.comm_fd, text, sizeof(text) - 1, 0);
+        if (size <= (ssize_t) n || memcmp(text, LAUNCH_LAST_WORDS, n) != 0)
+                return false;
+        text[size] = '\0';
+        code = strtoul(text + n, &end, 10);
+        if (end == text + n || *end != '\n' || code > UINT8_MAX)
+                return false;
+        event->code = CLD_EXITED;
+        event->status = (int) code;
+        return true;
+}
+
+/* As often as a command opens the file for something else; a job is not to keep us busy. */
+#define WAKES_MAX 16
+
+static bool take_wakeup(struct init *i, struct launch_event *event)
+{
+        struct parking *p = &i->parking;
+        char events[256];
+
+        (void) !read(p->wake_fd, events, sizeof(events));
+        if (has_last_words(i, event))
+                return true;
+        if (++p->n_wakes == WAKES_MAX)
+                p->wake_fd = safe_close(p->wake_fd);
+        return false;
 }
 
 static void await_end(struct init *i, pid_t payload, struct launch_event *event)
@@ -205,6 +260,7 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
                 { .fd = i->signal_fd, .events = POLLIN },
                 { .fd = LAUNCH_CONTROL_FD, .events = POLLIN },
                 { .fd = i->parking.ready[0], .events = POLLIN },
+                { .fd = -EBADF, .events = POLLIN },
         };
 
         while (!reap(i, payload, event)) {
@@ -224,7 +280,18 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
                         p[2].fd = -EBADF;
                         i->parking.ready[0] = safe_close(i->parking.ready[0]);
                 }
+                if (p[3].revents && take_wakeup(i, event))
+                        return;
+                p[3].fd = p[2].fd < 0 ? i->parking.wake_fd : -EBADF;
         }
+}
+
+/* What was left of the job was adopted by us. */
+static bool is_alone(void)
+{
+        siginfo_t info;
+
+        return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 static void report_end(struct init *i, struct launch_event *event)
@@ -233,14 +300,16 @@ static void report_end(struct init *i, struct launch_event *event)
         struct stat st;
 
         event->usec = io_now_usec();
+        event->alone = is_alone();
         if (i->parking.last_pid > 0)
                 event->grew = proc_read_last_pid(i->parking.loadavg_fd) != i->parking.last_pid;
         value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;
         (void) io_send_message(LAUNCH_CONTROL_FD, event, sizeof(*event), &i->return_fd, value);
 }
 
-/* systemd removes a scope's cgroups when the last process has left, and with them what the job used:
- * the monitor closes its end when it has asked. Orders that came too late are left unheeded. */
+/* The monitor closes its end: when it has asked what the job used, since systemd removes a scope's cgroups
+ * when the last process has left; and when the result is out, since taking a sandbox down keeps the CPU that
+ * its way needs. Orders that came too late are left unheeded. */
 static void await_release(void)
 {
         struct launch_signal order;
@@ -260,7 +329,6 @@ _noreturn_ void reaper_main(struct init *i, pid_t payload)
         report_end(i, &event);
         if (i->run_fds[LAUNCH_FD_COLLECT] >= 0)
                 collect_files(i);
-        if (i->prepare.join_late)
-                await_release();
+        await_release();
         _exit(0);
 }

@@ -31,6 +31,10 @@
 #define REMOVE_DOUBLINGS 10U
 /* Between two looks whether systemd is done with a sandbox that ended before it had its scope. */
 #define SETTLE_RETRY_USEC (20 * USEC_PER_MSEC)
+/* Taking a sandbox down takes the kernel a millisecond or two and locks that others need. Where nothing of
+ * the job is left it waits until the result has found its way, for so many at a time. */
+#define REST_USEC (3 * USEC_PER_MSEC)
+#define RESTING_MAX 64U
 /* CPU time is asked for no more often than this. */
 #define CPU_CHECK_LEAST_USEC (5 * USEC_PER_MSEC)
 
@@ -262,6 +266,14 @@ void sandbox_stop_clocks(struct sandbox *s)
         s->cpu_source = sd_event_source_disable_unref(s->cpu_source);
 }
 
+static void stop_resting(struct sandbox *s)
+{
+        if (!s->rest_source)
+                return;
+        s->rest_source = sd_event_source_disable_unref(s->rest_source);
+        s->host->n_resting--;
+}
+
 static void drop_sources(struct sandbox *s)
 {
         s->control_source = sd_event_source_disable_unref(s->control_source);
@@ -271,6 +283,7 @@ static void drop_sources(struct sandbox *s)
         s->escalate_source = sd_event_source_disable_unref(s->escalate_source);
         s->remove_source = sd_event_source_disable_unref(s->remove_source);
         s->collect_source = sd_event_source_disable_unref(s->collect_source);
+        stop_resting(s);
 }
 
 static void report(struct sandbox *s, const struct verdict *v)
@@ -321,6 +334,28 @@ static void allow_collecting(struct sandbox *s)
         add_timer(s, &s->collect_source, CHANNEL_COLLECT_USEC, on_collect_timeout);
 }
 
+static int on_rested(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct sandbox *s = userdata;
+
+        stop_resting(s);
+        s->control_fd = safe_close(s->control_fd);
+        return 0;
+}
+
+/* Lets init go, and with it all that is left. */
+static void release(struct sandbox *s)
+{
+        struct sandbox_host *host = s->host;
+
+        if (s->alone && !s->collects && host->n_resting < RESTING_MAX &&
+                sd_event_add_time_relative(host->event, &s->rest_source, CLOCK_MONOTONIC, REST_USEC,
+                        TIMER_ACCURACY_USEC, on_rested, s) >= 0)
+                host->n_resting++;
+        else
+                s->control_fd = safe_close(s->control_fd);
+}
+
 /* The verdict, taken while the cgroup still is there to be asked. */
 static void end(struct sandbox *s)
 {
@@ -335,15 +370,14 @@ static void end(struct sandbox *s)
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         sandbox_set_state(s, SANDBOX_ENDED);
         sandbox_stop_clocks(s);
-        /* Lets init go. */
         s->control_source = sd_event_source_disable_unref(s->control_source);
-        s->control_fd = safe_close(s->control_fd);
         if (s->collects)
                 allow_collecting(s);
         if (s->parks)
                 s->host->lost(s->host->userdata, s);
         else
                 report(s, &v);
+        release(s);
 }
 
 static int on_remove(sd_event_source *source, uint64_t usec, void *userdata);
@@ -612,6 +646,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 s->ending.status = e->status;
                 s->end_usec = e->usec;
                 s->grew = e->grew != 0;
+                s->alone = e->alone != 0;
                 conclude(s);
                 return;
         case LAUNCH_JOINED:

@@ -44,6 +44,7 @@ struct sandbox_host {
         void (*parked)(void *userdata, struct sandbox *s);
         void (*lost)(void *userdata, struct sandbox *s);
         void *userdata;
+        unsigned n_resting; /* sandboxes that have ended, and whose init waits to be let go */
 };
 
 struct sandbox {
@@ -72,6 +73,7 @@ struct sandbox {
         struct leaf_usage before;               /* used before it had a job */
         int peak_fd;                            /* see leaves_begin_usage() */
         bool grew;                              /* see leaves_subtract() */
+        bool alone;                             /* init was the last process at the end */
         bool return_value;
         bool told;                        /* the frontend was, that it is made */
         bool receives;                    /* init is sent files before the job begins */
@@ -92,6 +94,7 @@ struct sandbox {
         sd_event_source *remove_source;   /* retries removing busy cgroups */
         unsigned n_doublings;             /* of the pause between them */
         sd_event_source *collect_source;  /* after the end: how long that may take */
+        sd_event_source *rest_source;     /* after the end: init is let go then */
         uint64_t signals;        /* bits, from signal 1 on, for when the payload is there */
         struct leaf_usage usage; /* at the last moment at which the cgroups were there for sure */
         struct ending ending;

@@ -16,6 +16,7 @@
  *      SIGNAL        ------------>          (any number of them, after STARTED)
  *                    <------------ FAILED   (a step of init's or of the payload's went wrong)
  *                    <------------ EXITED   (always the last; fd: the return value's file, if any)
+ *      closes its end ----------->          (init ends, and with it whatever is left)
  *
  * A sandbox that is made ahead of time gets PARK in place of RUN: the command to be started, which is the
  * monitor's own, and no job. The payload's process starts it; a second one, the handover, waits for
@@ -34,7 +35,7 @@
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 5
+#define LAUNCH_VERSION 6
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -66,8 +67,7 @@ enum launch_prepare_fd {
 struct launch_prepare {
         uint32_t kind;
         uint32_t version;
-        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once; and init stays
-                                  until the monitor closes its end */
+        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once */
         uint32_t init_id;      /* kernel uid and gid of init, owner of the user namespace */
         uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
         uint32_t cpus;         /* what cpuinfo and stat show */
@@ -148,8 +148,8 @@ struct launch_event {
         int32_t error;  /* positive errno */
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
-        uint32_t
-                grew; /* of a job that was handed over: there were more processes than at that time */
+        uint16_t grew;  /* of a job that was handed over: there were more processes than at that time */
+        uint16_t alone; /* of the end: init is the last process of the sandbox */
         uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
 
@@ -162,6 +162,11 @@ struct launch_event {
 #define LAUNCH_PARK_FAULT_FD 62
 #define LAUNCH_PARK_VARIABLE "SANDBOXD_PARK=1"
 #define LAUNCH_PRIMED 'P'
+/* A command that was parked may have its end told before its memory is freed, which takes an interpreter
+ * longer than most jobs do. When nothing is left to be done it closes its stdio, writes these words and its
+ * exit code, 0 to 255, into /proc/self/comm, and opens the return file, which wakes init. No other process
+ * can write that: so it says no more than exit() would, and is ended as by that. */
+#define LAUNCH_LAST_WORDS ".exited "
 
 /* In the template: the tree that becomes the root, and an empty directory beside it. */
 #define LAUNCH_TEMPLATE_TREE "/tree"

@@ -9,17 +9,19 @@
 'use strict';
 
 const fs = require('fs');
+const path = require('path');
 const { inspect } = require('util');
 
 const { process } = globalThis;
 const { reallyExit } = process;
 const listeners = process.listeners.bind(process);
-const { closeSync } = fs;
+const { closeSync, openSync, writeSync } = fs;
 
 const CLAIM_FD = 60;
 const READY_FD = 61;
 const FAULT_FD = 62;
 const EBADMSG = 74;
+const RETURN_FILE = path.join(path.dirname(__dirname), 'return');
 
 // Whether the pipes are there: a job may set a variable of that name too.
 function isParked() {
@@ -191,8 +193,15 @@ function endQuickly(listener) {
     try {
         closeSync(1);
         closeSync(2);
+        sayLastWords();
     } catch {}
     reallyExit(0);
+}
+
+// Has the end told before node has come to it, which takes a while.
+function sayLastWords() {
+    writeSync(openSync('/proc/self/comm', 'w'), '.exited 0');
+    openSync(RETURN_FILE, 'r');
 }
 
 function isLast(listener) {

@@ -193,6 +193,16 @@ def may_skip_finalization():
 
 
 @hide
+def say_last_words(code):
+    """Have the end told before there is one. In a process that was forked nobody listens."""
+    try:
+        os_write(os_open("/proc/self/comm", O_WRONLY), b".exited %d" % code)
+        os_open(RETURN_FILE, O_RDONLY)
+    except BaseException:
+        pass  # then it is told when it has come
+
+
+@hide
 def end_quickly(code, value=None, pid=None):
     """Return only where there is something to finalize, and then whether the value was reported."""
     global stdout, stderr
@@ -206,8 +216,10 @@ def end_quickly(code, value=None, pid=None):
             if not reported or may_skip_finalization():
                 stdout.flush()
                 stderr.flush()
+                code = code & 0xff if -MAX_LONG <= code < MAX_LONG else 0xff
                 os_closerange(0, 3)  # who reads them sees the end before the memory is freed
-                os_exit(code & 0xff if -MAX_LONG <= code < MAX_LONG else 0xff)
+                say_last_words(code)
+                os_exit(code)
     except BaseException:
         pass  # finalization says what is wrong
     # Or they would not be finalized with the others, and what is in cycles not either.
@@ -218,4 +230,5 @@ def end_quickly(code, value=None, pid=None):
 
 gc_stats, gc_count, gc_objects, gc_unfreeze = gc.get_stats, gc.get_count, gc.get_objects, gc.unfreeze
 count_handlers, clear_handlers = atexit._ncallbacks, atexit._clear
-os_closerange, os_exit = os.closerange, os._exit
+os_closerange, os_exit, os_open, os_write = os.closerange, os._exit, os.open, os.write
+O_RDONLY, O_WRONLY = os.O_RDONLY, os.O_WRONLY
