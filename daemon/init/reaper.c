@@ -235,6 +235,7 @@ static bool has_last_words(const struct init *i, struct launch_event *event)
                 return false;
         event->code = CLD_EXITED;
         event->status = (int) code;
+        event->done = 1;
         return true;
 }
 
@@ -287,11 +288,11 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
 }
 
 /* What was left of the job was adopted by us. */
-static bool is_alone(void)
+static bool has_children(void)
 {
         siginfo_t info;
 
-        return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+        return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
 }
 
 static void report_end(struct init *i, struct launch_event *event)
@@ -300,7 +301,7 @@ static void report_end(struct init *i, struct launch_event *event)
         struct stat st;
 
         event->usec = io_now_usec();
-        event->alone = is_alone();
+        event->done = event->done || !has_children();
         if (i->parking.last_pid > 0)
                 event->grew = proc_read_last_pid(i->parking.loadavg_fd) != i->parking.last_pid;
         value = i->run.return_value && fstat(i->return_fd, &st) == 0 && st.st_size > 0;

@@ -348,7 +348,7 @@ static void release(struct sandbox *s)
 {
         struct sandbox_host *host = s->host;
 
-        if (s->alone && !s->collects && host->n_resting < RESTING_MAX &&
+        if (s->done && !s->collects && host->n_resting < RESTING_MAX &&
                 sd_event_add_time_relative(host->event, &s->rest_source, CLOCK_MONOTONIC, REST_USEC,
                         TIMER_ACCURACY_USEC, on_rested, s) >= 0)
                 host->n_resting++;
@@ -646,7 +646,7 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
                 s->ending.status = e->status;
                 s->end_usec = e->usec;
                 s->grew = e->grew != 0;
-                s->alone = e->alone != 0;
+                s->done = e->done != 0;
                 conclude(s);
                 return;
         case LAUNCH_JOINED:

@@ -73,7 +73,7 @@ struct sandbox {
         struct leaf_usage before;               /* used before it had a job */
         int peak_fd;                            /* see leaves_begin_usage() */
         bool grew;                              /* see leaves_subtract() */
-        bool alone;                             /* init was the last process at the end */
+        bool done;                              /* nothing of the job went on at the end */
         bool return_value;
         bool told;                        /* the frontend was, that it is made */
         bool receives;                    /* init is sent files before the job begins */

@@ -149,7 +149,7 @@ struct launch_event {
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
         uint16_t grew;  /* of a job that was handed over: there were more processes than at that time */
-        uint16_t alone; /* of the end: init is the last process of the sandbox */
+        uint16_t done;  /* of the end: nothing of the job is left, or it waits to be ended */
         uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
 
@@ -165,7 +165,7 @@ struct launch_event {
 /* A command that was parked may have its end told before its memory is freed, which takes an interpreter
  * longer than most jobs do. When nothing is left to be done it closes its stdio, writes these words and its
  * exit code, 0 to 255, into /proc/self/comm, and opens the return file, which wakes init. No other process
- * can write that: so it says no more than exit() would, and is ended as by that. */
+ * can write that: so it says no more than exit() would. It is ended soon after; should it not be, it exits. */
 #define LAUNCH_LAST_WORDS ".exited "
 
 /* In the template: the tree that becomes the root, and an empty directory beside it. */
