@@ -100,8 +100,11 @@ static void finish_command(struct init *i)
                 return;
         if (read(i->parking.fault[0], &fault, 1) == 1)
                 init_report_failure(SETUP_STEP_EXEC, -(int) fault);
-        if (i->parking.claim[1] >= 0)
-                init_report_failure(SETUP_STEP_LOST, -ECHILD);
+        if (i->parking.claim[1] < 0)
+                return;
+        init_report_failure(SETUP_STEP_LOST, -ECHILD);
+        /* Another sandbox may get that job: its files are not ours. */
+        i->run_fds[LAUNCH_FD_COLLECT] = safe_close(i->run_fds[LAUNCH_FD_COLLECT]);
 }
 
 /* Reaps who is dead. Whether the payload's own process was among them; what that left running dies

@@ -383,16 +383,32 @@ static void on_sandbox_lost(void *userdata, struct sandbox *s)
         pool_on_lost(&m->pool, s);
 }
 
-static void on_job_gone(struct monitor *m, struct sandbox *s)
+static void forget(struct monitor *m, struct sandbox *s)
 {
         struct sandbox **at = bucket_of(m, s->job);
-        uint64_t job = s->job;
 
         while (*at && *at != s)
                 at = &(*at)->next;
         ASSERT(*at);
         *at = s->next;
         m->n_sandboxes--;
+}
+
+/* The frontend does not hear of it. */
+static void on_sandbox_replaced(void *userdata, struct sandbox *s, struct sandbox *by)
+{
+        struct monitor *m = userdata;
+
+        forget(m, s);
+        pool_on_replaced(&m->pool, s);
+        monitor_add(m, by);
+}
+
+static void on_job_gone(struct monitor *m, struct sandbox *s)
+{
+        uint64_t job = s->job;
+
+        forget(m, s);
         m->n_done++;
         notify_changed(&m->notify);
         sandbox_free(s);
@@ -457,6 +473,7 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         m->host.gone = on_sandbox_gone;
         m->host.parked = on_sandbox_parked;
         m->host.lost = on_sandbox_lost;
+        m->host.replaced = on_sandbox_replaced;
         m->host.userdata = m;
         m->supervisor.died = on_frontend_died;
         m->supervisor.userdata = m;

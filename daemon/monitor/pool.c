@@ -246,6 +246,17 @@ void pool_on_lost(struct pool *p, struct sandbox *s)
         pool_schedule(p);
 }
 
+/* It was claimed, and died with its job not begun. */
+void pool_on_replaced(struct pool *p, struct sandbox *s)
+{
+        struct pool_key *k = find_key(p, s->place.owner, s->runtime, s->profile);
+
+        TAILQ_INSERT_TAIL(&p->sandboxes, s, of_pool);
+        p->n_sandboxes++;
+        if (k)
+                pool_pause_begin(&k->pause, io_now_usec());
+}
+
 void pool_on_gone(struct pool *p, struct sandbox *s)
 {
         take_out(p, s);

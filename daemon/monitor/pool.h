@@ -84,6 +84,7 @@ int pool_claim(struct pool *p, struct generation *g, const struct channel_start 
 /* Reports of a sandbox without a job, see sandbox_host. */
 void pool_on_parked(struct pool *p, struct sandbox *s);
 void pool_on_lost(struct pool *p, struct sandbox *s);
+void pool_on_replaced(struct pool *p, struct sandbox *s);
 void pool_on_gone(struct pool *p, struct sandbox *s);
 /* Frees all of them without a loop. */
 void pool_abandon(struct pool *p);

@@ -53,14 +53,11 @@ int sandbox_park(struct sandbox_host *host, struct generation *g, const struct s
         s->n_own_arguments = 1 + g->policy->runtimes[m->runtime].n_arguments;
         r = launch_prepare_parking(s);
         if (r < 0) {
-                s->state = SANDBOX_GONE;
-                sandbox_free(s);
+                sandbox_free_new(s);
                 return r;
         }
         *ret = s;
         sandbox_begin(s);
-        if (s->ending.step == SETUP_STEP_NONE)
-                sandbox_limit_setup(s);
         return 0;
 }
 
@@ -77,6 +74,7 @@ static int prepare_claim(struct sandbox *s, const struct generation *g, const st
 
 int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_start *m, int *fds)
 {
+        struct sandbox *cold;
         int r;
 
         ASSERT(s->parks);
@@ -84,13 +82,20 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         sandbox_read_control(s);
         if (s->state != SANDBOX_PARKED || s->place.disturbed)
                 return -ESRCH;
-        s->started_usec = io_now_usec();
+        cold = sandbox_allocate_for(s->host, g, m);
+        if (!cold)
+                return -ENOMEM;
+        s->started_usec = cold->started_usec;
         r = prepare_claim(s, g, &m->limits);
         if (r == 0)
                 r = launch_claim(s, m, fds);
-        if (r < 0)
+        if (r < 0) {
+                sandbox_free_new(cold);
                 return r;
-        sandbox_take_start(s, m, fds);
+        }
+        sandbox_take_job(s, m);
+        sandbox_take_fds(cold, fds);
+        s->cold = cold;
         s->parks = false;
         s->warm = true;
         sandbox_set_state(s, SANDBOX_RUNNING);

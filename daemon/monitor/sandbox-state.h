@@ -20,10 +20,16 @@ void sandbox_read_control(struct sandbox *s);
 
 /* One that is NEW, of a generation; NULL when out of memory. */
 struct sandbox *sandbox_allocate(struct sandbox_host *host, struct generation *g);
+/* The same, for a START; of which the fds are still to be taken. */
+struct sandbox *sandbox_allocate_for(struct sandbox_host *host, struct generation *g,
+        const struct channel_start *m);
+/* Frees one that is still NEW. */
+void sandbox_free_new(struct sandbox *s);
 /* Makes what it says; what goes wrong is told from the loop. */
 void sandbox_begin(struct sandbox *s);
-/* It has this job. The fds are taken over. */
-void sandbox_take_start(struct sandbox *s, const struct channel_start *m, int *fds);
+/* It has this job, but for its fds. */
+void sandbox_take_job(struct sandbox *s, const struct channel_start *m);
+void sandbox_take_fds(struct sandbox *s, int *fds);
 /* Sets the deadline until the job begins, or until it waits for one. */
 void sandbox_limit_setup(struct sandbox *s);
 /* What it takes to bring the files of a START with these flags in and out. */

@@ -122,6 +122,9 @@ void sandbox_kill(struct sandbox *s, enum job_status cause)
         sandbox_read_control(s);
         if (s->state == SANDBOX_ENDED && s->collects)
                 sandbox_kill_processes(s, LEAF_SANDBOX);
+        /* Its job would begin anew. */
+        if (s->explaining && s->cold)
+                set_cause(s, cause);
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
@@ -356,6 +359,46 @@ static void release(struct sandbox *s)
                 s->control_fd = safe_close(s->control_fd);
 }
 
+static void drop_cold(struct sandbox *s)
+{
+        if (s->cold)
+                sandbox_free_new(TAKE_PTR(s->cold));
+}
+
+/* What a process fails with whose counterpart was killed. */
+static bool error_is_of_death(int error)
+{
+        return error == ECHILD || error == EPIPE || error == ESRCH;
+}
+
+/* Whether it ended with nothing of its job begun, neither by order nor for a reason that lies in the job:
+ * then it is nobody's but ours that it was a parked one. */
+static bool may_be_replaced(const struct sandbox *s)
+{
+        const struct ending *e = &s->ending;
+
+        if (!s->cold || e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
+                return false;
+        return e->step == SETUP_STEP_NONE || error_is_of_death(e->error);
+}
+
+/* Once: the other one was never parked. */
+static void replace(struct sandbox *s)
+{
+        struct sandbox *by = TAKE_PTR(s->cold);
+
+        s->control_fd = safe_close(s->control_fd);
+        log_notice("job %016" PRIx64 ": the parked sandbox that it got died before it began, "
+                   "making another one",
+                s->job);
+        by->signals = s->signals;
+        s->host->replaced(s->host->userdata, s, by);
+        s->job = 0;
+        s->warm = s->collects = false;
+        s->parks = true;
+        sandbox_begin(by);
+}
+
 /* The verdict, taken while the cgroup still is there to be asked. */
 static void end(struct sandbox *s)
 {
@@ -371,6 +414,11 @@ static void end(struct sandbox *s)
         sandbox_set_state(s, SANDBOX_ENDED);
         sandbox_stop_clocks(s);
         s->control_source = sd_event_source_disable_unref(s->control_source);
+        if (may_be_replaced(s)) {
+                replace(s);
+                return;
+        }
+        drop_cold(s);
         if (s->collects)
                 allow_collecting(s);
         if (s->parks)
@@ -609,7 +657,7 @@ static void tell_started(struct sandbox *s)
                 s->host->started(s->host->userdata, s);
         s->told = true;
         io_close_all(s->own_fds, ELEMENTSOF(s->own_fds));
-        io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
+        drop_cold(s);
 }
 
 static void on_event(struct sandbox *s, const struct launch_event *e)
@@ -824,8 +872,10 @@ void sandbox_begin(struct sandbox *s)
         int r;
 
         r = make(s, &step);
-        if (r == 0)
+        if (r == 0) {
+                sandbox_limit_setup(s);
                 return;
+        }
         sandbox_fail(s, step, r);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         if (s->pid > 0)
@@ -834,13 +884,17 @@ void sandbox_begin(struct sandbox *s)
                 add_timer(s, &s->remove_source, 0, on_remove);
 }
 
-void sandbox_take_start(struct sandbox *s, const struct channel_start *m, int *fds)
+void sandbox_take_job(struct sandbox *s, const struct channel_start *m)
 {
         s->job = m->header.job;
         s->limits = m->limits;
         s->return_value = (m->flags & CHANNEL_START_RETURN_VALUE) != 0;
         s->receives = (m->flags & CHANNEL_START_INPUT) != 0;
         s->collects = (m->flags & CHANNEL_START_COLLECT) != 0;
+}
+
+void sandbox_take_fds(struct sandbox *s, int *fds)
+{
         for (size_t i = 0; i < _CHANNEL_FD_COUNT; i++)
                 s->start_fds[i] = TAKE_FD(fds[i]);
 }
@@ -853,23 +907,32 @@ void sandbox_limit_setup(struct sandbox *s)
         add_timer(s, &s->wall_source, s->parks ? PARK_TIMEOUT_USEC : usec, on_setup_timeout);
 }
 
-int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
-        int *fds, struct sandbox **ret)
+struct sandbox *sandbox_allocate_for(struct sandbox_host *host, struct generation *g,
+        const struct channel_start *m)
 {
         struct sandbox *s = sandbox_allocate(host, g);
 
         if (!s)
-                return -ENOMEM;
-        sandbox_take_start(s, m, fds);
+                return NULL;
+        sandbox_take_job(s, m);
         s->place.id = m->header.job;
         s->place.owner = m->owner;
         s->place.limits = m->limits;
         s->place.extra_usec = sandbox_extra_usec(m->flags);
         s->profile = m->profile;
+        return s;
+}
+
+int sandbox_start(struct sandbox_host *host, struct generation *g, const struct channel_start *m,
+        int *fds, struct sandbox **ret)
+{
+        struct sandbox *s = sandbox_allocate_for(host, g, m);
+
+        if (!s)
+                return -ENOMEM;
+        sandbox_take_fds(s, fds);
         *ret = s;
         sandbox_begin(s);
-        if (s->ending.step == SETUP_STEP_NONE)
-                sandbox_limit_setup(s);
         return 0;
 }
 
@@ -888,9 +951,17 @@ void sandbox_abandon(struct sandbox *s)
         sandbox_free(s);
 }
 
+void sandbox_free_new(struct sandbox *s)
+{
+        ASSERT(s->state == SANDBOX_NEW);
+        s->state = SANDBOX_GONE;
+        sandbox_free(s);
+}
+
 void sandbox_free(struct sandbox *s)
 {
         ASSERT(s->state == SANDBOX_GONE);
+        drop_cold(s);
         drop_sources(s);
         s->host->driver->ops->detach(s->host->driver, &s->place);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);

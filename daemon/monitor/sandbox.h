@@ -43,6 +43,9 @@ struct sandbox_host {
         /* Of one without a job: it waits for one; it has ended, and is neither claimed nor reported. */
         void (*parked)(void *userdata, struct sandbox *s);
         void (*lost)(void *userdata, struct sandbox *s);
+        /* It was claimed, and died before its job began: that job is another's, which is about to be made. What
+         * is left of s is as of one that is lost. */
+        void (*replaced)(void *userdata, struct sandbox *s, struct sandbox *by);
         void *userdata;
         unsigned n_resting; /* sandboxes that have ended, and whose init waits to be let go */
 };
@@ -59,6 +62,7 @@ struct sandbox {
         uint32_t runtime;         /* of one that is parked */
         bool parks;               /* it is made ahead of time, and has no job */
         bool warm;                /* it was, and has one */
+        struct sandbox *cold;     /* the same job, in case this one dies before it began */
         uint32_t n_own_arguments; /* of its command */
         struct pool_key *key;     /* the pool's, while it has no job */
         TAILQ_ENTRY(sandbox) of_pool;

@@ -19,7 +19,9 @@
 
 static struct {
         struct input in;
-        struct sandbox *sandbox; /* NULL once it is gone */
+        sd_event *event;
+        struct sandbox *sandbox;  /* NULL once it is gone */
+        struct sandbox *replaced; /* whose job that one has; dead, and not yet gone */
         struct generation generation;
         struct uid_pool uids;
         int control; /* init's end */
@@ -179,6 +181,12 @@ int leaves_kill(const struct leaves *l, enum leaf_which which)
 
 /* --- driver.h */
 
+/* There are others: the one that was replaced, and what never began. */
+static bool is_current(const struct placement *p)
+{
+        return world.sandbox && p == &world.sandbox->place;
+}
+
 static int make_leaves(struct driver *d, struct placement *p, pid_t init, struct error *ret_error)
 {
         int r = step(0);
@@ -194,13 +202,14 @@ static int make_leaves(struct driver *d, struct placement *p, pid_t init, struct
 
 static int settle(struct driver *d, struct placement *p)
 {
-        world.asked = false;
+        if (is_current(p))
+                world.asked = false;
         return world.wanted ? -EBUSY : 0;
 }
 
 static int remove_leaves(struct driver *d, struct placement *p)
 {
-        ASSERT(world.n_ended + world.n_lost == 1);
+        ASSERT(!is_current(p) || world.n_ended + world.n_lost == 1);
         return world.busy ? -EBUSY : 0;
 }
 
@@ -215,7 +224,8 @@ static int explain(struct driver *d, struct placement *p)
 
 static void detach(struct driver *d, struct placement *p)
 {
-        world.asked = world.puzzled = false;
+        if (is_current(p))
+                world.asked = world.puzzled = false;
 }
 
 static const struct driver_ops driver_ops[] = {
@@ -232,6 +242,13 @@ static const struct driver_ops driver_ops[] = {
 };
 
 /* --- the monitor */
+
+static void die(void)
+{
+        if (world.death >= 0)
+                ASSERT(eventfd_write(world.death, 1) == 0);
+        world.control = safe_close(world.control);
+}
 
 static void on_started(void *userdata, struct sandbox *s)
 {
@@ -259,8 +276,26 @@ static void on_ended(void *userdata, const struct channel_ended *m, int value_fd
         ASSERT(memchr(m->detail, '\0', sizeof(m->detail)));
 }
 
+static void on_replaced(void *userdata, struct sandbox *s, struct sandbox *by)
+{
+        ASSERT(s == world.sandbox && s->state == SANDBOX_ENDED && s->warm && !world.replaced);
+        ASSERT(by->state == SANDBOX_NEW && by->job == JOB && !by->parks && !by->cold);
+        ASSERT(world.n_started == 0 && world.n_ended == 0 && world.n_lost == 0);
+        ASSERT(s->ending.cause == JOB_STATUS_NONE && s->ending.oom_kills == 0);
+        die();
+        world.death = safe_close(world.death);
+        world.oom_kills = 0;
+        world.replaced = s;
+        world.sandbox = by;
+}
+
 static void on_gone(void *userdata, struct sandbox *s)
 {
+        if (s == world.replaced) {
+                ASSERT(s->parks && s->job == 0);
+                sandbox_free(TAKE_PTR(world.replaced));
+                return;
+        }
         ASSERT(world.n_ended + world.n_lost == 1 && world.n_gone++ == 0);
         ASSERT(s == world.sandbox && s->job == (s->parks ? 0 : JOB));
         sandbox_free(TAKE_PTR(world.sandbox));
@@ -289,13 +324,6 @@ static void send_event(void)
                 fds[i] = dup(world.death >= 0 ? world.death : world.control);
         (void) io_send_message(world.control, &m, size, fds, n_fds);
         io_close_all(fds, n_fds);
-}
-
-static void die(void)
-{
-        if (world.death >= 0)
-                ASSERT(eventfd_write(world.death, 1) == 0);
-        world.control = safe_close(world.control);
 }
 
 static void answer_made(int r)
@@ -358,8 +386,8 @@ static void pass_time(void)
 
 static void run_loop(void)
 {
-        for (unsigned i = 0; i < 100 && sd_event_run(world.sandbox->host->event, 0) > 0; i++)
-                if (!world.sandbox)
+        for (unsigned i = 0; i < 100 && sd_event_run(world.event, 0) > 0; i++)
+                if (!world.sandbox && !world.replaced)
                         return;
 }
 
@@ -464,15 +492,13 @@ static void start(struct sandbox_host *host)
 static void finish(void)
 {
         world.busy = world.wanted = false;
-        for (unsigned i = 0; world.sandbox && i < 20; i++) {
+        for (unsigned i = 0; (world.sandbox || world.replaced) && i < 20; i++) {
                 die();
                 answer_explain(false);
-                if (!world.sandbox)
-                        break;
                 run_loop();
                 host_advance(USEC_PER_SEC);
         }
-        ASSERT(!world.sandbox && world.n_gone == 1);
+        ASSERT(!world.sandbox && !world.replaced && world.n_gone == 1);
 }
 
 /* Whose defaults a parked one gets. */
@@ -493,12 +519,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(sd_event_new(&event) >= 0);
         memset(&world, 0, sizeof(world));
         world.in = (struct input) { data, size };
+        world.event = event;
         world.control = world.death = -EBADF;
         world.generation = (struct generation) { .n_refs = 1, .policy = &policy };
         kind = input_below(&world.in, 4);
         world.no_cgroup2 = kind & 1;
         driver.ops = &driver_ops[input_below(&world.in, 2)];
-        ASSERT(uid_pool_init(&world.uids, 0x70000000, 2) == 0);
+        ASSERT(uid_pool_init(&world.uids, 0x70000000, 4) == 0);
         host = (struct sandbox_host) {
                 .event = event,
                 .driver = &driver,
@@ -509,6 +536,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .gone = on_gone,
                 .parked = on_parked,
                 .lost = on_lost,
+                .replaced = on_replaced,
         };
         if (kind & 2)
                 park(&host);

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib import host
-from lib.daemon import NOBODY
+from lib.daemon import NOBODY, Result
 
 MIB = 1 << 20
 
@@ -201,21 +201,70 @@ def test_users_do_not_share(pool):
     assert r.warm
 
 
+def members_of_parked(d):
+    """Of the one that is parked: the command, who is to bring it its job, and their pid 1."""
+    command, = d.parked_pids()
+    others = [p for p in d.sandbox_pids() if p != command]
+    init, = [p for p in others if host.status(p)["NSpid"].split()[-1] == "1"]
+    handover, = [p for p in others if p != init]
+    return command, handover, init
+
+
 @pytest.mark.parametrize("who", ["command", "handover", "init"])
 def test_one_that_is_killed(pool, who):
     """It is missed by nobody: the next job is made, and later there is another one."""
     park(pool)
-    command = pool.parked_pids()[0]
-    others = [p for p in pool.sandbox_pids() if p != command]
-    init = [p for p in others if host.status(p)["NSpid"].split()[-1] == "1"]
-    pid = {"command": command, "init": init[0], "handover": (set(others) - set(init)).pop()}[who]
-    os.kill(pid, signal.SIGKILL)
+    os.kill(members_of_parked(pool)[["command", "handover", "init"].index(who)], signal.SIGKILL)
     assert host.wait_until(lambda: not pool.sandbox_pids(), 5), pool.log()
     assert "died" in pool.log()
     r = pool.bash("echo x")
     assert (r.stdout, r.warm) == ("x\n", False), r
     await_parked(pool)
     assert pool.bash("echo x").warm
+
+
+class Claimed:
+    """A parked sandbox with a job that it cannot begin, since who would bring it does not run."""
+
+    def __init__(self, d, *options, stdin=b""):
+        self.command, self.handover, self.init = members_of_parked(d)
+        os.kill(self.handover, signal.SIGSTOP)
+        group = host.Cgroup(self.command)
+        self.job = d.command("run", "--json", "-m", "64M", *options, stdin=subprocess.PIPE)
+        self.job.stdin.write(stdin)
+        self.job.stdin.flush()
+        assert host.wait_until(lambda: group.memory_max() == 64 * MIB, 5), d.log()
+        time.sleep(0.05)
+
+    def result(self):
+        out, err = self.job.communicate(timeout=20)
+        assert not err, err
+        return Result(subprocess.CompletedProcess([], self.job.returncode, out, err))
+
+
+@pytest.mark.parametrize("who", ["command", "handover", "init"])
+def test_one_that_is_killed_with_a_job(pool, tmp_path, who):
+    """Nothing of the job ran: it is made, and its client does not notice."""
+    park(pool)
+    (tmp_path / "in").write_text("a file")
+    job = Claimed(pool, "-e", "A=b", "-f", tmp_path / "in", "-o", f"out:{tmp_path}/out", "-l", "bash",
+                  "-c", "echo $A $1; cat; cat in >&2; echo made > out; exit 3", "x", stdin=b"read")
+    os.kill(getattr(job, who), signal.SIGKILL)
+    r = job.result()
+    assert (r.status, r.exit_code, r.stdout, r.stderr) == ("EXITED", 3, "b x\nread", "a file"), (r, pool.log())
+    assert not r.warm and (tmp_path / "out").read_text() == "made\n"
+    assert "making another one" in pool.log()
+    await_parked(pool)
+    assert pool.bash("echo x").warm
+
+
+def test_one_that_is_killed_with_a_job_that_is_cancelled(pool):
+    """There is no second start for who does not want one."""
+    park(pool)
+    job = Claimed(pool, "-l", "bash", "-c", "echo x")
+    job.job.terminate()
+    assert job.result().status == "CANCELLED"
+    assert "making another one" not in pool.log()
 
 
 def test_kills_at_any_moment(pool):
