@@ -123,23 +123,27 @@ static size_t put_strings(char *to, char *const *strings, char *const *except)
         return used;
 }
 
-/* All of argv that the command does not have yet, and of the environment what differs from its own. */
+/* All of argv that the command does not have yet, of the environment what differs from its own, and whether
+ * there is something to be read from fd 0. */
 static int make_record(const struct spec_view *parked, const struct spec_view *job,
-        uint32_t n_own_arguments, char **ret, size_t *ret_size)
+        const struct launch_claim *claim, char **ret, size_t *ret_size)
 {
         static char *const none[] = { NULL };
+        const char *has_stdin = claim->no_stdin ? "0" : "1";
         char *const *arguments = job->argv;
         size_t size;
 
-        for (uint32_t k = 0; k < n_own_arguments; k++)
+        for (uint32_t k = 0; k < claim->n_own_arguments; k++)
                 if (!*arguments++)
                         return -EBADMSG;
-        size = put_strings(NULL, arguments, none) + put_strings(NULL, job->envp, parked->envp);
+        size = put_strings(NULL, arguments, none) + put_strings(NULL, job->envp, parked->envp) + 2;
         *ret = malloc(size);
         if (!*ret)
                 return -ENOMEM;
         *ret_size = put_strings(*ret, arguments, none);
         *ret_size += put_strings(*ret + *ret_size, job->envp, parked->envp);
+        memcpy(*ret + *ret_size, has_stdin, 2);
+        *ret_size += 2;
         return 0;
 }
 
@@ -167,7 +171,7 @@ _noreturn_ void handover_main(struct init *i, pid_t payload)
         if (r == 0)
                 r = payload_make_files(i, &job);
         if (r == 0)
-                r = make_record(&parked, &job, claim.n_own_arguments, &record, &size);
+                r = make_record(&parked, &job, &claim, &record, &size);
         if (r == 0)
                 r = io_write_full(i->parking.claim[1], record, size);
         if (r < 0)

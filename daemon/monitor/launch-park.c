@@ -173,6 +173,7 @@ int launch_claim(struct sandbox *s, const struct channel_start *start, const int
                 .version = LAUNCH_VERSION,
                 .return_value = (start->flags & CHANNEL_START_RETURN_VALUE) != 0,
                 .n_own_arguments = s->n_own_arguments,
+                .no_stdin = !(start->flags & CHANNEL_START_STDIN),
                 .processes = launch_max_processes(&start->limits),
                 .collect_max = start->limits.value[LIMIT_FILES_SIZE],
                 .memory_bytes = start->limits.value[LIMIT_MEMORY],

@@ -35,7 +35,7 @@
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 6
+#define LAUNCH_VERSION 7
 #define LAUNCH_CONTROL_FD 3
 #define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
 
@@ -129,10 +129,10 @@ struct launch_claim {
         uint32_t return_value; /* as in launch_run */
         uint32_t
                 n_own_arguments; /* of the spec's argv, those that the parked command has already */
-        uint32_t pad;
-        uint64_t processes;    /* as in launch_run */
-        uint64_t collect_max;  /* as in launch_run */
-        uint64_t memory_bytes; /* what meminfo shows */
+        uint32_t no_stdin;       /* fd 0 is to be /dev/null */
+        uint64_t processes;      /* as in launch_run */
+        uint64_t collect_max;    /* as in launch_run */
+        uint64_t memory_bytes;   /* what meminfo shows */
 };
 
 struct launch_signal {

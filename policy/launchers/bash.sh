@@ -17,15 +17,18 @@ if [[ ${SANDBOXD_PARK-} == 1 && -p /dev/fd/60 && -p /dev/fd/61 ]]; then
     if ((${#__sandboxd[@]} == 0)); then
         exit 0
     fi
-    # Of the strings "N", the N arguments, "M", the M assignments.
-    if [[ $__sandboxd != [0-9]* ]] || ((${#__sandboxd[@]} < __sandboxd + 2 ||
-            ${#__sandboxd[@]} != __sandboxd + 2 + __sandboxd[__sandboxd + 1])); then
+    # Of the strings "N", the N arguments, "M", the M assignments, "1", or "0" where there is no stdin.
+    if [[ $__sandboxd != [0-9]* ]] || ((${#__sandboxd[@]} < __sandboxd + 3 ||
+            ${#__sandboxd[@]} != __sandboxd + 3 + __sandboxd[__sandboxd + 1])); then
         echo -n J >&62  # EBADMSG
         exit 1
     fi
     exec 62>&-
+    if [[ ${__sandboxd[-1]} == 0 ]]; then
+        exec < /dev/null
+    fi
     set -- "${__sandboxd[@]:1:__sandboxd}"
-    __sandboxd=("${__sandboxd[@]:__sandboxd + 2}")
+    __sandboxd=("${__sandboxd[@]:__sandboxd + 2:__sandboxd[__sandboxd + 1]}")
     mapfile -t -d '' __sandboxd_command < /proc/$$/cmdline
 
     # What a started bash cannot make true: names that it would only have handed on, and BASH_ARGV.

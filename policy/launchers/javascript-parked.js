@@ -4,7 +4,8 @@
 // faster. As unseen as they are: no fd, variable, listener or module of it is left to the script.
 //
 // The job's arguments and variables come through CLAIM_FD, as strings that end with NUL: how many
-// arguments, these, how many variables, these. Nothing at all means that there will be no job.
+// arguments, these, how many variables, these, and 0 where there is no stdin. Nothing at all means that
+// there will be no job.
 
 'use strict';
 
@@ -48,10 +49,14 @@ function takeOver(record) {
     const fields = record.split('\0');
     const nArguments = Number(fields[0]);
     const nVariables = Number(fields[nArguments + 1]);
-    const variables = fields.slice(nArguments + 2, -1);
+    const variables = fields.slice(nArguments + 2, -2);
 
-    if (fields.length !== nArguments + nVariables + 3 || fields.at(-1) !== '')
+    if (fields.length !== nArguments + nVariables + 4 || fields.at(-1) !== '')
         throw new Error('the record of the claim is incomplete');
+    if (fields.at(-2) === '0') {
+        fs.closeSync(0);
+        fs.openSync('/dev/null');  // the lowest that is free
+    }
     process.argv.push(...fields.slice(1, nArguments + 1));
     for (const variable of variables) {
         const equals = variable.indexOf('=');

@@ -3,7 +3,8 @@
 launcher's own namespace, and is as unseen as that: no module, fd, variable or frame of it is left.
 
 The job's arguments and variables come through CLAIM_FD, as strings that end with NUL: how many
-arguments, these, how many variables, these. Nothing at all means that there will be no job.
+arguments, these, how many variables, these, and 0 where there is no stdin. Nothing at all means that
+there will be no job.
 """
 
 old_modules = frozenset(sys.modules)
@@ -105,14 +106,26 @@ def read_claim():
 
 
 def parse_claim(record):
-    """Give the arguments and the variables."""
+    """Give the arguments, the variables, and whether there is a stdin."""
     fields = record.split(b"\0")
     n = int(fields[0])
     args, rest = fields[1:n + 1], fields[n + 1:]
     m = int(rest[0])
-    if len(rest) != m + 2 or rest[-1]:
+    if len(rest) != m + 3 or rest[-1]:
         raise OSError(errno.EBADMSG, "the record of the claim is incomplete")
-    return args, [assignment.split(b"=", 1) for assignment in rest[1:-1]]
+    return args, [assignment.split(b"=", 1) for assignment in rest[1:-2]], rest[-2] != b"0"
+
+
+def empty_stdin():
+    """Have fd 0 and sys.stdin as in a python that was started with /dev/null there."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    buffer = io.open(0, "rb", closefd=False)
+    buffer.raw.name = "<stdin>"
+    old = sys.stdin
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(buffer, old.encoding, old.errors, "\n")
+    sys.stdin.mode = "r"
 
 
 def take_over():
@@ -136,7 +149,9 @@ def take_over():
     if not record:
         os._exit(0)
     try:
-        args, variables = parse_claim(record)
+        args, variables, has_stdin = parse_claim(record)
+        if not has_stdin:
+            empty_stdin()
         for name, value in variables:
             os.environb[name] = value
         if b"TZ" in os.environb or b"TZDIR" in os.environb:

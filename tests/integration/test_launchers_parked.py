@@ -40,9 +40,9 @@ def without_chance(text):
         r"0x[0-9a-f]+|\b\d{3,}(?= +(Killed|Segm))|(?<=pid: )\d+|(?<=\(node:)\d+|(?<=_idleStart: )\d+|(?<=syncId\)\]: )\d+|(?<=iggerId\)\]: )\d+|(?<=async_id_symbol\)\]: )\d+|\b\d{15}\b", "0x", text)
 
 
-def claim_record(args, env):
+def claim_record(args, env, has_stdin=True):
     assignments = [f"{key}={value}" for key, value in env.items()]
-    fields = [str(len(args)), *args, str(len(assignments)), *assignments]
+    fields = [str(len(args)), *args, str(len(assignments)), *assignments, str(int(has_stdin))]
     return b"".join(os.fsencode(field) + b"\0" for field in fields)
 
 
@@ -94,7 +94,7 @@ class Parked:
     def run(self, code, args=(), env=None, stdin=b""):
         assert self.ready == b"P"
         write_code(self.file, code)
-        self.hand_over(claim_record(args, env or {}))
+        self.hand_over(claim_record(args, env or {}, stdin is not None))
         return self.finish(stdin)
 
 
@@ -124,7 +124,8 @@ class TwoWays(Box):
         write_code(file, code)
         (self.root / "return").write_bytes(b"")
         process = subprocess.run(
-            [*command, *args], cwd=self.box, input=stdin, capture_output=True, timeout=60,
+            [*command, *args], cwd=self.box, capture_output=True, timeout=60,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
             env={**ENVIRONMENT, "HOME": str(self.box), **self.own_environment(runtime), **(env or {})},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), start_new_session=True)
         value = parse_return((self.root / "return").read_bytes())
@@ -395,6 +396,22 @@ def test_environment(box, runtime, env):
     check(box, runtime, SHOW[runtime], env=env)
 
 
+@pytest.mark.parametrize("runtime, code", [
+    ("python", "import sys, os\nprint(sys.stdin, sys.__stdin__ is sys.stdin, sys.stdin.errors, sys.stdin.seekable(), sys.stdin.mode,\n"
+               "      sys.stdin.fileno(), sys.stdin.buffer, sys.stdin.isatty(), sys.stdin.read(), os.get_inheritable(0))\n"
+               "os.system('ls -l /proc/self/fd/0 | grep -o null; wc -c')\ntry: input()\nexcept EOFError as e: print(e)"),
+    ("bash", "ls -l /proc/self/fd/0 | grep -o null; read x; echo $?; cat; ls /proc/self/fd; echo /dev/fd/0 -nt x"),
+    ("javascript", "const c = require('child_process'); console.log(c.execSync('ls -l /proc/self/fd/0 | grep -o null; ls /proc/self/fd', "
+                   "{ stdio: ['inherit', 'pipe'] }) + '', require('fs').readFileSync(0, 'utf8'), process.stdin.constructor.name)\n"
+                   "process.stdin.on('data', console.log).on('end', () => console.log('end'))"),
+    ("javascript-bare", "console.log(1)"),
+], ids=lambda v: v if v in RUNTIMES else "")
+def test_no_stdin(box, runtime, code):
+    """As in one that was started with /dev/null, where the parked one has a pipe."""
+    outcome = check(box, runtime, code, stdin=None)
+    assert outcome.code == 0 and not outcome.stderr and (b"null" in outcome.stdout or runtime == "javascript-bare")
+
+
 @pytest.mark.parametrize("runtime, code, uploads", [
     ("python", "import json, re, _json, io, atexit, traceback\nprint(json.x, re.__file__)\nimport mine\n1 / 0",
      {"json.py": "x = 'mine'", "mine.py": "print(__file__)", "traceback.py": "print('t')", "_ast.py": "print('a')", "atexit.py": "1"}),
@@ -433,7 +450,7 @@ def test_no_job(box, runtime):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("record", [b"x\0", b"0\0", b"2\0a\0000\0", b"0\0002\0A=1\0"])
+@pytest.mark.parametrize("record", [b"x\0", b"0\0", b"0\0000\0", b"2\0a\0000\0001\0", b"0\0002\0A=1\0001\0"])
 def test_record_that_is_cut(box, runtime, record):
     parked = Parked(box, runtime)
     write_code(parked.file, "no such program(")

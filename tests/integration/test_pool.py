@@ -67,8 +67,11 @@ def test_stdin_that_nobody_reads_and_none(pool):
     park(pool, n=2)
     r = pool.bash(":", stdin=b"x" * (1 << 20))
     assert r.warm and r.status == "OK", r
-    r = pool.bash("wc -c", "--no-stdin")
-    assert r.warm and r.stdout == "0\n", r
+    r = pool.bash("readlink /proc/self/fd/0; wc -c", "--no-stdin")
+    assert r.warm and r.stdout == "/dev/null\n0\n", r
+    await_parked(pool)
+    r = pool.bash("readlink /proc/self/fd/0", "--no-stdin", "-e", "A.B=x")  # which a bash must be started with
+    assert r.warm and r.stdout == "/dev/null\n", r
 
 
 @pytest.mark.parametrize("language, options", [
