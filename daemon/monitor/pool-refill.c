@@ -14,6 +14,9 @@
 #define ENDED_USEC (5 * USEC_PER_MSEC)
 /* But one so often: who starts jobs without end is not to keep everybody's from being made. */
 #define HELD_MOST_USEC (1 * USEC_PER_SEC)
+/* One that takes longer holds up nobody but its user: so many of them at most. */
+#define SLOW_USEC (3 * USEC_PER_SEC)
+#define SLOW_MOST 8
 /* Between two looks at what nobody wants any more. */
 #define INSPECT_LEAST_USEC (50 * USEC_PER_MSEC)
 #define INSPECT_MOST_USEC (2 * USEC_PER_SEC)
@@ -97,6 +100,31 @@ static struct sandbox *find_excess(const struct pool *p, const struct pool_key *
         return found;
 }
 
+static bool is_slow(const struct sandbox *s, uint64_t now)
+{
+        return now >= s->started_usec + SLOW_USEC;
+}
+
+/* Whether one more may be on its way, for some user at least: one a CPU, and those that are slow. */
+static bool may_make(const struct pool *p, uint64_t now)
+{
+        const struct sandbox *s;
+        unsigned n_slow = 0;
+
+        if (p->n_parking < p->n_cpus)
+                return true;
+        TAILQ_FOREACH (s, &p->sandboxes, of_pool)
+                n_slow += s->key && !s->booked_parked && is_slow(s, now);
+        return p->n_parking < p->n_cpus + MIN(n_slow, SLOW_MOST);
+}
+
+/* Beyond one a CPU it is the turn of those who have none on its way: who has made others wait so long is not
+ * to do it again. */
+static bool may_make_for(const struct pool *p, const struct pool_user *u)
+{
+        return p->n_parking < p->n_cpus || u->n_parking == 0;
+}
+
 struct pool_key *pool_choose(struct pool *p, uint64_t now)
 {
         struct pool_key *best = NULL, *k;
@@ -105,7 +133,8 @@ struct pool_key *pool_choose(struct pool *p, uint64_t now)
         LIST_FOREACH (k, &p->keys, entries) {
                 unsigned n;
 
-                if (!is_missing(p, k, now) || (!has_room(p, k) && !find_excess(p, k)))
+                if (!is_missing(p, k, now) || !may_make_for(p, k->user) ||
+                        (!has_room(p, k) && !find_excess(p, k)))
                         continue;
                 n = pool_key_wanted(p, k, now) - k->n_parked - k->n_parking;
                 /* Users take turns; of one user's keys the one that lacks most goes first. */
@@ -164,6 +193,7 @@ static int park(struct pool *p, struct pool_key *k)
         p->n_sandboxes++;
         p->n++;
         p->n_parking++;
+        k->user->n_parking++;
         p->held_usec = io_now_usec();
         p->bytes += s->booked_bytes;
         k->n_parking++;
@@ -205,7 +235,7 @@ bool pool_refill(struct pool *p, uint64_t now)
         struct pool_key *k;
         int r;
 
-        if (p->stopped || p->is_short || p->n_parking >= p->n_cpus || quiet_from(p, now) > 0)
+        if (p->stopped || p->is_short || !may_make(p, now) || quiet_from(p, now) > 0)
                 return false;
         k = pool_choose(p, now);
         if (!k)
@@ -250,7 +280,7 @@ void pool_schedule(struct pool *p)
                 return;
         now = io_now_usec();
         quiet = quiet_from(p, now);
-        if (p->n_parking < p->n_cpus)
+        if (may_make(p, now))
                 set_timer(p->refill, quiet ?: now);
         if (sd_event_source_get_enabled(p->inspection, &on) >= 0 && on == SD_EVENT_OFF)
                 set_timer(p->inspection, now + inspect_usec(p));

@@ -109,6 +109,14 @@ void pool_drop_key(struct pool *p, struct pool_key *k)
         free(k);
 }
 
+/* One less is on its way. */
+static void note_made(struct pool *p, struct pool_key *k)
+{
+        p->n_parking--;
+        k->n_parking--;
+        k->user->n_parking--;
+}
+
 /* From here on it counts for nobody. */
 static void unbook(struct pool *p, struct sandbox *s)
 {
@@ -120,8 +128,7 @@ static void unbook(struct pool *p, struct sandbox *s)
                 TAILQ_REMOVE(&k->parked, s, of_key);
                 k->n_parked--;
         } else {
-                k->n_parking--;
-                p->n_parking--;
+                note_made(p, k);
         }
         s->key = NULL;
         s->booked_parked = false;
@@ -213,8 +220,7 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
 
         if (!k)
                 return;
-        p->n_parking--;
-        k->n_parking--;
+        note_made(p, k);
         k->n_parked++;
         s->booked_parked = true;
         TAILQ_INSERT_TAIL(&k->parked, s, of_key);

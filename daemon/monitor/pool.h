@@ -26,7 +26,8 @@ struct pool_user {
         LIST_ENTRY(pool_user) entries;
         uid_t uid;
         unsigned n_keys;
-        unsigned n;      /* sandboxes, parked and on their way */
+        unsigned n; /* sandboxes, parked and on their way */
+        unsigned n_parking;
         uint64_t served; /* when it was its turn, as a count */
 };
 

@@ -42,6 +42,7 @@ int sandbox_park(struct sandbox_host *h, struct generation *g, const struct sand
         s->profile = m->profile;
         s->place.owner = m->owner;
         s->place.id = m->id;
+        s->started_usec = io_now_usec();
         *ret = made[n_made++] = s;
         return 0;
 }
@@ -534,6 +535,50 @@ START_TEST(test_one_at_a_time_for_each_cpu)
 }
 END_TEST
 
+/* Whose sandboxes take long to be made keeps no other user from having one, and gets no more himself. */
+START_TEST(test_slow_ones_hold_up_their_user_alone)
+{
+        uint64_t now = io_now_usec();
+
+        pool.n_cpus = 2;
+        policy.pool.maximum = 64;
+        adopt();
+        ask(ALICE, 4);
+        ck_assert(pool_refill(&pool, now));
+        ck_assert(pool_refill(&pool, now));
+        made[0]->started_usec = made[1]->started_usec = now;
+        ask(BOB, 1);
+        ck_assert(!pool_refill(&pool, now));
+        now += 3 * USEC_PER_SEC;
+        ck_assert(pool_refill(&pool, now));
+        ck_assert_uint_eq(made[2]->place.owner, BOB);
+        prime(made[2], now);
+        ck_assert(!pool_refill(&pool, now));
+        prime(made[0], now);
+        ck_assert(pool_refill(&pool, now));
+        ck_assert_uint_eq(made[3]->place.owner, ALICE);
+}
+END_TEST
+
+/* Nor do many users that are all slow have more on their way than some. */
+START_TEST(test_slow_ones_are_bounded)
+{
+        uint64_t now = io_now_usec();
+        unsigned n = 0;
+
+        policy.pool.maximum = 64;
+        adopt();
+        for (uid_t uid = ALICE; uid < ALICE + 20; uid++)
+                ask(uid, 1);
+        for (unsigned i = 0; i < 20; i++, now += 3 * USEC_PER_SEC)
+                while (pool_refill(&pool, now)) {
+                        made[n_made - 1]->started_usec = now;
+                        n++;
+                }
+        ck_assert_uint_eq(n, 1 + 8);
+}
+END_TEST
+
 START_TEST(test_those_that_die_are_made_ever_later)
 {
         uint64_t now = io_now_usec(), pause = USEC_PER_SEC;
@@ -663,6 +708,8 @@ int main(void)
         tcase_add_test(tc, test_nothing_is_made_while_jobs_begin);
         tcase_add_test(tc, test_jobs_that_never_cease_to_begin);
         tcase_add_test(tc, test_one_at_a_time_for_each_cpu);
+        tcase_add_test(tc, test_slow_ones_hold_up_their_user_alone);
+        tcase_add_test(tc, test_slow_ones_are_bounded);
         tcase_add_test(tc, test_those_that_die_are_made_ever_later);
         tcase_add_test(tc, test_one_that_cannot_be_made);
         tcase_add_test(tc, test_another_policy);
