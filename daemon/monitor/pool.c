@@ -176,6 +176,14 @@ static bool fits(const struct pool *p, const struct generation *g, const struct 
                        ROUND_UP(defaults->value[LIMIT_CPU_QUOTA], UINT64_C(100));
 }
 
+/* Whether a job's limits are above what it holds already. Of its processes and threads one is gone before the
+ * job begins: in its place there can be one of the job's. */
+static bool allows(const struct limits *limits, const struct sandbox *s)
+{
+        return limits->value[LIMIT_MEMORY] >= s->parked_bytes + MEMORY_ROOM &&
+               limits->value[LIMIT_PIDS] >= s->parked_pids;
+}
+
 int pool_claim(struct pool *p, struct generation *g, const struct channel_start *m, int *fds,
         struct sandbox **ret)
 {
@@ -193,7 +201,7 @@ int pool_claim(struct pool *p, struct generation *g, const struct channel_start 
         pool_demand_note(&k->demand, now);
         k->asked_usec = now;
         while ((s = TAILQ_FIRST(&k->parked))) {
-                if (m->limits.value[LIMIT_MEMORY] < s->parked_bytes + MEMORY_ROOM)
+                if (!allows(&m->limits, s))
                         return -ENOENT;
                 unbook(p, s);
                 r = sandbox_claim(s, g, m, fds);

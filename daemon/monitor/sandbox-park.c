@@ -28,6 +28,7 @@ void sandbox_become_parked(struct sandbox *s)
         leaves_read_state(&s->place.leaves, &state);
         s->parked_usec = io_now_usec();
         s->parked_bytes = state.memory_bytes;
+        s->parked_pids = state.pids;
         s->host->parked(s->host->userdata, s);
 }
 

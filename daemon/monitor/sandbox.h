@@ -71,6 +71,7 @@ struct sandbox {
         uint64_t booked_bytes;
         uint64_t parked_usec;                   /* when its command began to wait */
         uint64_t parked_bytes;                  /* what it holds since then */
+        uint64_t parked_pids;                   /* 0: not known */
         int own_fds[_CHANNEL_STARTED_FD_COUNT]; /* our ends of its pipes, until it has a job */
         int handover_fd;                        /* to who brings it that */
         int handover_end_fd;                    /* the other end, until init has it */

@@ -174,6 +174,18 @@ def test_limit_of_processes(pool):
     assert r.warm and (r.status, r.pids_limit_hit) == ("OK", False), r
 
 
+def test_limit_below_the_threads_of_the_interpreter(pool):
+    """What a job with such a limit meets is what it would in an interpreter that was started under it."""
+    park(pool, "javascript")
+    held = host.Cgroup(pool.parked_pids()[0]).pids_current()
+    code = "console.log(require('child_process').spawnSync('true').status)"
+    r = pool.run("--pids", held - 1, "-l", "javascript", "-c", code)
+    assert not r.warm, r
+    await_parked(pool)
+    r = pool.run("--pids", held, "-l", "javascript", "-c", code)
+    assert r.warm and r.stdout == "0\n", r
+
+
 def test_usage_is_the_job_s(pool, counts_pids):
     """Not what the interpreter took to start, which is ten times as much."""
     park(pool, "python", n=2)

@@ -130,6 +130,9 @@ class Cgroup:
     def pids_max(self):
         return int(read(self._file("pids", "pids.max", "pids.max")))
 
+    def pids_current(self):
+        return int(read(self._file("pids", "pids.current", "pids.current")))
+
     def cpu_percent(self):
         if "cpu" in self.v2:
             quota, period = read(self.v2["cpu"] / "cpu.max").split()

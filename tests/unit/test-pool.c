@@ -85,6 +85,7 @@ static void prime(struct sandbox *s, uint64_t now)
         ck_assert_int_eq(s->state, SANDBOX_PARKING);
         s->state = SANDBOX_PARKED;
         s->parked_bytes = 10 * MIB;
+        s->parked_pids = 12;
         s->parked_usec = now;
         pool_on_parked(&pool, s);
 }
@@ -234,8 +235,12 @@ START_TEST(test_what_does_not_fit_is_made)
         /* It would begin with being over its limit. */
         m.limits.value[LIMIT_MEMORY] = 12 * MIB;
         ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
-        ck_assert_uint_eq(count(ALICE), 1);
         m.limits.value[LIMIT_MEMORY] = 32 * MIB;
+        /* It could not have a process beside its threads. */
+        m.limits.value[LIMIT_PIDS] = 11;
+        ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), -ENOENT);
+        ck_assert_uint_eq(count(ALICE), 1);
+        m.limits.value[LIMIT_PIDS] = 12;
         ck_assert_int_eq(pool_claim(&pool, generation, &m, NULL, &s), 0);
         sandbox_free(s);
         generation_unref(older);
