@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "common/io.h"
 #include "common/log.h"
@@ -316,10 +317,55 @@ static void trim(struct pool *p, struct pool_key *k, uint64_t now)
                 pool_discard(p, s);
 }
 
+/* None while there is no such file. */
+static struct pool_program find_program(const char *path)
+{
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return (struct pool_program) {};
+        return (struct pool_program) { st.st_dev, st.st_ino, st.st_mtim };
+}
+
+static bool is_same_program(const struct pool_program *a, const struct pool_program *b)
+{
+        return a->device == b->device && a->inode == b->inode &&
+               a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static void discard_runtime(struct pool *p, uint32_t runtime)
+{
+        struct pool_key *k;
+
+        LIST_FOREACH (k, &p->keys, entries)
+                if (k->runtime_index == runtime) {
+                        pool_discard_all(p, k);
+                        k->bytes = 0;
+                }
+}
+
+void pool_note_programs(struct pool *p)
+{
+        const struct policy *policy = p->generation->policy;
+
+        for (uint32_t i = 0; i < policy->n_runtimes; i++) {
+                struct pool_program program;
+
+                if (!policy->runtimes[i].park)
+                        continue;
+                program = find_program(policy->runtimes[i].interpreter);
+                if (is_same_program(&program, &p->programs[i]))
+                        continue;
+                p->programs[i] = program;
+                discard_runtime(p, i);
+        }
+}
+
 void pool_inspect(struct pool *p, uint64_t now)
 {
         struct pool_key *k, *next;
 
+        pool_note_programs(p);
         for (k = LIST_FIRST(&p->keys); k; k = next) {
                 next = LIST_NEXT(k, entries);
                 if (p->is_short)

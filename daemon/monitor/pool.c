@@ -337,6 +337,7 @@ void pool_adopt(struct pool *p, struct generation *g)
                 if (g->policy->pool.maximum == 0 || !adopt_key(g->policy, k))
                         pool_drop_key(p, k);
         }
+        pool_note_programs(p);
         if (g->policy->pool.maximum > 0)
                 keep_keys(p);
         pool_schedule(p);

@@ -7,11 +7,13 @@
  * there were no pool.
  *
  * They are made in the background: one at a time a CPU, not while jobs begin, and given back when
- * nobody asks for them, the host is short of memory, or the policy changes. What a user has here is
+ * nobody asks for them, the host is short of memory, or the policy or the interpreter changes. What a user has here is
  * grown by what he asks for, and bounded.
  */
 
 #include <sys/queue.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "daemon/monitor/pool-demand.h"
 #include "daemon/monitor/sandbox.h"
@@ -49,10 +51,18 @@ struct pool_key {
         uint64_t bytes; /* that the last one held; 0: not known */
 };
 
+/* An interpreter's file: an upgrade puts another one in its place. */
+struct pool_program {
+        dev_t device;
+        ino_t inode;
+        struct timespec changed;
+};
+
 struct pool {
         struct sandbox_host *host;
-        struct generation *generation; /* in force; NULL before there is one */
-        LIST_HEAD(, pool_key) keys;    /* those asked for last come first */
+        struct generation *generation;                     /* in force; NULL before there is one */
+        struct pool_program programs[POLICY_RUNTIMES_MAX]; /* of its runtimes that are parked */
+        LIST_HEAD(, pool_key) keys;                        /* those asked for last come first */
         LIST_HEAD(, pool_user) users;
         unsigned n_keys;
         struct pool_sandboxes sandboxes; /* all that have no job, those that end among them */
@@ -111,5 +121,7 @@ unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now_
 uint64_t pool_key_bytes(const struct pool_key *k);
 /* The key that is to have the next one; NULL for none. */
 struct pool_key *pool_choose(struct pool *p, uint64_t now_usec);
+/* Looks which interpreters there are; those that wait in another one are ended. */
+void pool_note_programs(struct pool *p);
 /* Gives back what nobody wants. */
 void pool_inspect(struct pool *p, uint64_t now_usec);

@@ -4,6 +4,8 @@
  * are those below, and time is what a test says.
  */
 #include <check.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "daemon/monitor/pool.h"
 #include "tests/unit/fixture-generation.h"
@@ -142,13 +144,18 @@ static unsigned count(uid_t uid)
         return n;
 }
 
-static void ask(uid_t uid, unsigned times)
+static void ask_for(uint32_t runtime, uid_t uid, unsigned times)
 {
         struct sandbox *s;
 
         for (unsigned i = 0; i < times; i++)
-                if (claim(uid, PYTHON, &s) == 0)
+                if (claim(uid, runtime, &s) == 0)
                         sandbox_free(s);
+}
+
+static void ask(uid_t uid, unsigned times)
+{
+        ask_for(PYTHON, uid, times);
 }
 
 static void adopt(void)
@@ -487,6 +494,51 @@ START_TEST(test_memory_is_short)
 }
 END_TEST
 
+static void write_program(const char *path)
+{
+        char other[64];
+        FILE *f;
+
+        (void) snprintf(other, sizeof(other), "%s.new", path);
+        f = fopen(other, "w");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_int_eq(fclose(f), 0);
+        ck_assert_int_eq(rename(other, path), 0);
+}
+
+/* What waits in an interpreter that was replaced is not what a job would find. */
+START_TEST(test_an_interpreter_that_is_upgraded)
+{
+        uint64_t now = io_now_usec();
+        char folder[] = "/tmp/test-pool-XXXXXX", path[64];
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        (void) snprintf(path, sizeof(path), "%s/python", folder);
+        write_program(path);
+        (void) str_copy(policy.runtimes[PYTHON].interpreter, POLICY_PATH_MAX, path);
+        policy.runtimes[1] = policy.runtimes[PYTHON];
+        policy.runtimes[1].interpreter[0] = '\0';
+        adopt();
+        ask(ALICE, 2);
+        ask_for(1, ALICE, 1);
+        ask(BOB, 1);
+        ck_assert_uint_eq(fill(now), 4);
+        pool_inspect(&pool, now);
+        ck_assert_uint_eq(count(ALICE) + count(BOB), 4);
+        write_program(path);
+        pool_inspect(&pool, now);
+        ck_assert_uint_eq(count(ALICE), 1);
+        ck_assert_uint_eq(count(BOB), 0);
+        ck_assert_uint_eq(fill(now), 3);
+        /* Nor one that is gone. */
+        ck_assert_int_eq(unlink(path), 0);
+        pool_inspect(&pool, now);
+        ck_assert_uint_eq(count(ALICE) + count(BOB), 1);
+        bury();
+        ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 /* --- time */
 
 START_TEST(test_nothing_is_made_while_jobs_begin)
@@ -710,6 +762,7 @@ int main(void)
         tcase_add_test(tc, test_users_that_are_named_always_have_one);
         tcase_add_test(tc, test_shortage_of_memory);
         tcase_add_loop_test(tc, test_memory_is_short, 0, ELEMENTSOF(memory));
+        tcase_add_test(tc, test_an_interpreter_that_is_upgraded);
         tcase_add_test(tc, test_nothing_is_made_while_jobs_begin);
         tcase_add_test(tc, test_jobs_that_never_cease_to_begin);
         tcase_add_test(tc, test_one_at_a_time_for_each_cpu);
