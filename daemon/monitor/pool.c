@@ -60,13 +60,33 @@ static struct pool_key *find_key(const struct pool *p, uid_t uid, uint32_t runti
         return NULL;
 }
 
+static bool is_in_use(const struct pool_key *k)
+{
+        return k->kept || k->n_parked > 0 || k->n_parking > 0;
+}
+
+/* Has the one that was asked for longest ago, and has nothing, give way to another. */
+static bool make_room_for_key(struct pool *p)
+{
+        struct pool_key *k, *last = NULL;
+
+        if (p->n_keys < POOL_KEYS_MAX)
+                return true;
+        LIST_FOREACH (k, &p->keys, entries)
+                if (!is_in_use(k))
+                        last = k;
+        if (last)
+                pool_drop_key(p, last);
+        return last != NULL;
+}
+
 static struct pool_key *new_key(struct pool *p, uid_t uid, uint32_t runtime, uint32_t profile)
 {
         const struct policy *policy = p->generation->policy;
         struct pool_user *u;
         struct pool_key *k;
 
-        if (p->n_keys >= POOL_KEYS_MAX)
+        if (!make_room_for_key(p))
                 return NULL;
         u = take_user(p, uid);
         if (!u)

@@ -290,6 +290,36 @@ START_TEST(test_claims_that_fail_for_another_reason)
 }
 END_TEST
 
+/* Who comes when all keys are taken gets that of who was there longest ago and has nothing. */
+START_TEST(test_keys_are_bounded)
+{
+        struct pool_key *k;
+        struct sandbox *s;
+        unsigned n_kept = 0;
+        uid_t uid = BOB;
+
+        policy.pool.users = (struct policy_ids) { .n = 1, .ids = { 1 } };
+        adopt();
+        ask(ALICE, 1);
+        ck_assert_uint_eq(fill(io_now_usec()), 2);
+        ask(1, 1);
+        ck_assert_uint_eq(count(1), 0);
+        for (; pool.n_keys < POOL_KEYS_MAX; uid++)
+                ask(uid, 1);
+        ask(BOB, 1);
+        ask(uid, 1);
+        ck_assert_uint_eq(pool.n_keys, POOL_KEYS_MAX);
+        ck_assert_uint_eq(LIST_FIRST(&pool.keys)->user->uid, uid);
+        LIST_FOREACH (k, &pool.keys, entries) {
+                ck_assert_uint_ne(k->user->uid, BOB + 1);
+                n_kept += k->kept;
+        }
+        ck_assert_uint_eq(n_kept, 1);
+        ck_assert_int_eq(claim(ALICE, PYTHON, &s), 0);
+        sandbox_free(s);
+}
+END_TEST
+
 /* --- sizing */
 
 START_TEST(test_as_many_as_were_asked_for_in_a_moment)
@@ -751,6 +781,7 @@ int main(void)
         tcase_add_test(tc, test_what_does_not_fit_is_made);
         tcase_add_test(tc, test_a_claim_that_fails);
         tcase_add_test(tc, test_claims_that_fail_for_another_reason);
+        tcase_add_test(tc, test_keys_are_bounded);
         tcase_add_test(tc, test_as_many_as_were_asked_for_in_a_moment);
         tcase_add_test(tc, test_bounds);
         tcase_add_test(tc, test_fair_between_users);
