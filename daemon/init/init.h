@@ -19,10 +19,11 @@
 
 #define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
 
-/* What the handover exits with when the job is in the command's pipe. */
+/* What the handover exits with when the job is in the command's pipe. Nothing else does: 0 is for when there
+ * will be no job, 1 for a failure. */
 enum handover_exit {
-        HANDOVER_DONE = 0,
-        HANDOVER_DONE_WITH_VALUE = 2, /* and it is offered the return value's file */
+        HANDOVER_DONE = 2,
+        HANDOVER_DONE_WITH_VALUE = 3, /* and it is offered the return value's file */
 };
 
 /* What a sandbox has that waits for its job. fds are -EBADF where they are not. */

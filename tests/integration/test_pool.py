@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -236,6 +237,20 @@ def test_one_that_is_killed(pool, who):
     assert (r.stdout, r.warm) == ("x\n", False), r
     await_parked(pool)
     assert pool.bash("echo x").warm
+
+
+def test_one_that_is_let_go(pool):
+    """Who would bring the job ends because there will be none: that is not as if it had brought it."""
+    park(pool)
+    _, handover, _ = members_of_parked(pool)
+    names = {n: os.readlink(f"/proc/{handover}/fd/{n}") for n in os.listdir(f"/proc/{handover}/fd")}
+    claims, = [int(n) for n, target in names.items() if target.startswith("socket:") and n != "3"]
+    with host.fd_of(handover, claims) as fd, socket.socket(fileno=os.dup(fd)) as end:
+        end.shutdown(socket.SHUT_RDWR)
+    assert host.wait_until(lambda: "died (step files" in pool.log(), 5), pool.log()
+    assert "out of order" not in pool.log()
+    r = pool.bash("echo x")
+    assert (r.stdout, r.warm) == ("x\n", False), r
 
 
 class Claimed:

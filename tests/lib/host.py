@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the host sees: processes, cgroups and mounts, read from /proc and the cgroup file systems."""
 
+import ctypes
 import os
 import re
 import time
+from contextlib import contextmanager
 from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 # How the names of the folders begin in which daemons of tests live; the second of this process's.
 DAEMON_HOME = "sandboxd-test-"
@@ -65,6 +69,22 @@ def descendants(pid):
 
 def fd_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@contextmanager
+def fd_of(pid, number):
+    """Another process's fd, as one of our own."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        fd = _libc.syscall(438, pidfd, number, 0)  # pidfd_getfd
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+    finally:
+        os.close(pidfd)
 
 
 def rss_bytes(pid):
