@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "common/io.h"
@@ -44,17 +43,19 @@ static void become_handover(struct init *i)
 }
 
 /* What is called when there is a job must be in the profile's filter. Better to know it now: then none is
- * parked, and every job is started as if there were no such thing. */
+ * parked, and every job is started as if there were no such thing. What it takes to wait is called then, and
+ * what files take is called for any job. */
 static void try_calls(const struct init *i)
 {
         struct rlimit limit;
-        char byte;
+        int r;
 
-        if (recv(i->run_fds[LAUNCH_FD_CLAIM], &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 &&
-                errno != EAGAIN)
-                init_fail(SETUP_STEP_RECEIVE, -errno);
         if (prlimit(0, RLIMIT_NPROC, NULL, &limit) < 0)
                 init_fail(SETUP_STEP_RLIMITS, -errno);
+        /* What it says already. */
+        r = proc_write_meminfo(i->parking.meminfo_fd, i->prepare.memory_bytes);
+        if (r < 0)
+                init_fail(SETUP_STEP_FILES, r);
 }
 
 static void receive_claim(struct init *i, struct launch_claim *c)
