@@ -9,7 +9,7 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 7
+#define POLICY_VERSION 8
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32
@@ -101,6 +101,8 @@ struct policy_runtime {
         uint32_t n_park_environment;
         uint32_t n_cold_environment;
         uint32_t n_cold_files;
+        uint32_t park_minimum; /* ParkMinimum= and ParkMaximum=, or what [Pool] has for all */
+        uint32_t park_maximum;
         uint8_t available;     /* the interpreter is on this host */
         uint8_t returns_value; /* the launcher reports the last expression's value */
         uint8_t park;          /* the launcher can wait for its job */

@@ -196,6 +196,8 @@ enum runtime_key {
         KEY_ENVIRONMENT,
         KEY_RETURNS_VALUE,
         KEY_PARK,
+        KEY_PARK_MINIMUM,
+        KEY_PARK_MAXIMUM,
         KEY_PARK_ENVIRONMENT,
         KEY_COLD_ENVIRONMENT,
         KEY_COLD_FILES,
@@ -219,6 +221,10 @@ static const struct policy_key runtime_keys[_KEY_COUNT] = {
         [KEY_RETURNS_VALUE] = { "Runtime", "ReturnsValue", policy_set_bool,
                 RUNTIME(returns_value) },
         [KEY_PARK] = { "Runtime", "Park", policy_set_bool, RUNTIME(park) },
+        [KEY_PARK_MINIMUM] = { "Runtime", "ParkMinimum", policy_set_u32, RUNTIME(park_minimum), 0,
+                4096 },
+        [KEY_PARK_MAXIMUM] = { "Runtime", "ParkMaximum", policy_set_u32, RUNTIME(park_maximum), 0,
+                4096 },
         [KEY_PARK_ENVIRONMENT] = { "Runtime", "ParkEnvironment", set_park_environment },
         [KEY_COLD_ENVIRONMENT] = { "Runtime", "ColdEnvironment", set_cold_environment },
         [KEY_COLD_FILES] = { "Runtime", "ColdFiles", set_cold_files },
@@ -277,6 +283,19 @@ static int check_keys(const struct runtime_load *l, const struct policy_source *
                 (int) strcspn(missing, "="), missing, missing);
 }
 
+/* Only what this runtime says: [Pool] is for all, and may have a maximum that is below its minimum. */
+static int check_parking(const struct runtime_load *l, struct error *ret_error)
+{
+        const struct policy_origin *o = &l->origins[KEY_PARK_MINIMUM];
+        const struct policy_runtime *rt = &l->runtime;
+
+        if (!o->file || !l->origins[KEY_PARK_MAXIMUM].file || rt->park_minimum <= rt->park_maximum)
+                return 0;
+        return error_set(ret_error, -EINVAL,
+                "%s:%u: ParkMinimum=%u is more than ParkMaximum=%u: lower it, or raise that",
+                o->file, o->line, (unsigned) rt->park_minimum, (unsigned) rt->park_maximum);
+}
+
 /* A name calls one runtime. */
 static int check_names(const struct runtime_load *l, const struct policy *p,
         const struct policy_source *source, struct error *ret_error)
@@ -319,7 +338,12 @@ static bool interpreter_available(const char *path)
 static int load_runtime(struct policy *p, const struct policy_source *source,
         struct error *ret_error)
 {
-        struct runtime_load l = {};
+        struct runtime_load l = {
+                .runtime = {
+                        .park_minimum = p->pool.minimum,
+                        .park_maximum = p->pool.maximum_per_user,
+                },
+        };
         struct policy_runtime *rt = &l.runtime;
         int r;
 
@@ -332,6 +356,9 @@ static int load_runtime(struct policy *p, const struct policy_source *source,
         if (r < 0)
                 return r;
         r = check_keys(&l, source, ret_error);
+        if (r < 0)
+                return r;
+        r = check_parking(&l, ret_error);
         if (r < 0)
                 return r;
         r = check_names(&l, p, source, ret_error);

@@ -42,13 +42,14 @@ static bool is_idle(const struct pool *p, const struct pool_key *k, uint64_t now
 
 unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now)
 {
+        const struct policy_runtime *rt = &p->generation->policy->runtimes[k->runtime_index];
         unsigned n = pool_demand_wanted(&k->demand, now);
 
         if (is_idle(p, k, now))
                 return 0;
         if (k->kept)
                 n = MAX(n, 1U);
-        n = MAX(n, settings(p)->minimum);
+        n = MIN(MAX(n, rt->park_minimum), rt->park_maximum);
         return MIN(n, settings(p)->maximum_per_user);
 }
 

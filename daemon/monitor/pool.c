@@ -181,14 +181,19 @@ static void take_out(struct pool *p, struct sandbox *s)
         p->n_sandboxes--;
 }
 
+static bool is_parkable(const struct policy_runtime *rt)
+{
+        return rt->park && rt->available && rt->park_maximum > 0;
+}
+
 /* Whether what is parked would be the same as what is asked for. */
 static bool fits(const struct pool *p, const struct generation *g, const struct channel_start *m)
 {
         const struct policy_runtime *rt = &g->policy->runtimes[m->runtime];
         const struct limits *defaults = &g->policy->profiles[m->profile].defaults;
 
-        if (!(m->flags & CHANNEL_START_WARM) || g != p->generation || p->stopped || !rt->park ||
-                !rt->available || g->policy->pool.maximum == 0)
+        if (!(m->flags & CHANNEL_START_WARM) || g != p->generation || p->stopped ||
+                !is_parkable(rt) || g->policy->pool.maximum == 0)
                 return false;
         /* Mounts are made already, and what shows the number of CPUs. */
         return m->limits.value[LIMIT_TMP_SIZE] == defaults->value[LIMIT_TMP_SIZE] &&
@@ -315,7 +320,7 @@ static bool adopt_key(const struct policy *policy, struct pool_key *k)
         const struct policy_runtime *rt = policy_find_runtime(policy, k->runtime);
         const struct policy_profile *profile = policy_find_profile(policy, k->profile);
 
-        if (!rt || !profile || !rt->park || !rt->available)
+        if (!rt || !profile || !is_parkable(rt))
                 return false;
         k->runtime_index = (uint32_t) (rt - policy->runtimes);
         k->profile_index = (uint32_t) (profile - policy->profiles);
@@ -336,7 +341,7 @@ static void keep_keys(struct pool *p)
                 for (uint32_t r = 0; r < policy->n_runtimes; r++) {
                         struct pool_key *k;
 
-                        if (!policy->runtimes[r].park || !policy->runtimes[r].available)
+                        if (!is_parkable(&policy->runtimes[r]))
                                 continue;
                         k = take_key(p, policy->pool.users.ids[i], r, index);
                         if (k)

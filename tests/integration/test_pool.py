@@ -115,6 +115,19 @@ def test_maximum(make_daemon):
     assert len(d.parked_pids()) == 2
 
 
+def test_numbers_of_a_runtime(make_daemon, policy_copy):
+    for name, key in ("bash", "ParkMinimum=3"), ("python", "ParkMaximum=0"):
+        path = policy_copy / "runtimes" / f"{name}.runtime"
+        path.write_text(path.read_text() + key + "\n")
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    assert not d.python("0").warm
+    park(d, "bash")
+    await_parked(d, 3)
+    time.sleep(0.3)
+    assert [host.status(p)["Name"] for p in d.parked_pids()] == ["bash"] * 3
+    assert not d.python("0").warm
+
+
 def test_users(make_daemon):
     """Those of [Pool] Users= find one from the first."""
     d = make_daemon(settings={"Pool": {"Users": "root"}})

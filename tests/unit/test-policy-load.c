@@ -405,6 +405,22 @@ START_TEST(test_pool)
         ck_assert_str_eq(r->cold_environment[2], "TZ");
         ck_assert_uint_eq(r->n_cold_files, 2);
         ck_assert_str_eq(r->cold_files[0], "Gemfile");
+        /* Its own numbers of them, or those of all. */
+        ck_assert_uint_eq(r->park_minimum, 3);
+        ck_assert_uint_eq(r->park_maximum, 2);
+        put(low, "runtimes/ruby.runtime", RUNTIME "ParkMinimum=1\n");
+        put(high, "runtimes/ruby.runtime.d/1.conf", "[Runtime]\nParkMaximum=8\n");
+        load();
+        r = policy_find_runtime(policy, "ruby");
+        ck_assert_uint_eq(r->park_minimum, 1);
+        ck_assert_uint_eq(r->park_maximum, 8);
+        free(TAKE_PTR(policy));
+        put(high, "runtimes/ruby.runtime.d/1.conf", "[Runtime]\nParkMaximum=0\n");
+        REFUSED("ruby.runtime:", "ParkMinimum=1 is more than ParkMaximum=0");
+        put(low, "runtimes/ruby.runtime", RUNTIME "ParkMinimum=5000\n");
+        REFUSED("ruby.runtime:", "ParkMinimum=5000", "use 0 to 4096");
+        put(low, "runtimes/ruby.runtime", RUNTIME "ParkMinimum=\n");
+        REFUSED("ruby.runtime:", "ParkMinimum= is not a whole number");
 }
 END_TEST
 

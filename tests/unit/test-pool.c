@@ -170,6 +170,8 @@ static void setup(void)
 {
         fixture_policy(&policy);
         policy.runtimes[PYTHON].park = true;
+        policy.runtimes[PYTHON].park_minimum = 1;
+        policy.runtimes[PYTHON].park_maximum = 4;
         policy.pool = (struct policy_pool) {
                 .maximum = 8,
                 .maximum_per_user = 4,
@@ -353,6 +355,31 @@ START_TEST(test_bounds)
         ck_assert_uint_eq(fill(io_now_usec()), 4 + 1);
         bury();
         ck_assert_uint_eq(pool.n, 8);
+}
+END_TEST
+
+/* What a runtime has of its own, of each user. */
+START_TEST(test_bounds_of_a_runtime)
+{
+        uint64_t now = io_now_usec();
+
+        policy.runtimes[1] = policy.runtimes[PYTHON];
+        (void) str_copy(policy.runtimes[1].name, POLICY_NAME_MAX, "other");
+        policy.runtimes[PYTHON].park_minimum = 2;
+        policy.runtimes[1].park_maximum = 1;
+        adopt();
+        ask(ALICE, 1);
+        ask_for(1, ALICE, 3);
+        ask_for(1, BOB, 3);
+        ck_assert_uint_eq(fill(now), 2 + 1 + 1);
+        ck_assert_uint_eq(count(ALICE), 3);
+        pool_inspect(&pool, now + 200 * USEC_PER_SEC);
+        ck_assert_uint_eq(count(ALICE), 3);
+        policy.runtimes[1].park_maximum = 0;
+        adopt();
+        ask_for(1, ALICE, 3);
+        ck_assert_uint_eq(pool.n_keys, 1);
+        ck_assert_uint_eq(fill(now), 2);
 }
 END_TEST
 
@@ -784,6 +811,7 @@ int main(void)
         tcase_add_test(tc, test_keys_are_bounded);
         tcase_add_test(tc, test_as_many_as_were_asked_for_in_a_moment);
         tcase_add_test(tc, test_bounds);
+        tcase_add_test(tc, test_bounds_of_a_runtime);
         tcase_add_test(tc, test_fair_between_users);
         tcase_add_test(tc, test_users_take_turns);
         tcase_add_test(tc, test_what_a_user_has_is_shared_by_his_keys);
