@@ -148,8 +148,9 @@ struct launch_event {
         int32_t error;  /* positive errno */
         int32_t code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED of the payload; 0: none ran */
         int32_t status; /* exit code or signal */
-        uint16_t grew;  /* of a job that was handed over: there were more processes than at that time */
-        uint16_t done;  /* of the end: nothing of the job is left, or it waits to be ended */
+        uint16_t
+                grew; /* of a job that was handed over: there were more processes than at that time */
+        uint16_t done; /* of the end: nothing of the job is left, or it waits to be ended */
         uint64_t usec; /* CLOCK_MONOTONIC of what is reported: the exec, the end */
 };
 
