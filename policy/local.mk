@@ -17,6 +17,7 @@ launchersdir = $(pkgdatadir)/launchers
 dist_launchers_DATA = \
 	policy/launchers/bash.sh \
 	policy/launchers/javascript-bare.js \
+	policy/launchers/javascript-example.js \
 	policy/launchers/javascript-parked.js \
 	policy/launchers/javascript.js \
 	policy/launchers/python-parked.py \

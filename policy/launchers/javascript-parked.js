@@ -16,7 +16,7 @@ const { inspect } = require('util');
 const { process } = globalThis;
 const { reallyExit } = process;
 const listeners = process.listeners.bind(process);
-const { closeSync, openSync, writeSync } = fs;
+const { closeSync, openSync, readSync, writeSync, constants: { O_RDONLY, O_WRONLY } } = fs;
 const { wait } = Atomics;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
@@ -35,33 +35,49 @@ function isParked() {
     }
 }
 
-function readClaim() {
+function readAll(fd) {
     const buffer = Buffer.allocUnsafeSlow(1 << 16);
     const parts = [];
 
-    for (let n; (n = fs.readSync(CLAIM_FD, buffer)) > 0;)
+    for (let n; (n = readSync(fd, buffer)) > 0;)
         parts.push(Buffer.from(buffer.subarray(0, n)));
-    fs.closeSync(CLAIM_FD);
+    closeSync(fd);
     return Buffer.concat(parts).toString();
 }
 
-function takeOver(record) {
+function parse(record) {
     const fields = record.split('\0');
     const nArguments = Number(fields[0]);
     const nVariables = Number(fields[nArguments + 1]);
-    const variables = fields.slice(nArguments + 2, -2);
 
     if (fields.length !== nArguments + nVariables + 4 || fields.at(-1) !== '')
         throw new Error('the record of the claim is incomplete');
-    if (fields.at(-2) === '0') {
-        fs.closeSync(0);
-        fs.openSync('/dev/null');  // the lowest that is free
+    return {
+        args: fields.slice(1, nArguments + 1),
+        variables: fields.slice(nArguments + 2, -2),
+        hasStdin: fields.at(-2) !== '0',
+    };
+}
+
+function takeOver({ args, variables, hasStdin }) {
+    if (!hasStdin) {
+        closeSync(0);
+        openSync('/dev/null', O_RDONLY);  // the lowest that is free
     }
-    process.argv.push(...fields.slice(1, nArguments + 1));
+    process.argv.push(...args);
     for (const variable of variables) {
         const equals = variable.indexOf('=');
         process.env[variable.slice(0, equals)] = variable.slice(equals + 1);
     }
+}
+
+// What is called once there is a job, with nothing in it.
+function warmUpHandover() {
+    readAll(openSync(__filename, O_RDONLY));
+    takeOver(parse('1\0a\x001\0B=c\x001\0') && { args: [], variables: [], hasStdin: true });
+    for (const fd of sayLastWords('/dev/null', '/dev/null', 0))
+        closeSync(fd);
+    endQuickly(warmUpHandover);
 }
 
 // Returns when there is a job.
@@ -70,19 +86,20 @@ function park(warmUp) {
         return false;
     delete process.env.SANDBOXD_PARK;
     warmUp();
-    fs.writeSync(READY_FD, 'P');
-    fs.closeSync(READY_FD);
+    warmUpHandover();
+    writeSync(READY_FD, 'P');
+    closeSync(READY_FD);
 
-    const record = readClaim();
+    const record = readAll(CLAIM_FD);
     if (record === '')
         reallyExit(0);
     try {
-        takeOver(record);
+        takeOver(parse(record));
     } catch {
-        fs.writeSync(FAULT_FD, Buffer.of(EBADMSG));
+        writeSync(FAULT_FD, Buffer.of(EBADMSG));
         reallyExit(1);
     }
-    fs.closeSync(FAULT_FD);
+    closeSync(FAULT_FD);
     return true;
 }
 
@@ -200,17 +217,20 @@ function endQuickly(listener) {
     try {
         closeSync(1);
         closeSync(2);
-        sayLastWords();
+        sayLastWords('/proc/self/comm', RETURN_FILE, 20);
     } catch {}
     reallyExit(0);
 }
 
 // Has the end told before node has come to it, which takes a while. Whoever listens ends us when the result
 // is out, so that freeing our memory does not delay that.
-function sayLastWords() {
-    writeSync(openSync('/proc/self/comm', 'w'), '.exited 0');
-    openSync(RETURN_FILE, 'r');
-    wait(never, 0, 0, 20);
+function sayLastWords(name, waker, waitMsec) {
+    const fds = [openSync(name, O_WRONLY)];
+
+    writeSync(fds[0], '.exited 0');
+    fds.push(openSync(waker, O_RDONLY));
+    wait(never, 0, 0, waitMsec);
+    return fds;
 }
 
 function isLast(listener) {

@@ -30,7 +30,7 @@ const { apply } = Reflect;
 const { openSync, readFileSync, writeSync } = fs;
 const objectPrototype = Object.prototype;
 const promiseThen = Promise.prototype.then;
-const listen = process.addListener.bind(process);
+let listen = process.addListener.bind(process);
 
 const RETURN_FILE = path.join(path.dirname(__dirname), 'return');
 const RETURN_FLAGS = fs.constants.O_WRONLY | fs.constants.O_TRUNC;
@@ -54,7 +54,7 @@ const MODULE_SYNTAX =
 const parked = process.env.SANDBOXD_PARK === '1' ? require('./javascript-parked.js') : undefined;
 let endQuickly;  // in a parked one, and once it has a job
 
-function hide() {
+function forget() {
     for (const file of Object.keys(require.cache))
         if (path.dirname(file) === __dirname)
             delete require.cache[file];
@@ -62,6 +62,10 @@ function hide() {
         for (const key of Object.keys(cache))
             if (key.includes(__dirname))
                 delete cache[key];
+}
+
+function hide() {
+    forget();
     defineProperty(process, '_preload_modules', {
         ...getOwnPropertyDescriptor(process, '_preload_modules'),
         value: process._preload_modules.filter(name => name !== __filename),
@@ -378,6 +382,23 @@ function warmUp() {
         inspect(run());
     }
     toJson({ a: [1] });
+    rehearse();
+}
+
+// Has node run a script from the first to the last, as main.js later, and forgets it.
+function rehearse() {
+    const native = listen;
+
+    listen = (event, listener) => { if (event === 'exit') listener(0); };
+    endQuickly = () => {};
+    hookMain();
+    try {
+        Module.runMain(path.join(__dirname, 'javascript-example.js'));
+    } finally {
+        delete process.mainModule;
+        listen = native;
+        forget();
+    }
 }
 
 hide();

@@ -152,6 +152,7 @@ def take_over():
         args, variables, has_stdin = parse_claim(record)
         if not has_stdin:
             empty_stdin()
+            gc.freeze()  # it is no object of the script's
         for name, value in variables:
             os.environb[name] = value
         if b"TZ" in os.environb or b"TZDIR" in os.environb:
