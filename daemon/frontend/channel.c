@@ -42,15 +42,15 @@ static void message_free(struct channel_message *m)
         free(m);
 }
 
-/* A parked sandbox brings its pipes, or the two are not of one build. */
+/* A parked sandbox with a command in it brings its pipes. */
 static int on_started(struct frontend *f, const union message *m, int *fds)
 {
         struct job *job = frontend_find_job(f, m->header.job);
 
-        if ((m->started.warm != 0) != (fds[CHANNEL_STARTED_FD_STDERR] >= 0))
+        if (!m->started.warm && fds[CHANNEL_STARTED_FD_STDERR] >= 0)
                 return -EBADMSG;
         if (job)
-                job_on_started(job, fds);
+                job_on_started(job, m->started.warm != 0, fds);
         return 0;
 }
 

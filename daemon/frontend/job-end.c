@@ -224,10 +224,8 @@ void job_stop(struct job *j)
                 job_resume(j);
 }
 
-void job_on_started(struct job *j, int fds[static _CHANNEL_STARTED_FD_COUNT])
+void job_on_started(struct job *j, bool warm, int fds[static _CHANNEL_STARTED_FD_COUNT])
 {
-        bool warm = fds[CHANNEL_STARTED_FD_STDOUT] >= 0;
-
         j->frontend->warm_jobs += warm;
         j->frontend->missed_jobs += j->may_be_warm && !warm;
         admission_end_start(j);

@@ -265,15 +265,17 @@ static bool files_are_taken_over(const struct plan *p)
 /* Of arguments and environment. A launcher may read them byte by byte, where exec() takes them as they are. */
 #define WARM_STRINGS_MAX (32 * KIB)
 
-/* Whether an interpreter that has started, in a sandbox with the profile's own file systems, can do all
- * that one could which starts now. */
+/* Whether a sandbox with the profile's own file systems is as good as one that is made now; and an interpreter
+ * that has started in it can do all that one could which starts now. */
 static bool may_be_warm(const struct plan *p, const struct policy *policy,
         const Sandboxd__V1__Run *run)
 {
-        return policy->pool.maximum > 0 && p->runtime->park && streq(p->workdir, "/box") &&
-               p->limits.value[LIMIT_TMP_SIZE] == p->profile->defaults.value[LIMIT_TMP_SIZE] &&
-               strv_bytes(&p->argv) + strv_bytes(&p->env) <= WARM_STRINGS_MAX &&
-               environment_is_taken_over(p, run) && files_are_taken_over(p);
+        if (policy->pool.maximum == 0 || !p->runtime->park ||
+                p->limits.value[LIMIT_TMP_SIZE] != p->profile->defaults.value[LIMIT_TMP_SIZE])
+                return false;
+        return !p->runtime->interpreter[0] ||
+               (streq(p->workdir, "/box") && strv_bytes(&p->argv) + strv_bytes(&p->env) <= WARM_STRINGS_MAX &&
+                       environment_is_taken_over(p, run) && files_are_taken_over(p));
 }
 
 /* Points the spec at what was built, and checks what only the whole shows. */

@@ -126,6 +126,28 @@ static void receive_run(struct init *i)
         }
 }
 
+/* RUN comes when there is a job. Until then nothing is here but us. */
+static void await_job(const struct init *i)
+{
+        const struct launch_event parked = { .kind = LAUNCH_PARKED };
+        int r;
+
+        (void) waitpid(i->holder, NULL, 0);
+        r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
+        if (r < 0)
+                init_fail(SETUP_STEP_RECEIVE, r);
+}
+
+static void show_job_memory(const struct init *i)
+{
+        int r = 0;
+
+        if (i->run.memory_bytes != i->prepare.memory_bytes)
+                r = proc_write_meminfo(i->parking.meminfo_fd, i->run.memory_bytes);
+        if (r < 0)
+                init_fail(SETUP_STEP_MASK, r);
+}
+
 /* Safe because it widens nothing: the controllers of the scope around us are handed to the two
  * leaves in it, through a file that the monitor opened. */
 static void enable_controllers(struct init *i)
@@ -233,7 +255,10 @@ int main(void)
         init_die_with_monitor(SETUP_STEP_USERNS);
         if (i.prepare.join_late)
                 join_init_leaf(&i);
+        if (i.prepare.waits)
+                await_job(&i);
         receive_run(&i);
+        show_job_memory(&i);
         if (init_is_parked(&i))
                 parking_open(&i.parking);
         payload = fork_payload(&i);

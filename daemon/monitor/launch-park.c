@@ -104,6 +104,8 @@ int launch_prepare_parking(struct sandbox *s)
         const struct policy_runtime *rt = &s->generation->policy->runtimes[s->runtime];
         int pair[2], r;
 
+        if (s->bare)
+                return 0;
         r = make_pipe(&s->own_fds[CHANNEL_STARTED_FD_STDOUT], &s->start_fds[CHANNEL_FD_STDOUT],
                 true);
         if (r == 0)
@@ -135,6 +137,7 @@ int launch_park(struct sandbox *s, enum setup_step *ret_step)
                  * own is set by the handover. */
                 .processes = launch_max_processes(&profile->maximums) + 1,
                 .file_size = launch_max_file_size(&s->limits),
+                .memory_bytes = s->limits.value[LIMIT_MEMORY],
         };
         const int fds[] = {
                 s->start_fds[CHANNEL_FD_SPEC],
@@ -146,7 +149,7 @@ int launch_park(struct sandbox *s, enum setup_step *ret_step)
         int r;
 
         *ret_step = SETUP_STEP_RECEIVE;
-        r = io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
+        r = s->bare ? 0 : io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         s->handover_end_fd = safe_close(s->handover_end_fd);
         /* It keeps no policy alive: who gives it a job knows which it is of. */

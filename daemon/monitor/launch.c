@@ -41,6 +41,7 @@ static int send_prepare(const struct sandbox *s)
                 .loopback = profile->loopback,
                 .tmp_size = limits->value[LIMIT_TMP_SIZE],
                 .tmp_inodes = profile->tmp_inodes,
+                .waits = s->bare,
         };
         const int fds[_LAUNCH_PREPARE_FD_COUNT] = {
                 [LAUNCH_FD_MNTNS] = s->generation->template.mntns_fd,
@@ -131,29 +132,44 @@ int launch_join(struct sandbox *s, enum setup_step *ret_step)
         return r < 0 ? r : (int) m.has_control;
 }
 
-int launch_run(struct sandbox *s, enum setup_step *ret_step)
+static int send_run(int socket, const struct policy_profile *profile, const struct limits *limits,
+        bool return_value, const int *fds_of_start)
 {
-        const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
-        const struct limits *limits = &s->limits;
         struct launch_run m = {
                 .kind = LAUNCH_RUN,
                 .version = LAUNCH_VERSION,
-                .return_value = s->return_value,
+                .return_value = return_value,
                 .open_files = profile->open_files,
                 .processes = launch_max_processes(limits),
                 .file_size = launch_max_file_size(limits),
                 .collect_max = limits->value[LIMIT_FILES_SIZE],
+                .memory_bytes = limits->value[LIMIT_MEMORY],
         };
-        int fds[_LAUNCH_RUN_FD_COUNT], r;
+        int fds[_LAUNCH_RUN_FD_COUNT];
         size_t n = 0;
 
         for (size_t i = 0; i < _LAUNCH_RUN_FD_COUNT; i++)
-                if (s->start_fds[i] >= 0) {
+                if (fds_of_start[i] >= 0) {
                         m.fds |= 1U << i;
-                        fds[n++] = s->start_fds[i];
+                        fds[n++] = fds_of_start[i];
                 }
+        return io_send_message(socket, &m, sizeof(m), fds, n);
+}
+
+int launch_run_bare(struct sandbox *s, const struct generation *g, const struct channel_start *start,
+        const int *fds)
+{
+        return send_run(s->control_fd, &g->policy->profiles[s->profile], &start->limits,
+                (start->flags & CHANNEL_START_RETURN_VALUE) != 0, fds);
+}
+
+int launch_run(struct sandbox *s, enum setup_step *ret_step)
+{
+        int r;
+
         *ret_step = SETUP_STEP_RECEIVE;
-        r = io_send_message(s->control_fd, &m, sizeof(m), fds, n);
+        r = send_run(s->control_fd, &s->generation->policy->profiles[s->profile], &s->limits,
+                s->return_value, s->start_fds);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         /* Init has what it needs of the policy: a long job does not keep it. */
         s->generation = generation_unref(s->generation);

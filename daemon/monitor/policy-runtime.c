@@ -274,7 +274,7 @@ static int check_keys(const struct runtime_load *l, const struct policy_source *
                 missing = "Arguments=%f";
         else if (rt->launcher[0] && !runtime_uses(rt, "%l"))
                 missing = "Arguments=%l %f";
-        else if (!rt->launcher[0] && (rt->park || runtime_uses(rt, "%l")))
+        else if (!rt->launcher[0] && ((rt->interpreter[0] && rt->park) || runtime_uses(rt, "%l")))
                 missing = "Launcher=python.py";
         if (!missing)
                 return 0;

@@ -51,6 +51,7 @@ int sandbox_park(struct sandbox_host *host, struct generation *g, const struct s
                 m->life_usec + sandbox_extra_usec(CHANNEL_START_INPUT | CHANNEL_START_COLLECT);
         s->profile = m->profile;
         s->runtime = m->runtime;
+        s->bare = !g->policy->runtimes[m->runtime].interpreter[0];
         s->n_own_arguments = 1 + g->policy->runtimes[m->runtime].n_arguments;
         r = launch_prepare_parking(s);
         if (r < 0) {
@@ -89,7 +90,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         s->started_usec = cold->started_usec;
         r = prepare_claim(s, g, &m->limits);
         if (r == 0)
-                r = launch_claim(s, m, fds);
+                r = s->bare ? launch_run_bare(s, g, m, fds) : launch_claim(s, m, fds);
         if (r < 0) {
                 sandbox_free_new(cold);
                 return r;

@@ -62,6 +62,7 @@ struct sandbox {
         uint32_t runtime;         /* of one that is parked */
         bool parks;               /* it is made ahead of time, and has no job */
         bool warm;                /* it was, and has one */
+        bool bare;                /* no command waits in it: the job brings its own */
         struct sandbox *cold;     /* the same job, in case this one dies before it began */
         uint32_t n_own_arguments; /* of its command */
         struct pool_key *key;     /* the pool's, while it has no job */

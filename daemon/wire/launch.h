@@ -29,6 +29,9 @@
  *      CLAIM to handover -------->          (the job, unread; from here on as above)
  *                    <------------ STARTED  (the command goes on, with the job)
  *
+ * Where it is the job that brings the command, nothing but the sandbox is made ahead of time: PREPARE says so,
+ * and init says PARKED when RUN is all that it lacks.
+ *
  * With COLLECT, init then ends what is left of the job and writes the files that were asked for into
  * that pipe, before it ends itself.
  */
@@ -73,6 +76,8 @@ struct launch_prepare {
         uint32_t cpus;         /* what cpuinfo and stat show */
         uint32_t loopback;     /* whether lo is up */
         uint32_t tmp_inodes;   /* files in each tmpfs */
+        uint32_t waits;        /* whether RUN comes much later, when there is a job; init says PARKED */
+        uint32_t pad;
         uint64_t tmp_size;     /* bytes of each tmpfs */
         uint64_t memory_bytes; /* what meminfo shows */
 };
@@ -119,6 +124,7 @@ struct launch_run {
         uint64_t processes;   /* RLIMIT_NPROC */
         uint64_t file_size;   /* RLIMIT_FSIZE */
         uint64_t collect_max; /* bytes of files written to COLLECT, together */
+        uint64_t memory_bytes; /* what meminfo shows from then on */
 };
 
 /* To the handover: the spec, and with INPUT that pipe. To init, before: the spec and the pipe of COLLECT. */

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib import host
-from lib.daemon import NOBODY, Result
+from lib.daemon import descendants_of, NOBODY, Result
 
 MIB = 1 << 20
 
@@ -89,12 +89,58 @@ def test_what_must_start_with_the_job_is_cold(pool, language, options):
     assert r.warm, r
 
 
-def test_a_command_is_never_parked(pool):
-    for _ in range(2):
-        r = pool.run("--", "true")
-        assert r.status == "OK" and not r.warm
-    time.sleep(0.3)
-    assert not pool.parked_pids()
+@pytest.fixture
+def bare(pool):
+    """The same, with a sandbox in which no command waits."""
+    assert not pool.run("--", "true").warm
+    assert host.wait_until(lambda: waiting_inits(pool) and not pool.sandbox_pids(), 20), pool.log()
+    time.sleep(0.1)
+    return pool
+
+
+def waiting_inits(d):
+    """They are still root's: what they need is theirs until there is a job."""
+    return [p for p in descendants_of(d.monitor) if p != d.frontend]
+
+
+def test_a_command_finds_its_sandbox_made(bare, tmp_path):
+    (tmp_path / "in").write_text("a file")
+    r = bare.run("-f", tmp_path / "in", "-o", f"out:{tmp_path}/out", "-e", "A=b", "-w", "/tmp", "-m", "96M", "--pids", "7",
+                 "--", "sh", "-c", "cat; cat /box/in; echo $A $PWD; grep MemTotal /proc/meminfo; cp /box/in /box/out; exit 3",
+                 stdin=b"read ")
+    assert r.warm and (r.status, r.exit_code) == ("EXITED", 3), r
+    assert r.stdout == "read a fileb /tmp\nMemTotal:          98304 kB\n"
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_command_is_held_to_its_own_limits(bare):
+    r = bare.run("-m", "48M", "--", "python3", "-c", "x = bytearray(100 << 20)")
+    assert r.warm and r.status == "MEMORY_LIMIT", r
+    assert r.usage["memory_peak_bytes"] <= 48 * MIB
+
+
+def test_a_command_uses_what_it_uses(bare):
+    r = bare.run("--", "true")
+    assert r.warm and r.usage["pids_peak"] == 1 and r.usage["memory_peak_bytes"] < 4 * MIB, r
+    assert r.usage["cpu_user_usec"] + r.usage["cpu_system_usec"] < 1_000_000
+
+
+@pytest.mark.parametrize("options", [["--tmp-size", "32M"], ["--cpus", "2"], ["--profile", "strict"]], ids=" ".join)
+def test_a_command_that_needs_another_sandbox_is_cold(bare, options):
+    r = bare.run(*options, "--", "true")
+    assert r.status == "OK" and not r.warm, r
+
+
+def test_a_command_that_cannot_be_run_says_so_in_one_made_before(bare):
+    r = bare.run("--", "/no/such/program")
+    assert r.warm and (r.status, r.step) == ("SETUP_ERROR", "exec"), r
+
+
+def test_a_bare_sandbox_that_dies_is_no_matter(bare):
+    (init,) = waiting_inits(bare)
+    os.kill(init, signal.SIGKILL)
+    r = bare.run("--", "true")
+    assert r.status == "OK", r
 
 
 @pytest.mark.parametrize("settings", [{"Maximum": 0}, {"MaximumPerUser": 0}, {"MaxMemory": 0}], ids=str)
