@@ -274,7 +274,8 @@ static bool may_be_warm(const struct plan *p, const struct policy *policy,
                 p->limits.value[LIMIT_TMP_SIZE] != p->profile->defaults.value[LIMIT_TMP_SIZE])
                 return false;
         return !p->runtime->interpreter[0] ||
-               (streq(p->workdir, "/box") && strv_bytes(&p->argv) + strv_bytes(&p->env) <= WARM_STRINGS_MAX &&
+               (streq(p->workdir, "/box") &&
+                       strv_bytes(&p->argv) + strv_bytes(&p->env) <= WARM_STRINGS_MAX &&
                        environment_is_taken_over(p, run) && files_are_taken_over(p));
 }
 

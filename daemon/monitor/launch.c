@@ -156,8 +156,8 @@ static int send_run(int socket, const struct policy_profile *profile, const stru
         return io_send_message(socket, &m, sizeof(m), fds, n);
 }
 
-int launch_run_bare(struct sandbox *s, const struct generation *g, const struct channel_start *start,
-        const int *fds)
+int launch_run_bare(struct sandbox *s, const struct generation *g,
+        const struct channel_start *start, const int *fds)
 {
         return send_run(s->control_fd, &g->policy->profiles[s->profile], &start->limits,
                 (start->flags & CHANNEL_START_RETURN_VALUE) != 0, fds);

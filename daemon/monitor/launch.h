@@ -24,8 +24,8 @@ int launch_park(struct sandbox *s, enum setup_step *ret_step);
 /* Hands the job over, of which the fds are borrowed. On error nobody has anything of it. */
 int launch_claim(struct sandbox *s, const struct channel_start *m, const int *fds);
 /* The same where the job brings the command: for it, all is as in a sandbox that is made now. */
-int launch_run_bare(struct sandbox *s, const struct generation *g, const struct channel_start *start,
-        const int *fds);
+int launch_run_bare(struct sandbox *s, const struct generation *g,
+        const struct channel_start *start, const int *fds);
 /* Has init send a signal to the payload's process, which it has said is there. */
 int launch_signal(struct sandbox *s, uint32_t number);
 

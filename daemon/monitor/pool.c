@@ -257,7 +257,8 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
         k->n_parked++;
         s->booked_parked = true;
         TAILQ_INSERT_TAIL(&k->parked, s, of_key);
-        k->bytes = MAX(s->parked_bytes, UINT64_C(1)); /* known to be little, in one without a command */
+        k->bytes = MAX(s->parked_bytes,
+                UINT64_C(1)); /* known to be little, in one without a command */
         p->bytes = p->bytes - s->booked_bytes + pool_key_bytes(k);
         s->booked_bytes = pool_key_bytes(k);
         log_debug("parked: %s for uid %u in %" PRIu64 " us", k->runtime, (unsigned) k->user->uid,

@@ -137,7 +137,8 @@ enum channel_started_fd {
 
 struct channel_started {
         struct channel_header header;
-        uint32_t warm; /* a parked sandbox took the job; where a command waited in it there are fds */
+        uint32_t
+                warm; /* a parked sandbox took the job; where a command waited in it there are fds */
         uint32_t pad;
 };
 

@@ -70,13 +70,13 @@ enum launch_prepare_fd {
 struct launch_prepare {
         uint32_t kind;
         uint32_t version;
-        uint32_t join_late;    /* JOIN comes when the mounts are made, not at once */
-        uint32_t init_id;      /* kernel uid and gid of init, owner of the user namespace */
-        uint32_t payload_id;   /* kernel uid and gid of the payload, owner of /box */
-        uint32_t cpus;         /* what cpuinfo and stat show */
-        uint32_t loopback;     /* whether lo is up */
-        uint32_t tmp_inodes;   /* files in each tmpfs */
-        uint32_t waits;        /* whether RUN comes much later, when there is a job; init says PARKED */
+        uint32_t join_late;  /* JOIN comes when the mounts are made, not at once */
+        uint32_t init_id;    /* kernel uid and gid of init, owner of the user namespace */
+        uint32_t payload_id; /* kernel uid and gid of the payload, owner of /box */
+        uint32_t cpus;       /* what cpuinfo and stat show */
+        uint32_t loopback;   /* whether lo is up */
+        uint32_t tmp_inodes; /* files in each tmpfs */
+        uint32_t waits; /* whether RUN comes much later, when there is a job; init says PARKED */
         uint32_t pad;
         uint64_t tmp_size;     /* bytes of each tmpfs */
         uint64_t memory_bytes; /* what meminfo shows */
@@ -121,9 +121,9 @@ struct launch_run {
         uint32_t return_value; /* whether to offer the return value's file */
         uint32_t open_files;   /* RLIMIT_NOFILE */
         uint32_t pad;
-        uint64_t processes;   /* RLIMIT_NPROC */
-        uint64_t file_size;   /* RLIMIT_FSIZE */
-        uint64_t collect_max; /* bytes of files written to COLLECT, together */
+        uint64_t processes;    /* RLIMIT_NPROC */
+        uint64_t file_size;    /* RLIMIT_FSIZE */
+        uint64_t collect_max;  /* bytes of files written to COLLECT, together */
         uint64_t memory_bytes; /* what meminfo shows from then on */
 };
 

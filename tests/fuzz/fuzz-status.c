@@ -102,6 +102,12 @@ int launch_claim(struct sandbox *s, const struct channel_start *m, const int *fd
         return step(0);
 }
 
+int launch_run_bare(struct sandbox *s, const struct generation *g, const struct channel_start *m,
+        const int *fds)
+{
+        return launch_claim(s, m, fds);
+}
+
 int launch_signal(struct sandbox *s, uint32_t number)
 {
         ASSERT(number >= 1 && number <= CHANNEL_SIGNAL_MAX);
