@@ -502,8 +502,7 @@ static bool is_unexplained(const struct sandbox *s)
         /* Nobody is told of it. */
         if (s->parks)
                 return false;
-        if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0 ||
-                leaves_oom_kills(&s->place.leaves) > 0)
+        if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;
         /* systemd kills one process after the other: a shell may see its child die, and exit. */
         if (s->place.disturbed)
@@ -527,7 +526,8 @@ static void conclude(struct sandbox *s)
 
         if (s->explaining)
                 return;
-        if (is_unexplained(s) && d->ops->explain && d->ops->explain(d, &s->place) == 0) {
+        if (d->ops->explain && is_unexplained(s) && leaves_oom_kills(&s->place.leaves) == 0 &&
+                d->ops->explain(d, &s->place) == 0) {
                 s->explaining = true;
                 /* However long the answer takes: the job has had its time, and what it left running
                  * as well. */
