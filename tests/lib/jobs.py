@@ -101,8 +101,8 @@ class Parked:
     @property
     def is_idle(self):
         """Whether it gets the CPU only when nobody else wants it."""
-        directories = machine.group_dirs(self.unit)
-        return host.read(directories["" if machine.UNIFIED else "cpu"] / "cpu.idle") == "1\n"
+        directory = machine.group_dirs(self.unit).get("" if machine.UNIFIED else "cpu")
+        return directory is not None and host.read(directory / "cpu.idle") == "1\n"
 
 
 def _parked_in(unit):

@@ -114,8 +114,10 @@ def frontend_pid():
 # --- cgroups
 
 def group_dirs(unit):
-    """{controller: directory} of a unit's cgroup; "" is the unified hierarchy."""
+    """{controller: directory} of a unit's cgroup; "" is the unified hierarchy. None of a unit that has none any more."""
     path = get(unit, "ControlGroup").lstrip("/")
+    if not path:
+        return {}
     return {name: point / path for names, _, point in host.cgroup_mounts() for name in names
             if (point / path).is_dir()}
 
