@@ -187,19 +187,36 @@ def test_24_posture_is_that_of_any_job(pool, profile):
     assert w.stdout == cold.stdout.replace("'PYTHONWARM': 'no', ", "")
 
 
+def space_of(pid):
+    """Its pid namespace; nothing of one that is gone, as those of jobs before soon are."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
+def look_at(d, command):
+    """What is seen of one that waits: its processes, and what the command has open. None when it is given back meanwhile."""
+    space = space_of(command)
+    members = [host.status(p) for p in d.sandbox_pids() if space and space_of(p) == space]
+    try:
+        names = os.listdir(f"/proc/{command}/fd")
+    except OSError:
+        return None
+    return (members, names) if command in d.parked_pids() else None
+
+
 def test_what_waits_has_no_privilege(pool):
     """Before there is a job: no capability, no way to any, its filter on, and nobody's id but its own."""
     warm(pool, "python", "0")
     assert host.wait_until(lambda: parked(pool, "python"), 20)
     time.sleep(0.1)
-    for command in pool.parked_pids():
-        space = os.readlink(f"/proc/{command}/ns/pid")
-        members = [p for p in pool.sandbox_pids() if os.readlink(f"/proc/{p}/ns/pid") == space]
-        assert len(members) == 3, [host.status(p).get("Name") for p in members]
-        for pid in members:
-            status = host.status(pid)
+    looks = [look_at(pool, command) for command in pool.parked_pids()]
+    assert any(looks)
+    for members, names in filter(None, looks):
+        assert len(members) == 3, [status.get("Name") for status in members]
+        for status in members:
             assert {status[f"Cap{k}"] for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}, status
             assert (status["NoNewPrivs"], status["Seccomp"], status["Groups"].strip()) == ("1", "2", ""), status
             assert all(pool.base <= int(u) < pool.base + (1 << 16) for u in status["Uid"].split()), status
-        names = os.listdir(f"/proc/{command}/fd")
         assert sorted(map(int, names)) in ([0, 1, 2, 60, 62], [*range(len(names) - 2), 60, 62]), names
