@@ -87,8 +87,8 @@ class Daemon:
         self.build = Path(build)
         self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
         self.base = _free_range()
-        # Without parked sandboxes, as it is by default, unless a test is about them or all are to have them; they
-        # are given back soon, so that it can wait for there to be none.
+        # Without parked sandboxes, which others' tests would count with their own, unless a test is about them or all are
+        # to have them; they are given back soon, so that it can wait for there to be none.
         parks = "Pool" in (settings or {}) or "SANDBOXD_TEST_POOL" in os.environ
         self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)},
                          "Pool": {"Maximum": 64 if parks else 0, "IdleSec": "400ms"}}
