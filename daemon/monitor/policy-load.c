@@ -43,7 +43,7 @@ static const struct config_target config_defaults = {
                 .idle_exit_usec = 600 * USEC_PER_SEC,
         },
         .pool = {
-                .maximum = 0,
+                .maximum = 64,
                 .maximum_per_user = 16,
                 .minimum = 1,
                 .max_memory = 1 * GIB,

@@ -266,22 +266,33 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
         pool_schedule(p);
 }
 
+static void log_lost(const struct pool_key *k, const struct sandbox *s)
+{
+        bool failed = s->ending.step != SETUP_STEP_NONE;
+
+        /* With the service systemd stops all scopes, those first: nothing is wrong then. */
+        if (s->stopped) {
+                log_debug("a parked sandbox of uid %u for %s was stopped by systemd",
+                        (unsigned) k->user->uid, k->runtime);
+                return;
+        }
+        log_warning("a parked sandbox of uid %u for %s died%s%s%s%s%s: the next one is made "
+                    "in %" PRIu64 " s",
+                (unsigned) k->user->uid, k->runtime, failed ? " (step " : "",
+                failed ? setup_step_name(s->ending.step) : "", failed ? ", " : "",
+                failed ? strerror(s->ending.error) : "", failed ? ")" : "",
+                k->pause.usec / USEC_PER_SEC);
+}
+
 /* One that nobody claimed, and that we did not end. */
 void pool_on_lost(struct pool *p, struct sandbox *s)
 {
-        bool failed = s->ending.step != SETUP_STEP_NONE;
         struct pool_key *k = s->key;
 
         if (k) {
                 unbook(p, s);
                 pool_pause_begin(&k->pause, io_now_usec());
-                log_warning("a parked sandbox of uid %u for %s died%s%s%s%s%s: the next one is "
-                            "made "
-                            "in %" PRIu64 " s",
-                        (unsigned) k->user->uid, k->runtime, failed ? " (step " : "",
-                        failed ? setup_step_name(s->ending.step) : "", failed ? ", " : "",
-                        failed ? strerror(s->ending.error) : "", failed ? ")" : "",
-                        k->pause.usec / USEC_PER_SEC);
+                log_lost(k, s);
         }
         pool_schedule(p);
 }

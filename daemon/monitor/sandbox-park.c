@@ -82,7 +82,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         ASSERT(s->parks);
         /* It may be dead, and nobody have looked. */
         sandbox_read_control(s);
-        if (s->state != SANDBOX_PARKED || s->place.disturbed)
+        if (s->state != SANDBOX_PARKED || s->explaining || s->place.disturbed)
                 return -ESRCH;
         cold = sandbox_allocate_for(s->host, g, m);
         if (!cold)
@@ -109,7 +109,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
 void sandbox_discard(struct sandbox *s)
 {
         ASSERT(s->parks);
-        if (s->state >= SANDBOX_ENDED)
+        if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         /* It ends by itself, and gives its memory back; on a busy host that would take seconds, some of them
          * with locks held that the making of others needs. */

@@ -499,8 +499,8 @@ static bool is_unexplained(const struct sandbox *s)
 {
         const struct ending *e = &s->ending;
 
-        /* Nobody is told of it. */
-        if (s->parks)
+        /* Nobody is told of one that was given back. */
+        if (s->parks && !s->key)
                 return false;
         if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;

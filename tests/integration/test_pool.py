@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import host
-from lib.daemon import descendants_of, NOBODY, Result
+from lib import host, machine
+from lib.daemon import NOBODY, Result, descendants_of
 
 MIB = 1 << 20
 
@@ -29,10 +29,14 @@ def await_parked(d, n=1):
 
 
 def park(d, language="bash", n=1, **options):
-    """Has so many of them wait for a job of the user's."""
-    with ThreadPoolExecutor(n) as threads:
-        for r in threads.map(lambda _: d.run("-l", language, "-c", "0", **options), range(n)):
-            assert r.status in ("OK", "EXITED"), r
+    """Has so many of them wait for a job of the user's. He gets as many as he asks for in one moment, for which a slow
+    machine may take several tries."""
+    for _ in range(5):
+        with ThreadPoolExecutor(n) as threads:
+            for r in threads.map(lambda _: d.run("-l", language, "-c", "0", **options), range(n)):
+                assert r.status in ("OK", "EXITED"), r
+        if host.wait_until(lambda: len(d.parked_pids()) >= n, 5):
+            break
     await_parked(d, n)
 
 
@@ -197,14 +201,14 @@ def test_idle_ones_are_given_back(make_daemon):
 def test_they_wait_at_idle_priority_and_within_limits(pool):
     park(pool)
     group = host.Cgroup(pool.parked_pids()[0])
-    assert host.read(group._file("cpu", "../cpu.idle", "cpu.idle")).strip() == "1"
+    assert group.sandbox_is_idle()
     assert group.memory_max() == 256 * MIB and group.pids_max() == 64
     with pool.command("run", "-m", "64M", "--pids", "20", "--cpus", "0.5", "-l", "bash", "-c",
                       "echo go; read x", stdin=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"go\n"
         assert host.wait_until(pool.payload_pids, 5)
         group = host.Cgroup(pool.payload_pids()[0])
-        assert host.read(group._file("cpu", "../cpu.idle", "cpu.idle")).strip() == "0"
+        assert not group.sandbox_is_idle()
         assert (group.memory_max(), group.pids_max(), group.cpu_percent()) == (64 * MIB, 20, 50)
         process.terminate()
         process.communicate()
@@ -246,13 +250,15 @@ def test_limit_below_the_threads_of_the_interpreter(pool):
     assert r.warm and r.stdout == "0\n", r
 
 
-def test_usage_is_the_job_s(pool, counts_pids):
+def test_usage_is_the_job_s(pool):
     """Not what the interpreter took to start, which is ten times as much."""
-    park(pool, "python", n=2)
+    park(pool, "python")
+    counts_pids = host.Cgroup(pool.parked_pids()[0]).has("pids", "pids.peak")
     r = pool.python("0")
     assert r.warm
     used = r.usage["cpu_user_usec"] + r.usage["cpu_system_usec"]
     assert r.usage["memory_peak_bytes"] > 1 * MIB
+    await_parked(pool)
     busy = pool.python("import time\nwhile time.process_time() < .5: pass")
     assert busy.warm
     assert busy.usage["cpu_user_usec"] + busy.usage["cpu_system_usec"] < 500_000 + used + 100_000
@@ -402,7 +408,7 @@ def test_the_frontend_s_death_does_not_touch_them(pool):
 
 
 def test_nothing_is_left_after_a_stop(pool):
-    park(pool, "python", n=3)
+    park(pool, "python", n=1 if machine.WORLD == "uml" else 3)
     pool.note_cgroups()
     pool.stop()
     assert pool.leftovers() == []
@@ -456,4 +462,5 @@ def test_doctor(pool):
     park(pool)
     pool.bash(":")
     out = pool.ctl_run("doctor").stdout.decode()
-    assert re.search(r"pool +ok +up to 64 parked sandboxes; they took [1-9]\d* jobs, and were missing for [1-9]", out), out
+    # Fewer than 64 where it may not open as many files.
+    assert re.search(r"pool +ok +up to [1-9]\d* parked sandboxes; they took [1-9]\d* jobs, and were missing for [1-9]", out), out

@@ -87,8 +87,8 @@ class Daemon:
         self.build = Path(build)
         self.wrapper = list(wrapper)  # a command that ends by exec of what follows it
         self.base = _free_range()
-        # Without parked sandboxes, as it is by default, unless a test is about them or all are to have them; they
-        # are given back soon, so that it can wait for there to be none.
+        # Without parked sandboxes, which others' tests would count with their own, unless a test is about them or all are
+        # to have them; they are given back soon, so that it can wait for there to be none.
         parks = "Pool" in (settings or {}) or "SANDBOXD_TEST_POOL" in os.environ
         self.settings = {"UserNamespaces": {"Base": hex(self.base), "Size": hex(RANGE_SIZE)},
                          "Pool": {"Maximum": 64 if parks else 0, "IdleSec": "400ms"}}
@@ -106,6 +106,7 @@ class Daemon:
         self.ctl = self.home / "sandboxctl"
         self.process = None
         self.roots = set()
+        self.makes_scopes = False
         self.stopped = False
 
     # --- starting and stopping
@@ -149,6 +150,7 @@ class Daemon:
         if Daemon.with_scopes:
             return ["--standalone"]
         Daemon.with_scopes.append(self)
+        self.makes_scopes = True
         return []
 
     def start(self):
@@ -221,6 +223,8 @@ class Daemon:
         out = []
         if not host.wait_until(lambda: not self.sandbox_pids(), 5):
             out.append(f"processes are left: {[host.status(p).get('Name') for p in self.sandbox_pids()]}")
+        # Its own cgroups are gone before it is; scopes PID 1 removes when it comes to that.
+        host.wait_until(lambda: not any(root.exists() for root in self.roots), 5 if self.makes_scopes else 0)
         left = [str(root) for root in self.roots if root.exists()]
         if left:
             out.append(f"cgroups are left: {left}")

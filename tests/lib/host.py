@@ -161,6 +161,12 @@ class Cgroup:
             period = read(self.dirs["cpu"] / "cpu.cfs_period_us")
         return 100 * int(quota) / int(period)
 
+    def sandbox_is_idle(self):
+        """Whether a job's sandbox has the CPU only when nobody else wants it. The sandbox's group is the one above the
+        leaf, but where the leaves of v1 lie side by side."""
+        leaf = self.v2.get("cpu") or self.dirs["cpu"]
+        return int(read((leaf.parent if leaf.name == "job" else leaf) / "cpu.idle")) == 1
+
     def swap_max(self):
         """The bytes that may be swapped out; None where the kernel does not account swap."""
         if "memory" in self.v2:

@@ -2,6 +2,8 @@
 """Many jobs of the installed sandboxd at once, over the wire protocol, and what is left of jobs that have
 ended. For tests/system."""
 
+import os
+import time
 from pathlib import Path
 
 from . import host, machine, wire
@@ -87,13 +89,54 @@ def wait_payload(unit):
     return found[0]
 
 
+KEEPS_PARKED = {"Pool": {"IdleSec": "5min"}}  # settings of sandboxd.conf
+
+
+class Parked:
+    """A sandbox that waits for a job."""
+
+    def __init__(self, unit, command, init):
+        self.unit, self.command, self.init = unit, command, init
+
+    @property
+    def is_idle(self):
+        """Whether it gets the CPU only when nobody else wants it."""
+        directory = machine.group_dirs(self.unit).get("" if machine.UNIFIED else "cpu")
+        return directory is not None and host.read(directory / "cpu.idle") == "1\n"
+
+
+def _parked_in(unit):
+    pids = machine.group_pids(unit)
+    # The command has said that it waits, and reads a pipe that it closes when it has its job.
+    commands = [p for p in pids if os.path.exists(f"/proc/{p}/fd/60") and not os.path.exists(f"/proc/{p}/fd/61")]
+    inits = [p for p in pids if host.status(p).get("NSpid", "").split()[-1:] == ["1"]]
+    return [Parked(unit, command, init) for command, init in zip(commands, inits)]
+
+
+def parked(uid):
+    """What waits for jobs of a user."""
+    return [p for unit in machine.scopes() if machine.is_ahead(unit)
+            and machine.get(unit, "Slice") == f"sandbox-u{uid}.slice" for p in _parked_in(unit)]
+
+
+def park(user, language="bash"):
+    """Has a sandbox wait for a job of a user's, and gives it."""
+    r = machine.run("-l", language, "-c", "0" if language == "python" else ":", user=user)
+    assert r.status == "OK", r
+    found = host.wait_until(lambda: parked(machine.uid_of(user)), 30, 0.1)
+    assert found, machine.status(machine.SERVICE_UNIT)
+    time.sleep(0.1)  # until the monitor has heard it, too
+    return found[0]
+
+
 def groups():
     """The directories of scopes, in every hierarchy."""
     return [path for _, _, point in host.cgroup_mounts() for path in point.glob("sandbox.slice/*/*.scope")]
 
 
 def leftovers():
-    """What is left of jobs, as sentences; nothing, once all have ended."""
+    """What is left of jobs, and of sandboxes that were made ahead of time for their users, as sentences; nothing, once all
+    have ended and nobody has asked for [Pool] IdleSec=."""
     out = [f"{unit} is there" for unit in machine.scopes()]
     out += [f"process {pid} runs: {host.status(pid).get('Name')}" for pid in pids()]
     out += [f"{path} is there" for path in groups()]
@@ -103,5 +146,9 @@ def leftovers():
 
 def wait_none(timeout=15):
     """Until nothing is left."""
-    host.wait_until(lambda: not leftovers(), timeout, 0.1)
-    assert not leftovers()
+    left = []
+
+    def none_left():
+        left[:] = leftovers()
+        return not left
+    assert host.wait_until(none_left, timeout, 0.1), left

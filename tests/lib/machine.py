@@ -5,6 +5,7 @@ sandboxctl as a user types it. For tests/system, which run inside such a machine
 import json
 import os
 import pwd
+import re
 import subprocess
 from pathlib import Path
 
@@ -84,6 +85,20 @@ def scopes():
     return units("sandbox-*.scope")
 
 
+# As the monitor names those that it makes ahead of time (CHANNEL_ID_PARKED).
+_AHEAD = re.compile(r"sandbox-[89a-f][0-9a-f]{15}\.scope")
+
+
+def is_ahead(unit):
+    """Whether a scope was made before there was a job for it, which it may have by now."""
+    return bool(_AHEAD.fullmatch(unit))
+
+
+def cold_scopes():
+    """Those that were each made for their job: all of commands, which nothing is made ahead of time for."""
+    return [unit for unit in scopes() if not is_ahead(unit)]
+
+
 def main_pid(unit=SERVICE_UNIT):
     return int(get(unit, "MainPID"))
 
@@ -99,8 +114,10 @@ def frontend_pid():
 # --- cgroups
 
 def group_dirs(unit):
-    """{controller: directory} of a unit's cgroup; "" is the unified hierarchy."""
+    """{controller: directory} of a unit's cgroup; "" is the unified hierarchy. None of a unit that has none any more."""
     path = get(unit, "ControlGroup").lstrip("/")
+    if not path:
+        return {}
     return {name: point / path for names, _, point in host.cgroup_mounts() for name in names
             if (point / path).is_dir()}
 
@@ -172,6 +189,11 @@ def ctl(*args, stdin=None, user=None, timeout=60, env=None):
 def run(*args, **options):
     """`sandboxctl run --json ARGS` to its end, as lib.daemon.Result."""
     return Result(ctl("run", "--json", *args, **options))
+
+
+def running_jobs():
+    """All that run, as `sandboxctl ps --json` has them; not what is parked."""
+    return [job for job in json.loads(ctl("ps", "--json").stdout) if job["state"] == "running"]
 
 
 def uid_of(user):

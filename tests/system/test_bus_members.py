@@ -232,7 +232,7 @@ def test_killed_in_the_middle():
     execute("true")
     waiting = subprocess.Popen(["busctl", "call", NAME, ROOT_PATH, MANAGER, "Execute", "ssa{sv}", "bash", "sleep 60", "0"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert host.wait_until(machine.scopes, 10, 0.1)
+    assert host.wait_until(machine.running_jobs, 10, 0.1)
     os.kill(machine.main_pid(BUS_UNIT), signal.SIGKILL)
     _, err = waiting.communicate(timeout=30)
     assert waiting.returncode != 0 and err

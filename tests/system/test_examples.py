@@ -84,10 +84,11 @@ def test_user_of_the_job_is_the_dynamic_one(install):
     install("sandbox-greeting.service", {'print("Hello from uid", os.getuid())': "import time; time.sleep(300)",
                                          "--timeout 10s": "--timeout 5min"})
     machine.systemctl("start", "--no-block", "sandbox-greeting.service")
-    assert host.wait_until(machine.scopes, 20), machine.status("sandbox-greeting.service")
-    slice_ = machine.get(machine.scopes()[0], "Slice")
-    uid = host.status(int(machine.get("sandbox-greeting.service", "MainPID")))["Uid"].split()[0]
-    assert slice_ == f"sandbox-u{uid}.slice" and 61184 <= int(uid) <= 65519, slice_
+    assert host.wait_until(machine.running_jobs, 20), machine.status("sandbox-greeting.service")
+    job, = machine.running_jobs()
+    uid = int(host.status(int(machine.get("sandbox-greeting.service", "MainPID")))["Uid"].split()[0])
+    assert job["owner_uid"] == uid and 61184 <= uid <= 65519, job
+    assert host.wait_until(lambda: machine.group_pids(f"sandbox-u{uid}.slice"), 10)
     machine.systemctl("stop", "sandbox-greeting.service")
     assert machine.get("sandbox-greeting.service", "Result") == "success"
 
@@ -131,7 +132,7 @@ def test_stopped_script_ends_its_job_and_has_not_failed(install, script, journal
     unit = script("long", "import time\nprint('begun', flush=True)\ntime.sleep(300)\n")
     machine.systemctl("start", "--no-block", unit)
     assert host.wait_until(lambda: output(journal, unit) == ["begun"], 20), machine.status(unit)
-    assert len(machine.scopes()) == 1
+    assert len(machine.running_jobs()) == 1
     machine.systemctl("stop", unit)
     assert machine.show(unit, "Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
     assert host.wait_until(lambda: not machine.scopes(), 10)
@@ -141,7 +142,7 @@ def test_instances_run_side_by_side(install, script):
     install("sandbox-script@.service")
     for name in "one", "two":
         machine.systemctl("start", "--no-block", script(name, "import time\ntime.sleep(300)\n"))
-    assert host.wait_until(lambda: len(machine.scopes()) == 2, 20), machine.scopes()
+    assert host.wait_until(lambda: len(machine.running_jobs()) == 2, 20), machine.running_jobs()
 
 
 @pytest.fixture

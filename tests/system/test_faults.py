@@ -181,7 +181,7 @@ def test_journal_comes_and_goes():
 def test_stop_of_the_service(running_job):
     """Clients hear what became of their jobs."""
     process = machine.command("run", "--json", "-t", "5min", "--", "sleep", "300", user="alice")
-    scope = host.wait_until(machine.scopes, 20)[0]
+    scope = host.wait_until(machine.cold_scopes, 20)[0]
     jobs.wait_payload(scope)
     machine.systemctl("stop", SERVICE)
     out, err = process.communicate(timeout=30)
@@ -221,14 +221,17 @@ def test_restart_under_load():
 # --- the machine
 
 def test_shutdown_with_jobs(second_machine):
-    """Scopes are ended before the daemon, the daemon says so to its clients, and nobody waits for anybody."""
+    """Scopes are ended before the daemon, the daemon says so to its clients, and nobody waits for anybody; nor for
+    what is parked."""
+    second_machine.write("/etc/sandboxd/sandboxd.conf.d/test.conf", "[Pool]\nIdleSec=5min\n")
     second_machine.boot()
+    second_machine.call("sandboxctl", "run", "-l", "bash", "-c", ":")
     processes = [second_machine.spawn("sandboxctl", "run", "--json", "-t", "5min", "--", "sh", "-c",
                                       "trap '' TERM; sleep 300; sleep 300") for _ in range(3)]
 
     def running():
         return second_machine.call("systemctl", "list-units", "--no-legend", "sandbox-*.scope").stdout.count("running")
-    assert host.wait_until(lambda: running() == 3, 30), second_machine.journal()
+    assert host.wait_until(lambda: running() == 4, 30), second_machine.journal()
     second_machine.call("systemctl", "poweroff")
     outs = [p.communicate(timeout=60) for p in processes]
     second_machine.wait_end(60)
@@ -237,6 +240,7 @@ def test_shutdown_with_jobs(second_machine):
         result = json.loads(out)
         assert result["status"] == "CANCELLED", (result, err)
     assert text.count("ended: CANCELLED") == 3, text[-4000:]
+    assert "a parked sandbox" not in text, text[-4000:]
     assert "sandboxd.service: Deactivated successfully" in text, text[-4000:]
     assert "timed out" not in text and "SIGKILL" not in text, text[-4000:]
 # --- the daemon is killed
@@ -443,6 +447,19 @@ def test_stalled_at_the_end_of_a_job(pid1):
         for job in started:
             result = batch.result(job)
             assert (result["status"], result["signal"]) == ("SIGNALED", 9), result
+
+
+def test_stalled_while_one_is_parked(pid1, configure, journal):
+    """It is given up, and another one made when PID 1 is back."""
+    configure(jobs.KEEPS_PARKED)
+    init = jobs.park("alice").init
+    pid1.stall()
+    machine.call("kill", "-KILL", init)
+    lost = "a parked sandbox of uid 2001 for bash died (step scope"
+    assert host.wait_until(lambda: lost in journal.text(_SYSTEMD_UNIT=SERVICE), 40, 0.5), journal.text()
+    pid1.resume()
+    works("alice")
+    assert host.wait_until(lambda: jobs.parked(ALICE), 40), machine.scopes()
 
 
 def test_stalled_at_a_stop_of_the_daemon(pid1, journal):

@@ -226,7 +226,7 @@ STOPPED = "stopped by an administrator"
 
 def test_stop_of_a_scope():
     process = machine.command("run", "--json", "-t", "5min", "--", "sleep", "300", user="alice")
-    scope = host.wait_until(machine.scopes, 20)[0]
+    scope = host.wait_until(machine.cold_scopes, 20)[0]
     jobs.wait_payload(scope)
     machine.systemctl("stop", scope)
     result, code = finish(process)
@@ -312,7 +312,7 @@ def test_start_of_a_scope():
 
 def test_cancel_is_no_stop():
     process = machine.command("run", "--json", "-t", "5min", "--", "sleep", "300", user="alice")
-    scope = host.wait_until(machine.scopes, 20)[0]
+    scope = host.wait_until(machine.cold_scopes, 20)[0]
     jobs.wait_payload(scope)
     process.terminate()
     result, code = finish(process)
@@ -360,7 +360,7 @@ def test_many_at_once():
         statuses = [batch.status(job) for job in started]
     assert statuses == ["OK"] * count, {s: statuses.count(s) for s in map(str, statuses)}
     jobs.wait_none(30)
-    assert machine.units("sandbox-*.scope") == []
+    assert machine.scopes() == []
     assert machine.failed_units() == []
     assert machine.systemctl("list-jobs", "--no-legend").stdout == ""
 
@@ -370,6 +370,6 @@ def test_many_cancelled_at_once():
     with jobs.Batch(ALICE) as batch:
         for _ in range(20 if SLOW else 100):
             batch.start("sleep", "300")
-        host.wait_until(machine.scopes, 10, 0.01)
+        host.wait_until(machine.cold_scopes, 10, 0.01)
     jobs.wait_none(30)
     assert machine.run("--", "true", user="alice").status == "OK"

@@ -240,9 +240,9 @@ def test_systemd_socket_activate(activated, options):
     with machine.command("--socket", OWN_SOCKET, "run", "--json", "-t", "50s", "--", "sleep", "300") as client:
         if options:
             assert host.wait_until(lambda: "sleep" in [host.status(p).get("Name") for p in host.pids()], 20)
-            assert machine.scopes() == []
+            assert machine.cold_scopes() == []
         else:
-            assert host.wait_until(lambda: machine.group_pids((machine.scopes() or ["none.scope"])[0]), 20)
+            assert host.wait_until(lambda: machine.group_pids((machine.cold_scopes() or ["none.scope"])[0]), 20)
         process.terminate()
         out, _ = client.communicate(timeout=20)
     assert process.wait(30) == 0

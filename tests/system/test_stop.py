@@ -23,8 +23,8 @@ def clients():
     for user in USERS:
         for code in "echo begun; sleep 300", f"echo begun; {STUBBORN}":
             started.append(machine.command("run", "--json", "-t", "5min", "-l", "bash", "-c", code, user=user))
-    assert host.wait_until(lambda: len([s for s in machine.scopes() if machine.group_pids(s)]) == 6, 30), \
-        machine.scopes()
+    assert host.wait_until(lambda: len(machine.running_jobs()) == 6 and all(map(machine.group_pids, machine.scopes())),
+                           30), machine.scopes()
     yield started
     for process in started:
         process.kill()

@@ -378,7 +378,7 @@ START_TEST(test_pool)
         const struct policy_runtime *r;
 
         load();
-        ck_assert_uint_eq(policy->pool.maximum, 0);
+        ck_assert_uint_eq(policy->pool.maximum, 64);
         ck_assert_uint_eq(policy->pool.maximum_per_user, 16);
         ck_assert_uint_eq(policy->pool.minimum, 1);
         ck_assert_uint_eq(policy->pool.idle_usec, 300 * USEC_PER_SEC);

@@ -38,7 +38,7 @@ def systemctl(*arguments):
 def set_pool(on):
     """Whether the installed daemon parks; systemd starts it anew for the first connection."""
     DROP_IN.parent.mkdir(exist_ok=True)
-    DROP_IN.write_text(f"[Pool]\nMaximum={64 if on else 0}\n")
+    DROP_IN.write_text(f"[Pool]\nMaximum={64 if on else 0}\nIdleSec=5min\n")
     systemctl("stop", "sandboxd.service")
 
 
