@@ -313,22 +313,37 @@ def test_jobs_by_the_thousand(own):
         assert ended == set(listed) and c.jobs() == {}
 
 
-def test_one_who_reads_nothing(bus, sanitized):
-    """His replies and signals pile up at the bus until it has enough of him; nobody else notices."""
-    c, other = bus.caller(ALICE), bus.caller(BOB)
-    before = bus.service.rss()
-    c.manager("Subscribe")
+def read_nothing(c, calls):
+    """Asks for answers of a megabyte, so often, and reads none of them. Of what a service sends, the bus keeps 127 MiB
+    that are not read."""
     path = c.run("bash", "-c", "head -c 1000000 /dev/zero", output_bytes=MIB)
     c.wait(path)
     c.sock.setsockopt(1, 8, 4096)  # SOL_SOCKET, SO_RCVBUF
     c.sock.settimeout(0.5)
     with contextlib.suppress(OSError, TimeoutError):
-        for _ in range(400):
+        for _ in range(calls):
             c.start(NAME, path, JOB, "ReadOutput", "st", "stdout", 0)
+
+
+def test_one_who_reads_nothing(bus, sanitized):
+    """His replies and signals pile up at the bus; nobody else notices."""
+    c, other = bus.caller(ALICE), bus.caller(BOB)
+    before = bus.service.rss()
+    c.manager("Subscribe")
+    read_nothing(c, 120)
     for i in range(20):
         assert other.bash(f"echo {i}")["stdout"] == f"{i}\n"
     if not sanitized:
         assert peak(bus.service.pid) - before < 300 * MIB
+
+
+def test_the_bus_has_enough(own):
+    """When more is not read than the bus keeps of a service, it takes nothing more from it, for anybody. The service
+    notices by itself, without another call, and goes."""
+    bus = own()
+    for c in [bus.caller(ALICE) for _ in range(2)]:
+        read_nothing(c, 100)
+    assert bus.service.process.wait(60) == 1 and "takes no more answers" in bus.service.log()
 
 
 def test_calls_in_flight(bus):
