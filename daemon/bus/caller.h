@@ -59,7 +59,8 @@ struct caller {
 };
 
 /* The sender of a message. Asks the bus, and waits for its answer, the first time that a name is seen.
- * Never NULL on success; -ENXIO when it has left, -EDQUOT when its uid comes with too many sets of groups. */
+ * Never NULL on success; -ENXIO when it has left, -EDQUOT when its uid comes with too many sets of groups, -ETIMEDOUT
+ * when the bus does not say in time who it is. */
 int caller_find(struct service *s, sd_bus_message *m, struct caller **ret);
 /* The name has left the bus: what it waits for is given up. */
 void caller_gone(struct service *s, const char *name);

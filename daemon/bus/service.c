@@ -102,8 +102,11 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         r = may_be_answered(s, m);
         if (r == -EDQUOT)
                 return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
-                        "this user calls with too many sets of groups, or too many who have not "
-                        "called before do at one time: close connections, and try again");
+                        "this user calls with too many sets of groups: close connections, and try "
+                        "again");
+        if (r == -ETIMEDOUT)
+                return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
+                        "the bus does not say in time who calls: try again");
         if (r <= 0) {
                 log_debug("dropping a call of %s: too many answers wait for the bus, or it has "
                           "left",
@@ -181,7 +184,7 @@ static void on_feed_settled(struct service *s)
         }
 }
 
-static int connect_bus(struct service *s)
+static int connect_bus(const struct service *s, const char *description, sd_bus **ret)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
@@ -189,7 +192,7 @@ static int connect_bus(struct service *s)
         r = sd_bus_new(&bus);
         if (r < 0)
                 return r;
-        r = sd_bus_set_description(bus, "sandboxd-bus");
+        r = sd_bus_set_description(bus, description);
         if (r < 0)
                 return r;
         r = sd_bus_set_address(bus,
@@ -208,8 +211,14 @@ static int connect_bus(struct service *s)
         r = sd_bus_start(bus);
         if (r < 0)
                 return r;
-        s->bus = TAKE_PTR(bus);
+        *ret = TAKE_PTR(bus);
         return 0;
+}
+
+static int watch_connection(struct service *s, sd_bus *bus)
+{
+        return sd_bus_match_signal_async(bus, NULL, "org.freedesktop.DBus.Local", NULL,
+                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, s);
 }
 
 static int watch_bus(struct service *s)
@@ -219,8 +228,10 @@ static int watch_bus(struct service *s)
         r = sd_bus_add_filter(s->bus, NULL, on_message, s);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal_async(s->bus, NULL, "org.freedesktop.DBus.Local", NULL,
-                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, s);
+        r = watch_connection(s, s->bus);
+        if (r < 0)
+                return r;
+        r = watch_connection(s, s->asking);
         if (r < 0)
                 return r;
         /* Only names that go; and before any call is taken, so that no caller's leaving is missed. */
@@ -304,7 +315,10 @@ int service_init(struct service *s, const struct service_options *options)
         r = add_signals(s);
         if (r < 0)
                 return r;
-        r = connect_bus(s);
+        r = connect_bus(s, "sandboxd-bus", &s->bus);
+        if (r < 0)
+                return r;
+        r = connect_bus(s, "sandboxd-bus-asking", &s->asking);
         if (r < 0)
                 return r;
         r = outbox_init(&s->outbox, s);
@@ -317,6 +331,13 @@ int service_init(struct service *s, const struct service_options *options)
         if (r < 0)
                 return r;
         r = sd_bus_attach_event(s->bus, s->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(s->asking, s->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        /* Not when the loop ends: see service_done(). */
+        r = sd_bus_set_close_on_exit(s->asking, 0);
         if (r < 0)
                 return r;
         if (s->options.idle_usec != UINT64_MAX) {
@@ -349,5 +370,8 @@ void service_done(struct service *s)
         jobs_done(&s->jobs);
         s->idle = sd_event_source_disable_unref(s->idle);
         s->bus = sd_bus_close_unref(s->bus);
+        /* After the other: where the bus reads nothing from that, it sees that it was closed only when it has something to
+         * say to it, as that a connection has gone. Then callers are told, and the name is free. */
+        s->asking = sd_bus_close_unref(s->asking);
         s->event = sd_event_unref(s->event);
 }

@@ -44,6 +44,7 @@ struct service {
         struct service_options options;
         sd_event *event;
         sd_bus *bus;
+        sd_bus *asking; /* has no name, so nobody may call it: the bus is asked there who calls */
         struct feed feed;
         struct jobs jobs;
         struct account_list accounts;

@@ -339,11 +339,34 @@ def test_one_who_reads_nothing(bus, sanitized):
 
 def test_the_bus_has_enough(own):
     """When more is not read than the bus keeps of a service, it takes nothing more from it, for anybody. The service
-    notices by itself, without another call, and goes."""
+    notices by itself, without another call, and goes; who waits is told, and the next one serves whoever calls."""
     bus = own()
+    waits, other = bus.caller(timeout=60), bus.caller(BOB)
+    serial = waits.start_execute("bash", "sleep 600")
     for c in [bus.caller(ALICE) for _ in range(2)]:
         read_nothing(c, 100)
-    assert bus.service.process.wait(60) == 1 and "takes no more answers" in bus.service.log()
+    assert waits.refusal(waits.finish, serial).short == "NoReply"
+    assert bus.service.process.wait(10) == 1 and "takes no more answers" in bus.service.log()
+    bus.service.start()
+    assert other.bash("echo on")["stdout"] == "on\n"
+
+
+def test_more_calls_than_the_bus_keeps(bus):
+    """Of what it has for one that does not read, the bus drops what is over 127 MiB, its own answers too. Somebody new
+    among them is served, and the service goes on."""
+    new, crowd = bus.caller(BOB), [bus.caller(ALICE) for _ in range(6)]
+    big = dbus.Message(dbus.CALL, dbus.encode("s", ["x" * (31 * MIB)]), "s", dbus.NO_REPLY, destination=NAME,
+                       path=ROOT_PATH, interface=MANAGER, member="CancelJob")
+    bus.service.process.send_signal(signal.SIGSTOP)
+    try:
+        serial = new.start_manager("ListJobs")
+        new.call(*dbus.BUS, "GetId")
+        for c in crowd:
+            c.send(big)
+            c.call(*dbus.BUS, "GetId")
+    finally:
+        bus.service.process.send_signal(signal.SIGCONT)
+    assert new.finish(serial) == [[]]
 
 
 def test_calls_in_flight(bus):
