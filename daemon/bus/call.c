@@ -19,7 +19,8 @@ static const bool transitions[_CALL_STATES][_CALL_STATES] = {
         [CALL_BEGUN] = { [CALL_ASKING] = true, [CALL_CONNECTING] = true, [CALL_ANSWERED] = true },
         [CALL_ASKING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
         [CALL_CONNECTING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
-        [CALL_WORKING] = { [CALL_ANSWERED] = true },
+        [CALL_WORKING] = { [CALL_LENDING] = true, [CALL_ANSWERED] = true },
+        [CALL_LENDING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
 };
 
 void call_set_state(struct call *c, enum call_state state)
@@ -114,6 +115,8 @@ static void stop(struct call *c)
 {
         if (c->state == CALL_CONNECTING)
                 TAILQ_REMOVE(&c->as->connecting, c, waiting);
+        if (c->state == CALL_LENDING)
+                TAILQ_REMOVE(&c->service->loans.waiting, c, waiting);
         if (c->question)
                 question_abandon(TAKE_PTR(c->question));
         if (c->request)

@@ -308,6 +308,7 @@ int service_init(struct service *s, const struct service_options *options)
         LIST_INIT(&s->users);
         jobs_init(&s->jobs, s);
         questions_init(&s->questions);
+        loans_init(&s->loans);
         r = sd_event_new(&s->event);
         if (r < 0)
                 return r;
