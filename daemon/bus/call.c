@@ -16,8 +16,12 @@
 #define ERROR_PREFIX "org.sandboxd1.Error."
 
 static const bool transitions[_CALL_STATES][_CALL_STATES] = {
-        [CALL_BEGUN] = { [CALL_ASKING] = true, [CALL_CONNECTING] = true, [CALL_ANSWERED] = true },
+        [CALL_BEGUN] = { [CALL_ASKING] = true,
+                [CALL_LISTING] = true,
+                [CALL_CONNECTING] = true,
+                [CALL_ANSWERED] = true },
         [CALL_ASKING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
+        [CALL_LISTING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
         [CALL_CONNECTING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
         [CALL_WORKING] = { [CALL_LENDING] = true, [CALL_ANSWERED] = true },
         [CALL_LENDING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
@@ -115,6 +119,8 @@ static void stop(struct call *c)
 {
         if (c->state == CALL_CONNECTING)
                 TAILQ_REMOVE(&c->as->connecting, c, waiting);
+        if (c->state == CALL_LISTING)
+                TAILQ_REMOVE(&c->service->listings.waiting, c, waiting);
         if (c->state == CALL_LENDING)
                 TAILQ_REMOVE(&c->service->loans.waiting, c, waiting);
         if (c->question)

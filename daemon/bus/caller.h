@@ -30,6 +30,7 @@ struct account {
         uint64_t n_bytes; /* of them, and of what else we hold */
         unsigned n_subscriptions;
         unsigned n_questions; /* put to polkit */
+        uint64_t turn;        /* number of its last one, of listings; 0: it had none */
         /* Calls whose answers may wait for the bus, those that libsystemd gives by itself among them: from
          * before the last probe of the outbox, and since. */
         unsigned n_answers_before;

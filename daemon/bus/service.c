@@ -64,10 +64,28 @@ static bool has_long_names(sd_bus_message *m)
         return false;
 }
 
-static bool is_own_method(sd_bus_message *m)
+/* Whether something comes of a call beside its answer. */
+static bool does_something(sd_bus_message *m)
 {
-        return sd_bus_message_is_method_call(m, BUS_MANAGER, NULL) ||
-               sd_bus_message_is_method_call(m, BUS_JOB, NULL);
+        static const struct {
+                const char *interface, *member;
+        } methods[] = {
+                { BUS_MANAGER, "Execute" },
+                { BUS_MANAGER, "Run" },
+                { BUS_MANAGER, "RunWithFds" },
+                { BUS_MANAGER, "CancelJob" },
+                { BUS_MANAGER, "Drain" },
+                { BUS_MANAGER, "Resume" },
+                { BUS_MANAGER, "StopAll" },
+                { BUS_MANAGER, "Subscribe" },
+                { BUS_MANAGER, "Unsubscribe" },
+                { BUS_JOB, "Cancel" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (sd_bus_message_is_method_call(m, methods[i].interface, methods[i].member))
+                        return true;
+        return false;
 }
 
 /* 1; or 0: whoever has so many answers waiting does not read them, and one more would be another to be kept. */
@@ -95,9 +113,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
         service_touch(s);
-        /* libsystemd would make an answer with a number, and not send it. Nobody misses it: nothing but our
-         * own methods does anything else. */
-        if (!sd_bus_message_get_expect_reply(m) && !is_own_method(m))
+        /* libsystemd would make an answer with a number, and not send it; we would make one for nobody. */
+        if (!sd_bus_message_get_expect_reply(m) && !does_something(m))
                 return 1;
         r = may_be_answered(s, m);
         if (r == -EDQUOT)
@@ -312,6 +329,9 @@ int service_init(struct service *s, const struct service_options *options)
         r = sd_event_new(&s->event);
         if (r < 0)
                 return r;
+        r = listings_init(&s->listings, s->event);
+        if (r < 0)
+                return r;
         relays_init(&s->relays, s->event, NULL);
         r = add_signals(s);
         if (r < 0)
@@ -365,6 +385,7 @@ void service_done(struct service *s)
         outbox_done(&s->outbox);
         runs_done(&s->runs);
         relays_done(&s->relays);
+        listings_done(&s->listings);
         loans_done(&s->loans);
         users_done(s);
         signals_done(&s->signals);

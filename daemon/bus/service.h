@@ -11,6 +11,7 @@
 
 #include "daemon/bus/feed.h"
 #include "daemon/bus/jobs.h"
+#include "daemon/bus/listings.h"
 #include "daemon/bus/loans.h"
 #include "daemon/bus/outbox.h"
 #include "daemon/bus/questions.h"
@@ -57,6 +58,7 @@ struct service {
         struct signals signals;
         struct relays relays;
         struct runs runs;
+        struct listings listings;
         struct loans loans;
         sd_event_source *idle;
         bool named;   /* the name on the bus is ours, or is asked for */

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from lib import dbus, host, wire
-from lib.bus import ALICE, BOB, JOB, MANAGER, NAME, NOBODY, PEER, ROOT_PATH, RUN, USER, job_id
+from lib.bus import ALICE, BOB, JOB, MANAGER, NAME, NOBODY, OBJECT_MANAGER, PEER, ROOT_PATH, RUN, USER, job_id
 
 MIB = 1 << 20
 BIG = 20 * MIB
@@ -298,6 +298,7 @@ def test_jobs_by_the_thousand(own):
     bus = own(Server={"MaxJobsPerUser": 1, "MaxQueued": 2 * JOBS, "MaxQueuedPerUser": 2 * JOBS,
                       "MaxResultsPerUser": 2 * JOBS})
     root, c, watcher = bus.caller(), bus.caller(ALICE, timeout=60), bus.caller(ALICE, timeout=60)
+    crowd, bob = bus.caller(ALICE), bus.caller(BOB)
     watcher.manager("Subscribe")
     with bus.daemon.session(uid=ALICE) as s:
         for i in range(JOBS):
@@ -308,6 +309,13 @@ def test_jobs_by_the_thousand(own):
         assert [e[4] for e in listed.values()].count("queued") == JOBS - 1
         assert c.get(ROOT_PATH, MANAGER, "QueuedJobs") == JOBS - 1
         assert bus.caller(NOBODY).jobs() == {} and bus.caller(NOBODY).objects() == {}
+        # Nobody waits until another has all the long answers that he asked for.
+        for _ in range(100):
+            crowd.start(NAME, ROOT_PATH, OBJECT_MANAGER, "GetManagedObjects")
+        crowd.call(*dbus.BUS, "GetId")
+        assert bob.jobs() == {}
+        crowd.settle()
+        assert len(crowd.replies) < 100
         root.manager("StopAll")
         ended = {watcher.signal("JobRemoved").args()[1] for _ in range(JOBS)}
         assert ended == set(listed) and c.jobs() == {}
