@@ -333,10 +333,13 @@ static void control(struct call *c, sandbox_client *client)
 {
         const char *member = sd_bus_message_get_member(c->message);
 
-        for (size_t i = 0; i < ELEMENTSOF(controls); i++)
-                if (streq(controls[i].member, member) &&
-                        controls[i].function(client, call_on_done, c, &c->request) < 0)
+        for (size_t i = 0; i < ELEMENTSOF(controls); i++) {
+                if (!streq(controls[i].member, member))
+                        continue;
+                if (controls[i].function(client, call_on_done, c, &c->request) < 0)
                         call_fail_error(c, sandbox_client_get_error(client));
+                return; /* a call that failed is gone, and its member with it */
+        }
 }
 
 static void on_control_allowed(struct call *c, bool allowed, const char *reason)
