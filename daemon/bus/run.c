@@ -25,6 +25,7 @@ struct run {
         sandbox_job *job;             /* NULL: it is over, or goes on without us */
         char id[SANDBOX_JOB_ID_SIZE]; /* "": not started yet */
         bool with_fds;
+        bool counted;                  /* as a call */
         int fds[STREAMS];              /* the caller's; -EBADF: handed on */
         struct relay *relays[STREAMS]; /* NULL: none, or ended */
         unsigned n_checking;           /* relays that have not said that they can copy */
@@ -36,6 +37,13 @@ struct run_call {
         struct run *run;
 };
 
+static void end_count(struct run *r)
+{
+        if (r->counted)
+                user_end_call(r->user);
+        r->counted = false;
+}
+
 static void run_free(struct run *r)
 {
         for (size_t i = 0; i < STREAMS; i++) {
@@ -45,7 +53,7 @@ static void run_free(struct run *r)
         if (r->job)
                 sandbox_job_abandon(r->job);
         LIST_REMOVE(r, entries);
-        user_end_call(r->user);
+        end_count(r);
         (void) user_unhold(r->user);
         service_touch(r->service);
         free(r);
@@ -107,6 +115,9 @@ static void answer(struct run *r, const char *path)
                 call_fail_errno(c, e, "put the job's path into a message");
         else
                 call_reply(c, m);
+        /* It waits for its start, or has begun, by itself: with fds it is ours to look after. */
+        if (!r->with_fds)
+                end_count(r);
 }
 
 /* Whether its object has been there, and is no more. */
@@ -325,6 +336,7 @@ static struct run *run_new(struct call *c, bool with_fds)
         /* It keeps its user's connection, and this process, as a call does. */
         r->user = user_hold(c->user);
         user_begin_call(r->user);
+        r->counted = true;
         r->call = c;
         r->with_fds = with_fds;
         for (size_t i = 0; i < STREAMS; i++)

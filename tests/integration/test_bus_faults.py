@@ -333,6 +333,19 @@ def read_nothing(c, calls):
             c.start(NAME, path, JOB, "ReadOutput", "st", "stdout", 0)
 
 
+def test_jobs_that_wait_are_no_calls(own):
+    """Who has begun more jobs than he may have calls under way can still call."""
+    bus = own(Server={"MaxJobsPerUser": 1, "MaxQueued": JOBS, "MaxQueuedPerUser": JOBS, "MaxResultsPerUser": JOBS})
+    c = bus.caller(ALICE, timeout=60)
+    for _ in range(6):
+        for serial in [c.start_run("sleep", "600") for _ in range(100)]:
+            c.finish(serial)
+    paths = list(c.jobs())
+    assert len(paths) == 600
+    c.manager("CancelJob", "s", job_id(paths[0]))
+    bus.caller().manager("StopAll")
+
+
 def test_one_who_reads_nothing(bus, sanitized):
     """His replies and signals pile up at the bus; nobody else notices."""
     c, other = bus.caller(ALICE), bus.caller(BOB)
