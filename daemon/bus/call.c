@@ -298,6 +298,8 @@ void call_on_link(struct link *l, const sandbox_error *error, void *userdata)
         struct user *u = userdata;
         struct call *c;
 
+        if (!error)
+                feed_hurry(&u->service->feed);
         /* None is added meanwhile: with a link that is READY a call goes at once. */
         while ((c = TAILQ_FIRST(&u->connecting))) {
                 if (error)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -155,6 +156,20 @@ def test_sandboxd_is_started_again(own):
     new = c.run("true")
     assert c.signal("JobRemoved", lambda m: new in m.args()).args() == [job_id(new), new, "OK"], "it watches again"
     assert c.get(ROOT_PATH, MANAGER, "RunningJobs") == 0
+
+
+def test_it_is_back_with_its_callers(own):
+    """Where sandboxd was away for long it is not asked for jobs before long: but with the first who has reached it."""
+    bus = own()
+    d, c = bus.daemon, bus.caller(timeout=8)
+    d.process.send_signal(signal.SIGTERM)
+    d.process.wait(20)
+    time.sleep(14)  # 0.1 s, 0.2 s and so on to 6.4 s: the next attempt is 12.8 s after that
+    d.start()
+    path = c.run("sleep", "600")
+    assert list(c.jobs()) == [path]
+    c.manager("CancelJob", "s", job_id(path))
+    assert c.wait(path)["status"] == "CANCELLED"
 
 
 def _executes(c):
