@@ -56,13 +56,17 @@ static void reply(struct call *c, sandbox_client *client)
                 .err = &e->err,
                 .as_fds = e->submission.options.output_fd,
         };
+        uint64_t size;
         int r;
 
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, e->result, c->service, &output);
-        /* The message has the output too. */
-        call_finish(c, m, r, "put the result into a message", e->out.size + e->err.size);
+        /* The message has the output, and is charged for it in the place of these. */
+        size = e->out.size + e->err.size;
+        capture_done(&e->out);
+        capture_done(&e->err);
+        call_finish(c, m, r, "put the result into a message", size);
 }
 
 /* An answer with fds waits until enough of earlier ones are closed. */
