@@ -100,6 +100,15 @@ static int may_be_answered(struct service *s, sd_bus_message *m)
         return r < 0 ? r : account_add_answer(s, caller->user->account) >= 0;
 }
 
+/* Whether a call has us stay for as long as its caller likes. While we leave, others wait for the next one. */
+static bool keeps_us(sd_bus_message *m)
+{
+        return sd_bus_message_is_method_call(m, BUS_MANAGER, "Execute") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "RunWithFds") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "Subscribe") ||
+               sd_bus_message_is_method_call(m, BUS_JOB, "Wait");
+}
+
 /* Sees every message before libsystemd does anything with it. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
@@ -130,6 +139,9 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                         sd_bus_message_get_sender(m));
                 return 1;
         }
+        if (s->leaving && keeps_us(m))
+                return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
+                        "sandboxd-bus is just ending, since nobody used it: try again");
         if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT,
                         "no object's path is longer than %d bytes", NAME_MAX_SIZE);
@@ -272,7 +284,7 @@ static void say_stopping(void)
         (void) sd_notify_barrier(0, USEC_PER_SEC);
 }
 
-/* Calls that came before the name was given back are here, and are taken. Whoever calls later has the bus start
+/* Calls that came before the name was given back are here, and are answered. Whoever calls later has the bus start
  * another. */
 static int leave(struct service *s)
 {
@@ -298,10 +310,11 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
                 r = leave(s);
         if (r < 0)
                 return sd_event_exit(s->event, r);
-        if (s->leaving && s->n_calls == 0) {
+        if (s->leaving && s->n_calls == 0 && outbox_size(&s->outbox) == 0) {
                 log_debug("idle: going");
                 return sd_event_exit(s->event, 0);
         }
+        outbox_watch(&s->outbox);
         (void) sd_event_source_set_time_relative(source,
                 s->leaving ? LEAVING_USEC : s->options.idle_usec);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

@@ -512,6 +512,23 @@ def test_slow_watcher_is_told_the_end(bus):
     assert {c.signal("JobRemoved").args()[1] for _ in paths} == paths
 
 
+@pytest.mark.parametrize("call", ["Subscribe", "Execute"])
+def test_a_call_as_it_leaves(make_daemon, make_bus, call):
+    """Who comes when it has just decided to go is told so: he would be subscribed to one that ends, or have it stay."""
+    bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}), ["--idle-timeout", "1s"])
+    c = bus.caller()
+    assert c.jobs() == {}
+    bus.bus.process.send_signal(signal.SIGSTOP)
+    try:
+        serial = c.start_manager("Subscribe") if call == "Subscribe" else c.start_execute("bash", "sleep 600")
+        time.sleep(1.5)
+    finally:
+        bus.bus.process.send_signal(signal.SIGCONT)
+    # The bus may as well hear first that the name is given back.
+    assert c.refusal(c.finish, serial).short in ("Busy", "ServiceUnknown")
+    assert bus.service.process.wait(10) == 0
+
+
 # --- the program
 
 @pytest.mark.parametrize("arguments,words", [
