@@ -31,6 +31,16 @@ def ping(c):
     c.call(NAME, ROOT_PATH, PEER, "Ping", timeout=5)
 
 
+@contextlib.contextmanager
+def stopped(process):
+    """It does nothing meanwhile."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
 def running(c, n=1):
     """The paths of all jobs, once there are so many."""
     assert host.wait_until(lambda: len(c.jobs()) == n, 10), c.jobs()
@@ -324,12 +334,17 @@ def test_jobs_by_the_thousand(own):
         assert [e[4] for e in listed.values()].count("queued") == JOBS - 1
         assert c.get(ROOT_PATH, MANAGER, "QueuedJobs") == JOBS - 1
         assert bus.caller(NOBODY).jobs() == {} and bus.caller(NOBODY).objects() == {}
-        # Nobody waits until another has all the long answers that he asked for.
-        for _ in range(100):
-            crowd.start(NAME, ROOT_PATH, OBJECT_MANAGER, "GetManagedObjects")
-        crowd.call(*dbus.BUS, "GetId")
         assert bob.jobs() == {}
-        crowd.settle()
+        # Nobody waits until another has all the long answers that he asked for.
+        with stopped(bus.service):
+            for _ in range(100):
+                crowd.start(NAME, ROOT_PATH, OBJECT_MANAGER, "GetManagedObjects")
+            crowd.call(*dbus.BUS, "GetId")
+            serial = bob.start_manager("ListJobs")
+            bob.call(*dbus.BUS, "GetId")
+        assert bob.finish(serial) == [[]]
+        with stopped(bus.service):
+            crowd.settle(0.5)
         assert len(crowd.replies) < 100
         root.manager("StopAll")
         ended = {watcher.signal("JobRemoved").args()[1] for _ in range(JOBS)}
@@ -387,21 +402,19 @@ def test_the_bus_has_enough(own):
     assert other.bash("echo on")["stdout"] == "on\n"
 
 
-def test_more_calls_than_the_bus_keeps(bus):
+def test_more_calls_than_the_bus_keeps(own):
     """Of what it has for one that does not read, the bus drops what is over 127 MiB, its own answers too. Somebody new
     among them is served, and the service goes on."""
+    bus = own()
     new, crowd = bus.caller(BOB), [bus.caller(ALICE) for _ in range(6)]
     big = dbus.Message(dbus.CALL, dbus.encode("s", ["x" * (31 * MIB)]), "s", dbus.NO_REPLY, destination=NAME,
                        path=ROOT_PATH, interface=MANAGER, member="CancelJob")
-    bus.service.process.send_signal(signal.SIGSTOP)
-    try:
+    with stopped(bus.service):
         serial = new.start_manager("ListJobs")
         new.call(*dbus.BUS, "GetId")
         for c in crowd:
             c.send(big)
             c.call(*dbus.BUS, "GetId")
-    finally:
-        bus.service.process.send_signal(signal.SIGCONT)
     assert new.finish(serial) == [[]]
 
 
@@ -518,12 +531,9 @@ def test_a_call_as_it_leaves(make_daemon, make_bus, call):
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}), ["--idle-timeout", "1s"])
     c = bus.caller()
     assert c.jobs() == {}
-    bus.bus.process.send_signal(signal.SIGSTOP)
-    try:
+    with stopped(bus.bus.process):
         serial = c.start_manager("Subscribe") if call == "Subscribe" else c.start_execute("bash", "sleep 600")
         time.sleep(1.5)
-    finally:
-        bus.bus.process.send_signal(signal.SIGCONT)
     # The bus may as well hear first that the name is given back.
     assert c.refusal(c.finish, serial).short in ("Busy", "ServiceUnknown")
     assert bus.service.process.wait(10) == 0
