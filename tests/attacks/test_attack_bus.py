@@ -4,6 +4,7 @@ their share. Each case with the oracle of tests/attacks/conftest.py."""
 
 import contextlib
 import os
+import pwd
 import select
 import socket
 
@@ -170,6 +171,22 @@ def test_sender_cannot_be_forged(bus):
         c.finish(serial)
     assert e.type is dbus.Closed or e.value.name == DENIED
     assert root.get(ROOT_PATH, MANAGER, "Draining") is False
+
+
+def test_nobody_sends_it_signals(bus):
+    """Not to the connection that has the name, and not to the one on which it asks who calls: as many, and as large, as
+    the bus lets through would be had there, and charged to nobody."""
+    c = bus.caller(ALICE)
+    c.jobs()
+    ours = pwd.getpwnam(USER).pw_uid
+    names = [n for n in c.call(*dbus.BUS, "ListNames")[0] if n.startswith(":") and
+             c.call(*dbus.BUS, "GetConnectionUnixUser", "s", n)[0] == ours]
+    owner, = c.call(*dbus.BUS, "GetNameOwner", "s", NAME)
+    asking, = set(names) - {owner}
+    assert c.refusal(c.call, asking, ROOT_PATH, MANAGER, "ListJobs").name == DENIED
+    for name in owner, asking:
+        serial = c.send(dbus.Message(dbus.SIGNAL, destination=name, path=ROOT_PATH, interface=MANAGER, member="JobNew"))
+        assert c.refusal(c.finish, serial).name == DENIED
 
 
 # --- fds
