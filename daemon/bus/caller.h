@@ -56,6 +56,7 @@ struct caller {
         struct user *user;
         struct call_list calls;
         bool subscribed;
+        bool in_doubt; /* the bus was asked which names there are, and did not say this one */
         LIST_ENTRY(caller) subscriptions;
 };
 
@@ -65,6 +66,9 @@ struct caller {
 int caller_find(struct service *s, sd_bus_message *m, struct caller **ret);
 /* The name has left the bus: what it waits for is given up. */
 void caller_gone(struct service *s, const char *name);
+/* To be called once: asks the bus now and then who is there, since it does not tell of who leaves when it has too much
+ * for us. */
+int callers_watch(struct service *s);
 /* All of them leave. */
 void callers_give_up(struct service *s);
 void users_done(struct service *s);

@@ -270,6 +270,9 @@ static int watch_bus(struct service *s)
                 on_name_lost, s);
         if (r < 0)
                 return r;
+        r = callers_watch(s);
+        if (r < 0)
+                return r;
         r = manager_add(s);
         return r < 0 ? r : job_object_add(s);
 }

@@ -51,6 +51,8 @@ struct service {
         struct account_list accounts;
         struct user_list users;
         void *callers; /* by their unique name, a tree of tsearch(3) */
+        sd_event_source *callers_check;
+        bool callers_asked; /* the bus is asked which of them are there */
         unsigned n_calls;
         uint64_t n_bytes; /* that users are charged, of BYTES_MAX */
         struct outbox outbox;

@@ -402,19 +402,24 @@ def test_the_bus_has_enough(own):
     assert other.bash("echo on")["stdout"] == "on\n"
 
 
+def fill(crowd):
+    """Each sends a call of 31 MiB."""
+    big = dbus.Message(dbus.CALL, dbus.encode("s", ["x" * (31 * MIB)]), "s", dbus.NO_REPLY, destination=NAME,
+                       path=ROOT_PATH, interface=MANAGER, member="CancelJob")
+    for c in crowd:
+        c.send(big)
+        c.call(*dbus.BUS, "GetId")
+
+
 def test_more_calls_than_the_bus_keeps(own):
     """Of what it has for one that does not read, the bus drops what is over 127 MiB, its own answers too. Somebody new
     among them is served, and the service goes on."""
     bus = own()
     new, crowd = bus.caller(BOB), [bus.caller(ALICE) for _ in range(6)]
-    big = dbus.Message(dbus.CALL, dbus.encode("s", ["x" * (31 * MIB)]), "s", dbus.NO_REPLY, destination=NAME,
-                       path=ROOT_PATH, interface=MANAGER, member="CancelJob")
     with stopped(bus.service):
         serial = new.start_manager("ListJobs")
         new.call(*dbus.BUS, "GetId")
-        for c in crowd:
-            c.send(big)
-            c.call(*dbus.BUS, "GetId")
+        fill(crowd)
     assert new.finish(serial) == [[]]
 
 
@@ -435,6 +440,21 @@ def test_a_result_that_just_fits(bus, sanitized):
     assert result["stdout"] == result["stderr"] == "x" * (4 * MIB)
     assert other.wait(path) == kept
     bus.polkit.release("no")
+
+
+def test_who_leaves_while_the_bus_has_too_much(own):
+    """The bus drops that he left, as all that is over 127 MiB: it is found out nevertheless."""
+    bus = own()
+    c, crowd = bus.caller(ALICE), [bus.caller(BOB) for _ in range(6)]
+    c.start_execute("bash", "sleep 600")
+    path, = running(bus.caller())
+    with stopped(bus.service):
+        fill(crowd)
+        c.close()
+        crowd[0].call(*dbus.BUS, "GetId")
+    with bus.daemon.session() as s:
+        s.send(wire.wait_job(2, job_id(path)))
+        assert s.expect("result", timeout=30)["status"] == "CANCELLED"
 
 
 def test_calls_in_flight(bus):
