@@ -16,10 +16,15 @@
 #define ERROR_PREFIX "org.sandboxd1.Error."
 
 static const bool transitions[_CALL_STATES][_CALL_STATES] = {
-        [CALL_BEGUN] = { [CALL_ASKING] = true, [CALL_CONNECTING] = true, [CALL_ANSWERED] = true },
+        [CALL_BEGUN] = { [CALL_ASKING] = true,
+                [CALL_LISTING] = true,
+                [CALL_CONNECTING] = true,
+                [CALL_ANSWERED] = true },
         [CALL_ASKING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
+        [CALL_LISTING] = { [CALL_BEGUN] = true, [CALL_ANSWERED] = true },
         [CALL_CONNECTING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
-        [CALL_WORKING] = { [CALL_ANSWERED] = true },
+        [CALL_WORKING] = { [CALL_LENDING] = true, [CALL_ANSWERED] = true },
+        [CALL_LENDING] = { [CALL_WORKING] = true, [CALL_ANSWERED] = true },
 };
 
 void call_set_state(struct call *c, enum call_state state)
@@ -114,6 +119,10 @@ static void stop(struct call *c)
 {
         if (c->state == CALL_CONNECTING)
                 TAILQ_REMOVE(&c->as->connecting, c, waiting);
+        if (c->state == CALL_LISTING)
+                TAILQ_REMOVE(&c->service->listings.waiting, c, waiting);
+        if (c->state == CALL_LENDING)
+                TAILQ_REMOVE(&c->service->loans.waiting, c, waiting);
         if (c->question)
                 question_abandon(TAKE_PTR(c->question));
         if (c->request)
@@ -289,6 +298,8 @@ void call_on_link(struct link *l, const sandbox_error *error, void *userdata)
         struct user *u = userdata;
         struct call *c;
 
+        if (!error)
+                feed_hurry(&u->service->feed);
         /* None is added meanwhile: with a link that is READY a call goes at once. */
         while ((c = TAILQ_FIRST(&u->connecting))) {
                 if (error)

@@ -11,8 +11,10 @@
 enum call_state {
         CALL_BEGUN,
         CALL_ASKING,     /* polkit */
+        CALL_LISTING,    /* its answer is long, and not its turn */
         CALL_CONNECTING, /* to sandboxd */
         CALL_WORKING,    /* sandboxd does what was asked for */
+        CALL_LENDING,    /* it was done, and there is no room for the fds of the answer */
         CALL_ANSWERED,   /* and the bus has not taken it */
         _CALL_STATES,
 };
@@ -30,11 +32,12 @@ struct call {
         struct user *user;
         struct user *as; /* whom sandboxd takes us for: user, or root */
         LIST_ENTRY(call) of_caller;
-        TAILQ_ENTRY(call) waiting; /* for the link, or in the outbox */
+        TAILQ_ENTRY(call) waiting; /* for link, turn or room, or in the outbox */
         sd_bus_message
                 *message; /* what an answer is made to; without the contents and fds of what came */
         uint64_t charged; /* bytes */
         call_step step;   /* what follows when the wait is over */
+        uint64_t since;   /* CLOCK_MONOTONIC: LENDING */
         struct question *question;
         sandbox_request *request; /* under way; NULL */
         uint64_t cookie;          /* of the answer */

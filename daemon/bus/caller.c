@@ -7,14 +7,13 @@
 
 #include <search.h>
 
-#include "common/log.h"
 #include "daemon/bus/call.h"
 
-/* The bus daemon answers such questions at once, or not at all. */
-#define CREDENTIALS_USEC (10 * USEC_PER_SEC)
+/* The bus daemon answers such questions as soon as it looks at them. */
+#define CREDENTIALS_USEC (1 * USEC_PER_SEC)
 
-/* Messages that may be there when it is asked. */
-#define QUEUED_MAX 256
+/* How often it is asked whether those who have called are still there. */
+#define CHECK_USEC (10 * USEC_PER_SEC)
 
 /* How long a connection to sandboxd is kept that nothing is under way on. */
 #define LINK_IDLE_USEC (15 * USEC_PER_SEC)
@@ -91,26 +90,22 @@ static int read_credentials(sd_bus_message *m, struct credentials *ret)
         return has_uid ? 0 : -ENODATA;
 }
 
-/* Waits for the bus daemon, and for it alone: what came before the answer is queued meanwhile, as it
- * would be without. */
+/* Waits for the bus daemon, and for it alone. The answer has a connection of its own: on the one that calls come on
+ * the bus drops it, when callers have sent more than we have read. */
 static int ask_credentials(struct service *s, const char *name, struct credentials *ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(s->bus, &m, "org.freedesktop.DBus",
+        r = sd_bus_message_new_method_call(s->asking, &m, "org.freedesktop.DBus",
                 "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionCredentials");
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "s", name);
         if (r < 0)
                 return r;
-        r = sd_bus_call(s->bus, m, CREDENTIALS_USEC, &error, &reply);
-        if (r == -ETIMEDOUT) {
-                log_error("the bus does not say who calls: going, to be started by the next call");
-                (void) sd_event_exit(s->event, -ESTALE);
-        }
+        r = sd_bus_call(s->asking, m, CREDENTIALS_USEC, &error, &reply);
         if (r < 0)
                 return sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ? -ENXIO : r;
         return read_credentials(reply, ret);
@@ -349,15 +344,11 @@ static int caller_new(struct service *s, const char *name, struct caller **ret)
         _cleanup_(credentials_done) struct credentials credentials = {};
         _cleanup_free_ struct caller *c = calloc(1, sizeof(*c));
         _cleanup_free_ char *copy = strdup(name);
-        uint64_t n_queued;
         struct user *u;
         int r;
 
         if (!c || !copy)
                 return -ENOMEM;
-        /* What comes before the bus's answer is queued, and charged to nobody. */
-        if (sd_bus_get_n_queued_read(s->bus, &n_queued) >= 0 && n_queued > QUEUED_MAX)
-                return -EDQUOT;
         r = ask_credentials(s, name, &credentials);
         if (r < 0)
                 return r;
@@ -394,6 +385,77 @@ void caller_gone(struct service *s, const char *name)
         caller_free(c);
 }
 
+/* ---- Who is still there ------------------------------------------------------------------------ */
+
+static void put_in_doubt(const void *node, VISIT visit, int depth)
+{
+        struct caller *c = *(struct caller *const *) node;
+
+        if (visit == postorder || visit == leaf)
+                c->in_doubt = true;
+}
+
+struct search {
+        const struct caller *found;
+};
+
+static void find_doubtful(const void *node, VISIT visit, void *search)
+{
+        const struct caller *c = *(struct caller *const *) node;
+
+        if ((visit == postorder || visit == leaf) && c->in_doubt)
+                ((struct search *) search)->found = c;
+}
+
+/* A unique name is never given again: who was there when the bus was asked, and is not named, has left. */
+static int on_names(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct service *s = userdata;
+        struct search search;
+        struct caller *c;
+        const char *name;
+        int r;
+
+        s->callers_asked = false;
+        if (sd_bus_message_get_error(m) || sd_bus_message_enter_container(m, 'a', "s") < 0)
+                return 0;
+        while ((r = sd_bus_message_read(m, "s", &name)) > 0) {
+                c = lookup(s, name);
+                if (c)
+                        c->in_doubt = false;
+        }
+        if (r < 0)
+                return 0;
+        do {
+                search.found = NULL;
+                twalk_r(s->callers, find_doubtful, &search);
+                if (search.found)
+                        caller_gone(s, search.found->name);
+        } while (search.found);
+        return 0;
+}
+
+static int on_check(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct service *s = userdata;
+
+        /* One at a time: whoever came after the first is not in its answer. */
+        if (s->callers && !s->callers_asked) {
+                twalk(s->callers, put_in_doubt);
+                s->callers_asked = sd_bus_call_method_async(s->asking, NULL, "org.freedesktop.DBus",
+                                           "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                           "ListNames", on_names, s, "") >= 0;
+        }
+        (void) sd_event_source_set_time_relative(source, CHECK_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int callers_watch(struct service *s)
+{
+        return sd_event_add_time_relative(s->event, &s->callers_check, CLOCK_MONOTONIC, CHECK_USEC,
+                USEC_PER_SEC, on_check, s);
+}
+
 static void free_caller_node(void *caller)
 {
         caller_free(caller);
@@ -401,6 +463,7 @@ static void free_caller_node(void *caller)
 
 void callers_give_up(struct service *s)
 {
+        s->callers_check = sd_event_source_disable_unref(s->callers_check);
         tdestroy(s->callers, free_caller_node);
         s->callers = NULL;
 }

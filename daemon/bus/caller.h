@@ -30,6 +30,7 @@ struct account {
         uint64_t n_bytes; /* of them, and of what else we hold */
         unsigned n_subscriptions;
         unsigned n_questions; /* put to polkit */
+        uint64_t turn;        /* number of its last one, of listings; 0: it had none */
         /* Calls whose answers may wait for the bus, those that libsystemd gives by itself among them: from
          * before the last probe of the outbox, and since. */
         unsigned n_answers_before;
@@ -55,14 +56,19 @@ struct caller {
         struct user *user;
         struct call_list calls;
         bool subscribed;
+        bool in_doubt; /* the bus was asked which names there are, and did not say this one */
         LIST_ENTRY(caller) subscriptions;
 };
 
 /* The sender of a message. Asks the bus, and waits for its answer, the first time that a name is seen.
- * Never NULL on success; -ENXIO when it has left, -EDQUOT when its uid comes with too many sets of groups. */
+ * Never NULL on success; -ENXIO when it has left, -EDQUOT when its uid comes with too many sets of groups, -ETIMEDOUT
+ * when the bus does not say in time who it is. */
 int caller_find(struct service *s, sd_bus_message *m, struct caller **ret);
 /* The name has left the bus: what it waits for is given up. */
 void caller_gone(struct service *s, const char *name);
+/* To be called once: asks the bus now and then who is there, since it does not tell of who leaves when it has too much
+ * for us. */
+int callers_watch(struct service *s);
 /* All of them leave. */
 void callers_give_up(struct service *s);
 void users_done(struct service *s);

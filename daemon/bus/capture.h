@@ -22,6 +22,7 @@ struct capture {
 
 /* most: bytes; memfd: whether they go into one. */
 int capture_init(struct capture *c, struct user *u, uint64_t most, bool memfd);
+/* Also of one that was never there, or is done already. */
 void capture_done(struct capture *c);
 /* What is too much is cut, and so is what the user may not hold. */
 int capture_put(struct capture *c, const void *data, size_t size);

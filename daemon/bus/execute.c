@@ -12,11 +12,15 @@
 /* Of a stream that goes into a memfd; the user's bytes are the bound that counts. */
 #define FD_OUTPUT_MAX (64 * MIB)
 
+/* An fd that is open for so long is kept, and not on its way. */
+#define KEPT_USEC USEC_PER_SEC
+
 struct execution {
         struct submission submission; /* first: what submission.c sees of it */
         sandbox_job *job;             /* NULL: not begun, or over */
         struct capture out;
         struct capture err;
+        sandbox_result *result; /* NULL: there is none, or it was told */
 };
 
 static void execution_free(void *data)
@@ -27,6 +31,7 @@ static void execution_free(void *data)
                 sandbox_job_abandon(e->job);
         capture_done(&e->out);
         capture_done(&e->err);
+        (void) sandbox_result_unref(e->result);
         submission_done(&e->submission);
         free(e);
 }
@@ -42,21 +47,38 @@ static void on_output(sandbox_job *job, enum sandbox_stream stream, const void *
                 (stream == SANDBOX_STDOUT ? &e->out : &e->err)->cut = true;
 }
 
-static void reply(struct call *c, struct execution *e, const sandbox_result *result)
+static void reply(struct call *c, sandbox_client *client)
 {
+        struct execution *e = c->data;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         const struct result_output output = {
                 .out = &e->out,
                 .err = &e->err,
                 .as_fds = e->submission.options.output_fd,
         };
+        uint64_t size;
         int r;
 
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
-                r = result_append(m, result, c->service, &output);
-        /* The message has the output too. */
-        call_finish(c, m, r, "put the result into a message", e->out.size + e->err.size);
+                r = result_append(m, e->result, c->service, &output);
+        /* The message has the output, and is charged for it in the place of these. */
+        size = e->out.size + e->err.size;
+        capture_done(&e->out);
+        capture_done(&e->err);
+        call_finish(c, m, r, "put the result into a message", size);
+}
+
+/* An answer with fds waits until enough of earlier ones are closed. */
+static void reply_when_it_can(struct call *c, struct execution *e)
+{
+        bool lends = e->submission.options.output_fd && (e->out.size > 0 || e->err.size > 0);
+
+        c->step = reply;
+        if (!lends || loans_check_room(&c->service->loans, c->user->uid, 0) >= 0)
+                reply(c, NULL);
+        else if (loans_wait(c->service, c) < 0)
+                call_fail_errno(c, -ENOMEM, "wait until the output can be given");
 }
 
 static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result *result,
@@ -66,10 +88,12 @@ static void on_end(sandbox_job *job, const sandbox_error *error, sandbox_result 
         struct execution *e = c->data;
 
         e->job = NULL;
-        if (error)
+        if (error) {
                 call_fail_error(c, error);
-        else
-                reply(c, e, result);
+                return;
+        }
+        e->result = sandbox_result_ref(result);
+        reply_when_it_can(c, e);
 }
 
 static void start(struct call *c, sandbox_client *client)
@@ -91,7 +115,7 @@ static int prepare(struct call *c, struct execution *e)
         uint64_t most = fds ? FD_OUTPUT_MAX : CAPTURE_INLINE_MAX;
         int r;
 
-        if (fds && loans_check_room(&c->service->loans, c->user->uid) < 0) {
+        if (fds && loans_check_room(&c->service->loans, c->user->uid, KEPT_USEC) < 0) {
                 call_fail(c, "Busy",
                         "too many fds with output are still open: close those of earlier answers");
                 return -EDQUOT;

@@ -55,6 +55,8 @@ static int take(struct feed *f, int kind, sandbox_job_info *job, sandbox_host *h
         case SANDBOX_JOB_EVENT_CURRENT:
                 f->current = true;
                 f->n_attempts = 0;
+                signals_tell_manager(&f->service->signals);
+                runs_on_current(f->service);
                 settle(f);
                 return 0;
         default:
@@ -89,6 +91,7 @@ static void on_link(struct link *l, const sandbox_error *error, void *userdata)
                 lose(f, error->message);
                 return;
         }
+        runs_on_watch(f->service);
         if (sandbox_watch_jobs_async(l->client, on_event, f, NULL) < 0)
                 lose(f, sandbox_client_get_error(l->client)->message);
 }
@@ -123,6 +126,14 @@ int feed_init(struct feed *f, struct service *s, void (*on_settled)(struct servi
                 return r;
         begin(f);
         return 0;
+}
+
+void feed_hurry(struct feed *f)
+{
+        int enabled;
+
+        if (sd_event_source_get_enabled(f->again, &enabled) >= 0 && enabled != SD_EVENT_OFF)
+                again_after(f, 0);
 }
 
 void feed_done(struct feed *f)

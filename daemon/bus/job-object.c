@@ -244,7 +244,18 @@ static int on_piece(sandbox_request *q, enum sandbox_stream stream, const void *
         return jc->full ? -ENOBUFS : 0;
 }
 
-static void reply_output(struct call *c, const struct job_call *jc, bool eof)
+/* The message has the output, and is charged for it in the place of what it was collected in. */
+static void finish_read(struct call *c, struct job_call *jc, sd_bus_message *m, int r,
+        const char *what)
+{
+        uint64_t size = jc->capture.size + jc->errors.size;
+
+        capture_done(&jc->capture);
+        capture_done(&jc->errors);
+        call_finish(c, m, r, what, size);
+}
+
+static void reply_output(struct call *c, struct job_call *jc, bool eof)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
@@ -254,14 +265,14 @@ static void reply_output(struct call *c, const struct job_call *jc, bool eof)
                 r = sd_bus_message_append_array(m, 'y', jc->capture.data, jc->capture.size);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", (int) eof);
-        call_finish(c, m, r, "put the output into a message", jc->capture.size);
+        finish_read(c, jc, m, r, "put the output into a message");
 }
 
 static void on_read(sandbox_client *client, const sandbox_error *error,
         const sandbox_output_end *end, void *userdata)
 {
         struct call *c = userdata;
-        const struct job_call *jc = c->data;
+        struct job_call *jc = c->data;
 
         c->request = NULL;
         if (error && !jc->full)
@@ -314,7 +325,7 @@ static void reply_result(struct call *c, struct job_call *jc)
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, jc->result, c->service, &output);
-        call_finish(c, m, r, "put the result into a message", jc->capture.size + jc->errors.size);
+        finish_read(c, jc, m, r, "put the result into a message");
 }
 
 static int on_kept_piece(sandbox_request *q, enum sandbox_stream stream, const void *data,

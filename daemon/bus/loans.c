@@ -10,14 +10,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "daemon/bus/caller.h"
+#include "common/io.h"
+#include "daemon/bus/call.h"
 
 #define SWEEP_USEC USEC_PER_SEC
+/* While answers wait for it. */
+#define SWEEP_SOON_USEC (50 * USEC_PER_MSEC)
+/* How long they do: whoever keeps fds until all answers are there would wait for ever. */
+#define WAIT_USEC (10 * USEC_PER_SEC)
 
 struct loan {
         LIST_ENTRY(loan) entries;
         struct user *user;
         uint64_t size;
+        uint64_t since; /* CLOCK_MONOTONIC */
         int fd;
 };
 
@@ -39,10 +45,35 @@ static void loan_free(struct loan *l)
         free(l);
 }
 
-static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
+static void give_up_late(struct call *c)
 {
-        struct service *s = userdata;
-        struct loan *l = LIST_FIRST(&s->loans.list), *next;
+        if (io_now_usec() - c->since >= WAIT_USEC)
+                call_fail(c, "Busy",
+                        "the job has ended, and too many fds with output are still open: close "
+                        "those of earlier answers");
+}
+
+/* In the order in which they came; but nobody waits for what another user keeps. */
+static void serve_waiting(struct service *s)
+{
+        struct call *c, *next;
+
+        for (c = TAILQ_FIRST(&s->loans.waiting); c; c = next) {
+                next = TAILQ_NEXT(c, waiting);
+                if (loans_check_room(&s->loans, c->user->uid, 0) < 0) {
+                        give_up_late(c);
+                        continue;
+                }
+                TAILQ_REMOVE(&s->loans.waiting, c, waiting);
+                call_set_state(c, CALL_WORKING);
+                c->step(c, NULL);
+        }
+}
+
+/* Those that all have closed. */
+static void sweep(struct loans *ls)
+{
+        struct loan *l = LIST_FIRST(&ls->list), *next;
 
         for (; l; l = next) {
                 next = LIST_NEXT(l, entries);
@@ -50,32 +81,63 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
                         continue;
                 loan_free(l);
         }
-        if (LIST_EMPTY(&s->loans.list))
-                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        return sd_event_source_set_time_relative(source, SWEEP_USEC);
 }
 
-static int start_sweep(struct service *s)
+static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        int r;
+        struct service *s = userdata;
+
+        sweep(&s->loans);
+        serve_waiting(s);
+        if (LIST_EMPTY(&s->loans.list))
+                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return sd_event_source_set_time_relative(source,
+                TAILQ_EMPTY(&s->loans.waiting) ? SWEEP_USEC : SWEEP_SOON_USEC);
+}
+
+/* In that time, or before. */
+static int sweep_within(struct service *s, uint64_t usec)
+{
+        int enabled = SD_EVENT_OFF, r = 0;
 
         if (!s->loans.sweep)
-                return sd_event_add_time_relative(s->event, &s->loans.sweep, CLOCK_MONOTONIC,
-                        SWEEP_USEC, 1, on_sweep, s);
-        r = sd_event_source_set_time_relative(s->loans.sweep, SWEEP_USEC);
+                r = sd_event_add_time_relative(s->event, &s->loans.sweep, CLOCK_MONOTONIC, usec, 1,
+                        on_sweep, s);
+        else if (sd_event_source_get_enabled(s->loans.sweep, &enabled) < 0 ||
+                 enabled == SD_EVENT_OFF || usec < SWEEP_USEC)
+                r = sd_event_source_set_time_relative(s->loans.sweep, usec);
         return r < 0 ? r : sd_event_source_set_enabled(s->loans.sweep, SD_EVENT_ON);
 }
 
-int loans_check_room(const struct loans *ls, uid_t uid)
+void loans_init(struct loans *ls)
 {
+        LIST_INIT(&ls->list);
+        TAILQ_INIT(&ls->waiting);
+}
+
+int loans_check_room(struct loans *ls, uid_t uid, uint64_t age_usec)
+{
+        uint64_t now = io_now_usec();
         unsigned all = 0, of_user = 0;
         const struct loan *l;
 
+        sweep(ls);
         LIST_FOREACH (l, &ls->list, entries) {
+                if (now - l->since < age_usec)
+                        continue;
                 all++;
                 of_user += l->user->uid == uid;
         }
-        return of_user >= LOANS_USER_MAX || all >= LOANS_MAX ? -EDQUOT : 0;
+        return of_user > LOANS_USER_MAX - LOANS_AT_ONCE || all > LOANS_MAX - LOANS_AT_ONCE ? -EDQUOT
+                                                                                           : 0;
+}
+
+int loans_wait(struct service *s, struct call *c)
+{
+        call_set_state(c, CALL_LENDING);
+        c->since = io_now_usec();
+        TAILQ_INSERT_TAIL(&s->loans.waiting, c, waiting);
+        return sweep_within(s, SWEEP_SOON_USEC);
 }
 
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret)
@@ -90,7 +152,7 @@ int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int 
         own = reopen(memfd);
         if (own < 0)
                 return own;
-        r = start_sweep(s);
+        r = sweep_within(s, SWEEP_USEC);
         if (r < 0)
                 return r;
         l = calloc(1, sizeof(*l));
@@ -98,6 +160,7 @@ int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int 
                 return -ENOMEM;
         l->fd = TAKE_FD(own);
         l->size = size;
+        l->since = io_now_usec();
         l->user = user_ref(u);
         LIST_INSERT_HEAD(&s->loans.list, l, entries);
         *ret = TAKE_FD(lent);

@@ -12,23 +12,32 @@
 
 #include "common/macro.h"
 
-/* Each is an fd of ours, also where nothing is in it, beside those of calls that are still to have theirs. */
-#define LOANS_USER_MAX 256
-#define LOANS_MAX 4096
+/* The bus keeps 64 fds of ours that were not read by whom they were sent to, and takes nothing more from us then, for
+ * anybody. Whether one was read we do not know: so these are all that are open elsewhere. */
+#define LOANS_USER_MAX 16
+#define LOANS_MAX 48
+/* Of one answer. */
+#define LOANS_AT_ONCE 2
 
+struct call;
 struct loan;
 struct service;
 struct user;
 
 LIST_HEAD(loan_list, loan);
+TAILQ_HEAD(loan_waiters, call);
 
 struct loans {
         struct loan_list list;
+        struct loan_waiters waiting; /* calls, until there is room for the fds of their answers */
         sd_event_source *sweep;
 };
 
-/* -EDQUOT when that user, or all of them, have too many. */
-int loans_check_room(const struct loans *ls, uid_t uid);
+void loans_init(struct loans *ls);
+/* -EDQUOT when that user, or all of them, have too many for one more answer; of those that were given so long ago. */
+int loans_check_room(struct loans *ls, uid_t uid, uint64_t age_usec);
+/* Has the call's step follow when there is room; where there is none for a while, the call fails. */
+int loans_wait(struct service *s, struct call *c);
 /* Gives a memfd that is sealed, open for reading alone, as the caller's to close. size bytes that its user was
  * charged are the loan's from then on. */
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret);

@@ -11,6 +11,7 @@ daemon_bus_libbus_a_SOURCES = \
 	daemon/bus/job-object.c daemon/bus/job-object.h \
 	daemon/bus/jobs.c daemon/bus/jobs.h \
 	daemon/bus/link.c daemon/bus/link.h \
+	daemon/bus/listings.c daemon/bus/listings.h \
 	daemon/bus/loans.c daemon/bus/loans.h \
 	daemon/bus/manager.c \
 	daemon/bus/message.c daemon/bus/message.h \

@@ -111,7 +111,7 @@ static int append_job(sd_bus_message *reply, const struct bus_job *j)
                 profile, state, sandbox_job_info_get_started_at_usec(j->info), j->path);
 }
 
-static int append_jobs(sd_bus_message *reply, const struct call *c)
+static int append_jobs(sd_bus_message *reply, const struct call *c, unsigned *n)
 {
         const struct bus_job *j;
         int r;
@@ -125,24 +125,41 @@ static int append_jobs(sd_bus_message *reply, const struct call *c)
                 r = append_job(reply, j);
                 if (r < 0)
                         return r;
+                (*n)++;
         }
         return sd_bus_message_close_container(reply);
 }
 
-static int list_jobs_method(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+static void reply_jobs(struct call *c, sandbox_client *client)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        struct call *c;
-        int r, e;
+        unsigned n = 0;
+        int r;
 
-        r = call_new(userdata, m, &c, ret_error);
+        r = sd_bus_message_new_method_return(c->message, &reply);
+        if (r >= 0)
+                r = append_jobs(reply, c, &n);
+        call_finish(c, reply, r, "list the jobs", UINT64_C(256) * n);
+}
+
+/* A method whose answer is made of many jobs. */
+static int begin_listing(struct service *s, sd_bus_message *m, call_step step,
+        sd_bus_error *ret_error)
+{
+        struct call *c;
+        int r;
+
+        r = call_new(s, m, &c, ret_error);
         if (r < 0)
                 return r;
-        e = sd_bus_message_new_method_return(m, &reply);
-        if (e >= 0)
-                e = append_jobs(reply, c);
-        call_finish(c, reply, e, "list the jobs", UINT64_C(256) * c->service->jobs.n);
+        c->step = step;
+        listings_add(&s->listings, c);
         return r;
+}
+
+static int list_jobs_method(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        return begin_listing(userdata, m, reply_jobs, ret_error);
 }
 
 static void cancel(struct call *c, sandbox_client *client)
@@ -316,10 +333,13 @@ static void control(struct call *c, sandbox_client *client)
 {
         const char *member = sd_bus_message_get_member(c->message);
 
-        for (size_t i = 0; i < ELEMENTSOF(controls); i++)
-                if (streq(controls[i].member, member) &&
-                        controls[i].function(client, call_on_done, c, &c->request) < 0)
+        for (size_t i = 0; i < ELEMENTSOF(controls); i++) {
+                if (!streq(controls[i].member, member))
+                        continue;
+                if (controls[i].function(client, call_on_done, c, &c->request) < 0)
                         call_fail_error(c, sandbox_client_get_error(client));
+                return; /* a call that failed is gone, and its member with it */
+        }
 }
 
 static void on_control_allowed(struct call *c, bool allowed, const char *reason)
@@ -390,10 +410,9 @@ static int append_object(sd_bus_message *reply, const struct bus_job *j)
 }
 
 /* -E2BIG for more than an answer has. */
-static int append_objects(sd_bus_message *reply, const struct call *c)
+static int append_objects(sd_bus_message *reply, const struct call *c, unsigned *n)
 {
         const struct bus_job *j;
-        unsigned n = 0;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{oa{sa{sv}}}");
@@ -402,7 +421,7 @@ static int append_objects(sd_bus_message *reply, const struct call *c)
         TAILQ_FOREACH (j, &c->service->jobs.list, entries) {
                 if (!caller_may_see(c->caller, j->owner))
                         continue;
-                if (++n > OBJECTS_MAX)
+                if (++*n > OBJECTS_MAX)
                         return -E2BIG;
                 r = append_object(reply, j);
                 if (r < 0)
@@ -411,37 +430,31 @@ static int append_objects(sd_bus_message *reply, const struct call *c)
         return sd_bus_message_close_container(reply);
 }
 
-static void reply_objects(struct call *c)
+static void reply_objects(struct call *c, sandbox_client *client)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        unsigned n = 0;
         int r;
 
         r = sd_bus_message_new_method_return(c->message, &reply);
         if (r >= 0)
-                r = append_objects(reply, c);
+                r = append_objects(reply, c, &n);
         if (r == -E2BIG)
                 call_fail(c, "OverLimit",
                         "there are more than %d objects: ask for jobs by ListJobs() and GetJob()",
                         OBJECTS_MAX);
         else
-                call_finish(c, reply, r, "list the objects",
-                        UINT64_C(1024) * MIN(c->service->jobs.n, OBJECTS_MAX));
+                call_finish(c, reply, r, "list the objects", UINT64_C(1024) * n);
 }
 
 /* Before libsystemd answers by itself: that would be charged to nobody, and may be as large as it likes. */
 static int on_manager_object(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
-        struct call *c;
-        int r;
-
         if (!sd_bus_message_is_method_call(m, BUS_OBJECT_MANAGER, "GetManagedObjects"))
                 return 0;
         if (!sd_bus_message_has_signature(m, ""))
                 return 0;
-        r = call_new(userdata, m, &c, ret_error);
-        if (r >= 0)
-                reply_objects(c);
-        return r;
+        return begin_listing(userdata, m, reply_objects, ret_error);
 }
 
 /* ---- The object -------------------------------------------------------------------------------- */

@@ -11,12 +11,10 @@
 #include "common/log.h"
 #include "daemon/bus/call.h"
 
-/* How often a message of our own asks for the last number, while others' answers wait. */
-#define PROBE_USEC (100 * USEC_PER_MSEC)
-/* In which such a message has to come back. Else it is looked at, so often, whether the bus takes anything. */
-#define WATCH_USEC (5 * USEC_PER_SEC)
-#define LOOK_USEC (1 * USEC_PER_SEC)
-#define STILL_MOST 5
+/* How often it is looked at what the bus has taken, while it has not taken all. */
+#define LOOK_USEC (100 * USEC_PER_MSEC)
+/* Looks in a row, 10 s, at which it has taken nothing. */
+#define STILL_MOST 100
 
 #define PROBE_INTERFACE "org.sandboxd1.Bus"
 #define PROBE_MEMBER "Probe"
@@ -78,79 +76,80 @@ static int ask_cookie(struct outbox *o, uint64_t *ret)
         return r < 0 ? r : sd_bus_send(o->bus, m, ret);
 }
 
-/* libsystemd's own answers are between ours: so of ours alone the numbers say too little. */
-static int on_probe(sd_event_source *s, uint64_t usec, void *userdata)
-{
-        struct outbox *o = userdata;
-        uint64_t cookie;
-
-        if (ask_cookie(o, &cookie) >= 0) {
-                settle(o, cookie);
-                if (o->probed <= taken_up_to(o, cookie)) {
-                        accounts_on_probe(o->service);
-                        o->probed = cookie;
-                }
-        }
-        (void) sd_event_source_set_time_relative(s, PROBE_USEC);
-        return sd_event_source_set_enabled(s, outbox_size(o) > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-}
-
-/* Whether the bus takes something: the kernel knows what of ours is not read. A message to ourselves that has not
- * come back may only be behind many that are ours to handle. */
-static bool is_taken_from(struct outbox *o)
+/* What is sent and not read by the bus, in bytes, as the kernel knows it. */
+static size_t unread(const struct outbox *o)
 {
         int fd = sd_bus_get_fd(o->bus);
-        size_t before = o->unread;
 
-        if (fd < 0)
-                return false;
-        o->unread = io_socket_unread(fd);
-        o->n_still = o->unread == 0 || o->unread < before ? 0 : o->n_still + 1;
-        return o->n_still < STILL_MOST;
+        return fd < 0 ? 0 : io_socket_unread(fd);
+}
+
+/* Whether the bus has taken something since the last look. A message to ourselves that came back says so; one that
+ * did not may only be behind many that are ours to handle. So else the kernel is asked: whether more of what waits
+ * here fitted in; and where nothing waits here, whether it has no more than then, while we add to it at each look. */
+static bool has_taken(struct outbox *o, uint64_t last_cookie, size_t bytes)
+{
+        uint64_t waiting = outbox_size(o), written = last_cookie - MIN(waiting, last_cookie);
+        bool taken = o->heard || (waiting > 0 ? written > o->written : bytes <= o->unread);
+
+        o->heard = false;
+        o->written = written;
+        o->unread = bytes;
+        return taken;
+}
+
+/* libsystemd's own answers are between ours: so of ours alone the numbers say too little. */
+static void settle_by_probe(struct outbox *o, uint64_t cookie)
+{
+        settle(o, cookie);
+        if (o->probed > taken_up_to(o, cookie))
+                return;
+        accounts_on_probe(o->service);
+        o->probed = cookie;
 }
 
 /* Answers that callers do not read are ours to the bus daemon, and when there are too many it takes no more
  * from us, for anybody. All that can be done about it is to begin anew, as somebody else to it. */
-static int on_watch(sd_event_source *s, uint64_t usec, void *userdata)
+static int on_look(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        struct outbox *o = userdata;
+        size_t bytes = unread(o);
+        uint64_t cookie;
+
+        if (outbox_size(o) == 0 && bytes == 0) {
+                o->n_still = 0;
+                return sd_event_source_set_enabled(s, SD_EVENT_OFF);
+        }
+        if (ask_cookie(o, &cookie) >= 0) {
+                settle_by_probe(o, cookie);
+                o->n_still = has_taken(o, cookie, bytes) ? 0 : o->n_still + 1;
+        }
+        if (o->n_still >= STILL_MOST) {
+                log_error("the bus takes no more answers, since callers do not read theirs: going, "
+                          "to be started by the next call");
+                return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
+        }
+        (void) sd_event_source_set_time_relative(s, LOOK_USEC);
+        return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* Before libsystemd waits at the end of the loop until the bus has taken all that it was sent: for ever, when it takes
+ * nothing. */
+static int on_exit_loop(sd_event_source *s, void *userdata)
 {
         struct outbox *o = userdata;
 
-        if (o->heard)
-                return 0;
-        if (is_taken_from(o)) {
-                (void) sd_event_source_set_time_relative(s, LOOK_USEC);
-                return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-        }
-        log_error("the bus takes no more answers, since callers do not read theirs: going, to be "
-                  "started by the next call");
-        return sd_event_exit(sd_event_source_get_event(s), -ESTALE);
-}
-
-static bool is_armed(sd_event_source *s)
-{
-        int enabled;
-
-        return sd_event_source_get_enabled(s, &enabled) < 0 || enabled != SD_EVENT_OFF;
-}
-
-static void arm(sd_event_source *s, uint64_t usec)
-{
-        (void) sd_event_source_set_time_relative(s, usec);
-        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        return o->n_still > 0 ? sd_bus_detach_event(o->bus) : 0;
 }
 
 void outbox_watch(struct outbox *o)
 {
-        uint64_t cookie;
+        int enabled;
 
-        if (outbox_size(o) > 0 && !is_armed(o->probe))
-                arm(o->probe, PROBE_USEC);
-        if (is_armed(o->watch) || ask_cookie(o, &cookie) < 0)
+        if (sd_event_source_get_enabled(o->look, &enabled) < 0 || enabled != SD_EVENT_OFF)
                 return;
-        o->heard = false;
-        o->unread = 0;
-        o->n_still = 0;
-        arm(o->watch, WATCH_USEC);
+        (void) sd_event_source_set_time_relative(o->look, LOOK_USEC);
+        (void) sd_event_source_set_enabled(o->look, SD_EVENT_ONESHOT);
 }
 
 bool outbox_take_probe(struct outbox *o, sd_bus_message *m)
@@ -179,18 +178,16 @@ int outbox_init(struct outbox *o, struct service *s)
         r = sd_event_source_set_enabled(o->after, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(event, &o->probe, CLOCK_MONOTONIC, PROBE_USEC, 1, on_probe,
-                o);
+        r = sd_event_add_time_relative(event, &o->look, CLOCK_MONOTONIC, LOOK_USEC, 1, on_look, o);
         if (r < 0)
                 return r;
-        r = sd_event_source_set_enabled(o->probe, SD_EVENT_OFF);
+        r = sd_event_source_set_enabled(o->look, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(event, &o->watch, CLOCK_MONOTONIC, WATCH_USEC, 1, on_watch,
-                o);
+        r = sd_event_add_exit(event, &o->exit, on_exit_loop, o);
         if (r < 0)
                 return r;
-        return sd_event_source_set_enabled(o->watch, SD_EVENT_OFF);
+        return sd_event_source_set_priority(o->exit, SD_EVENT_PRIORITY_IMPORTANT);
 }
 
 void outbox_done(struct outbox *o)
@@ -202,16 +199,15 @@ void outbox_done(struct outbox *o)
                 call_free(c);
         }
         (void) sd_event_source_disable_unref(o->after);
-        (void) sd_event_source_disable_unref(o->probe);
-        (void) sd_event_source_disable_unref(o->watch);
+        (void) sd_event_source_disable_unref(o->look);
+        (void) sd_event_source_disable_unref(o->exit);
 }
 
 void outbox_add(struct outbox *o, struct call *c)
 {
         TAILQ_INSERT_TAIL(&o->calls, c, waiting);
         settle(o, c->cookie);
-        if (TAILQ_EMPTY(&o->calls))
-                return;
-        (void) sd_event_source_set_enabled(o->after, SD_EVENT_ON);
+        if (!TAILQ_EMPTY(&o->calls))
+                (void) sd_event_source_set_enabled(o->after, SD_EVENT_ON);
         outbox_watch(o);
 }

@@ -23,16 +23,17 @@ struct outbox {
         uint64_t probed; /* number of a message of ours that was sent for it; 0: it was taken */
         struct outbox_list calls; /* by the cookies of their answers */
         sd_event_source *after;   /* looks again in each turn of the loop */
-        sd_event_source *probe;
-        sd_event_source *watch; /* until when a message to ourselves has to come back */
-        bool heard;             /* it has */
-        size_t unread;          /* bytes that the bus had not taken, when it was looked at last */
-        unsigned n_still;       /* times that it was no less */
+        sd_event_source *look;    /* at whether the bus takes what it was sent */
+        sd_event_source *exit;
+        bool heard;       /* a message to ourselves came back since the last look */
+        uint64_t written; /* up to which number the kernel had all, at the last look */
+        size_t unread;    /* bytes of it that the bus had not taken then */
+        unsigned n_still; /* looks in a row at which it had taken nothing more */
 };
 
 int outbox_init(struct outbox *o, struct service *s);
-/* To be called when something comes from the bus: where it is found to take nothing from us for a while, the
- * event loop is ended with -ESTALE. */
+/* To be called when something may be sent: where the bus is found to take nothing from us for a while, the event
+ * loop is ended with -ESTALE. */
 void outbox_watch(struct outbox *o);
 void outbox_done(struct outbox *o);
 /* Frees the call once its answer, which is sent, has been taken. */

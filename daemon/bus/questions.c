@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/io.h"
 #include "common/log.h"
 #include "daemon/bus/call.h"
 
@@ -111,14 +112,28 @@ static void finish(struct question *q, bool allowed, const char *reason)
         handler(c, allowed, reason);
 }
 
+static void refuse_late(struct question *q)
+{
+        finish(q, false,
+                "polkit gave no answer in time: see 'systemctl status polkit', and try again");
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct question *q = userdata;
 
-        finish(q, false,
-                "polkit gave no answer in time: see 'systemctl status polkit', and try again");
+        refuse_late(q);
         question_abandon(q);
         return 0;
+}
+
+/* Also where the loop had other things to do when the time was over. */
+static bool is_late(const struct question *q)
+{
+        uint64_t deadline;
+
+        return q->deadline && sd_event_source_get_time(q->deadline, &deadline) >= 0 &&
+               io_now_usec() >= deadline;
 }
 
 /* What to do where nobody can be asked. */
@@ -167,7 +182,9 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         if (error && q->call)
                 log_notice("polkit was asked about %s for uid %u, and did not say: %s", q->action,
                         (unsigned) q->user->uid, error->message ? error->message : error->name);
-        if (error)
+        if (is_late(q))
+                refuse_late(q);
+        else if (error)
                 finish(q, false, explain(error));
         else
                 finish(q, read_answer(m, q, reason, sizeof(reason)) == 0, reason);
@@ -257,9 +274,6 @@ static int question_new(struct call *c, const char *action, const char *detail_k
                 r = sd_event_add_time_relative(s->event, &q->deadline, CLOCK_MONOTONIC,
                         is_interactive(c) ? INTERACTIVE_USEC : s->options.polkit_usec, 1,
                         on_deadline, q);
-        /* An answer that is here and was not read yet comes first. */
-        if (r >= 0)
-                r = sd_event_source_set_priority(q->deadline, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r < 0) {
                 (void) sd_event_source_disable_unref(q->deadline);
                 free(q->detail_value);

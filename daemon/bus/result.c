@@ -128,7 +128,7 @@ static int append_stream(sd_bus_message *m, const char *key, struct capture *c, 
         char name[32];
         int r;
 
-        if (!as_fds)
+        if (!as_fds || c->size == 0)
                 return append_text(m, key, c->data, c->size);
         r = capture_lend(c, s, &fd);
         if (r < 0)

@@ -25,7 +25,9 @@ struct run {
         sandbox_job *job;             /* NULL: it is over, or goes on without us */
         char id[SANDBOX_JOB_ID_SIZE]; /* "": not started yet */
         bool with_fds;
-        int fds[STREAMS];              /* the caller's; -EBADF: handed on */
+        bool counted;      /* as a call */
+        bool before_watch; /* it has begun before the jobs were asked for that there are */
+        int fds[STREAMS];  /* the caller's; -EBADF: handed on */
         struct relay *relays[STREAMS]; /* NULL: none, or ended */
         unsigned n_checking;           /* relays that have not said that they can copy */
 };
@@ -36,6 +38,13 @@ struct run_call {
         struct run *run;
 };
 
+static void end_count(struct run *r)
+{
+        if (r->counted)
+                user_end_call(r->user);
+        r->counted = false;
+}
+
 static void run_free(struct run *r)
 {
         for (size_t i = 0; i < STREAMS; i++) {
@@ -45,7 +54,7 @@ static void run_free(struct run *r)
         if (r->job)
                 sandbox_job_abandon(r->job);
         LIST_REMOVE(r, entries);
-        user_end_call(r->user);
+        end_count(r);
         (void) user_unhold(r->user);
         service_touch(r->service);
         free(r);
@@ -107,6 +116,9 @@ static void answer(struct run *r, const char *path)
                 call_fail_errno(c, e, "put the job's path into a message");
         else
                 call_reply(c, m);
+        /* It waits for its start, or has begun, by itself: with fds it is ours to look after. */
+        if (!r->with_fds)
+                end_count(r);
 }
 
 /* Whether its object has been there, and is no more. */
@@ -133,12 +145,37 @@ static void go_on(struct run *r)
         run_check_over(r);
 }
 
+static void note_gone(struct runs *rs, const char *id)
+{
+        (void) str_copy(rs->gone[rs->n_gone++ % RUNS_GONE_MAX], sizeof(rs->gone[0]), id);
+}
+
 void runs_on_gone(struct service *s, const struct bus_job *j)
 {
-        struct runs *rs = &s->runs;
-
-        (void) str_copy(rs->gone[rs->n_gone++ % RUNS_GONE_MAX], sizeof(rs->gone[0]), j->id);
+        note_gone(&s->runs, j->id);
         runs_on_job(s, j);
+}
+
+void runs_on_watch(struct service *s)
+{
+        struct run *r;
+
+        LIST_FOREACH (r, &s->runs.list, entries)
+                r->before_watch = r->id[0] != '\0';
+}
+
+/* What has begun before, and was not told of, has ended and is kept no longer. */
+void runs_on_current(struct service *s)
+{
+        struct run *r, *next;
+
+        for (r = LIST_FIRST(&s->runs.list); r; r = next) {
+                next = LIST_NEXT(r, entries);
+                if (!r->call || !r->before_watch || jobs_find(&s->jobs, r->id))
+                        continue;
+                note_gone(&s->runs, r->id);
+                go_on(r);
+        }
 }
 
 void runs_on_job(struct service *s, const struct bus_job *j)
@@ -325,6 +362,7 @@ static struct run *run_new(struct call *c, bool with_fds)
         /* It keeps its user's connection, and this process, as a call does. */
         r->user = user_hold(c->user);
         user_begin_call(r->user);
+        r->counted = true;
         r->call = c;
         r->with_fds = with_fds;
         for (size_t i = 0; i < STREAMS; i++)

@@ -28,6 +28,9 @@ struct runs {
 void runs_on_job(struct service *s, const struct bus_job *j);
 /* A job has gone: what waits for it to come has missed it. */
 void runs_on_gone(struct service *s, const struct bus_job *j);
+/* All jobs that there are will be told of, and then: they were. */
+void runs_on_watch(struct service *s);
+void runs_on_current(struct service *s);
 /* No job will be told of for now. */
 void runs_on_feed_lost(struct service *s);
 void runs_done(struct runs *rs);

@@ -64,10 +64,28 @@ static bool has_long_names(sd_bus_message *m)
         return false;
 }
 
-static bool is_own_method(sd_bus_message *m)
+/* Whether something comes of a call beside its answer. */
+static bool does_something(sd_bus_message *m)
 {
-        return sd_bus_message_is_method_call(m, BUS_MANAGER, NULL) ||
-               sd_bus_message_is_method_call(m, BUS_JOB, NULL);
+        static const struct {
+                const char *interface, *member;
+        } methods[] = {
+                { BUS_MANAGER, "Execute" },
+                { BUS_MANAGER, "Run" },
+                { BUS_MANAGER, "RunWithFds" },
+                { BUS_MANAGER, "CancelJob" },
+                { BUS_MANAGER, "Drain" },
+                { BUS_MANAGER, "Resume" },
+                { BUS_MANAGER, "StopAll" },
+                { BUS_MANAGER, "Subscribe" },
+                { BUS_MANAGER, "Unsubscribe" },
+                { BUS_JOB, "Cancel" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (sd_bus_message_is_method_call(m, methods[i].interface, methods[i].member))
+                        return true;
+        return false;
 }
 
 /* 1; or 0: whoever has so many answers waiting does not read them, and one more would be another to be kept. */
@@ -80,6 +98,15 @@ static int may_be_answered(struct service *s, sd_bus_message *m)
                 return 0;
         r = caller_find(s, m, &caller);
         return r < 0 ? r : account_add_answer(s, caller->user->account) >= 0;
+}
+
+/* Whether a call has us stay for as long as its caller likes. While we leave, others wait for the next one. */
+static bool keeps_us(sd_bus_message *m)
+{
+        return sd_bus_message_is_method_call(m, BUS_MANAGER, "Execute") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "RunWithFds") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "Subscribe") ||
+               sd_bus_message_is_method_call(m, BUS_JOB, "Wait");
 }
 
 /* Sees every message before libsystemd does anything with it. */
@@ -95,21 +122,26 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         if (r < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
         service_touch(s);
-        /* libsystemd would make an answer with a number, and not send it. Nobody misses it: nothing but our
-         * own methods does anything else. */
-        if (!sd_bus_message_get_expect_reply(m) && !is_own_method(m))
+        /* libsystemd would make an answer with a number, and not send it; we would make one for nobody. */
+        if (!sd_bus_message_get_expect_reply(m) && !does_something(m))
                 return 1;
         r = may_be_answered(s, m);
         if (r == -EDQUOT)
                 return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
-                        "this user calls with too many sets of groups, or too many who have not "
-                        "called before do at one time: close connections, and try again");
+                        "this user calls with too many sets of groups: close connections, and try "
+                        "again");
+        if (r == -ETIMEDOUT)
+                return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
+                        "the bus does not say in time who calls: try again");
         if (r <= 0) {
                 log_debug("dropping a call of %s: too many answers wait for the bus, or it has "
                           "left",
                         sd_bus_message_get_sender(m));
                 return 1;
         }
+        if (s->leaving && keeps_us(m))
+                return sd_bus_reply_method_errorf(m, "org.sandboxd1.Error.Busy",
+                        "sandboxd-bus is just ending, since nobody used it: try again");
         if (strlen(sd_bus_message_get_path(m)) > NAME_MAX_SIZE)
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_OBJECT,
                         "no object's path is longer than %d bytes", NAME_MAX_SIZE);
@@ -181,7 +213,7 @@ static void on_feed_settled(struct service *s)
         }
 }
 
-static int connect_bus(struct service *s)
+static int connect_bus(const struct service *s, const char *description, sd_bus **ret)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
@@ -189,7 +221,7 @@ static int connect_bus(struct service *s)
         r = sd_bus_new(&bus);
         if (r < 0)
                 return r;
-        r = sd_bus_set_description(bus, "sandboxd-bus");
+        r = sd_bus_set_description(bus, description);
         if (r < 0)
                 return r;
         r = sd_bus_set_address(bus,
@@ -208,8 +240,14 @@ static int connect_bus(struct service *s)
         r = sd_bus_start(bus);
         if (r < 0)
                 return r;
-        s->bus = TAKE_PTR(bus);
+        *ret = TAKE_PTR(bus);
         return 0;
+}
+
+static int watch_connection(struct service *s, sd_bus *bus)
+{
+        return sd_bus_match_signal_async(bus, NULL, "org.freedesktop.DBus.Local", NULL,
+                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, s);
 }
 
 static int watch_bus(struct service *s)
@@ -219,8 +257,10 @@ static int watch_bus(struct service *s)
         r = sd_bus_add_filter(s->bus, NULL, on_message, s);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal_async(s->bus, NULL, "org.freedesktop.DBus.Local", NULL,
-                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, s);
+        r = watch_connection(s, s->bus);
+        if (r < 0)
+                return r;
+        r = watch_connection(s, s->asking);
         if (r < 0)
                 return r;
         /* Only names that go; and before any call is taken, so that no caller's leaving is missed. */
@@ -228,6 +268,9 @@ static int watch_bus(struct service *s)
                 "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                 "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
                 on_name_lost, s);
+        if (r < 0)
+                return r;
+        r = callers_watch(s);
         if (r < 0)
                 return r;
         r = manager_add(s);
@@ -244,7 +287,7 @@ static void say_stopping(void)
         (void) sd_notify_barrier(0, USEC_PER_SEC);
 }
 
-/* Calls that came before the name was given back are here, and are taken. Whoever calls later has the bus start
+/* Calls that came before the name was given back are here, and are answered. Whoever calls later has the bus start
  * another. */
 static int leave(struct service *s)
 {
@@ -270,10 +313,11 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
                 r = leave(s);
         if (r < 0)
                 return sd_event_exit(s->event, r);
-        if (s->leaving && s->n_calls == 0) {
+        if (s->leaving && s->n_calls == 0 && outbox_size(&s->outbox) == 0) {
                 log_debug("idle: going");
                 return sd_event_exit(s->event, 0);
         }
+        outbox_watch(&s->outbox);
         (void) sd_event_source_set_time_relative(source,
                 s->leaving ? LEAVING_USEC : s->options.idle_usec);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -297,14 +341,21 @@ int service_init(struct service *s, const struct service_options *options)
         LIST_INIT(&s->users);
         jobs_init(&s->jobs, s);
         questions_init(&s->questions);
+        loans_init(&s->loans);
         r = sd_event_new(&s->event);
+        if (r < 0)
+                return r;
+        r = listings_init(&s->listings, s->event);
         if (r < 0)
                 return r;
         relays_init(&s->relays, s->event, NULL);
         r = add_signals(s);
         if (r < 0)
                 return r;
-        r = connect_bus(s);
+        r = connect_bus(s, "sandboxd-bus", &s->bus);
+        if (r < 0)
+                return r;
+        r = connect_bus(s, "sandboxd-bus-asking", &s->asking);
         if (r < 0)
                 return r;
         r = outbox_init(&s->outbox, s);
@@ -317,6 +368,13 @@ int service_init(struct service *s, const struct service_options *options)
         if (r < 0)
                 return r;
         r = sd_bus_attach_event(s->bus, s->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(s->asking, s->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        /* Not when the loop ends: see service_done(). */
+        r = sd_bus_set_close_on_exit(s->asking, 0);
         if (r < 0)
                 return r;
         if (s->options.idle_usec != UINT64_MAX) {
@@ -343,11 +401,15 @@ void service_done(struct service *s)
         outbox_done(&s->outbox);
         runs_done(&s->runs);
         relays_done(&s->relays);
+        listings_done(&s->listings);
         loans_done(&s->loans);
         users_done(s);
         signals_done(&s->signals);
         jobs_done(&s->jobs);
         s->idle = sd_event_source_disable_unref(s->idle);
         s->bus = sd_bus_close_unref(s->bus);
+        /* After the other: where the bus reads nothing from that, it sees that it was closed only when it has something to
+         * say to it, as that a connection has gone. Then callers are told, and the name is free. */
+        s->asking = sd_bus_close_unref(s->asking);
         s->event = sd_event_unref(s->event);
 }

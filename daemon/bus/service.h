@@ -11,6 +11,7 @@
 
 #include "daemon/bus/feed.h"
 #include "daemon/bus/jobs.h"
+#include "daemon/bus/listings.h"
 #include "daemon/bus/loans.h"
 #include "daemon/bus/outbox.h"
 #include "daemon/bus/questions.h"
@@ -44,11 +45,14 @@ struct service {
         struct service_options options;
         sd_event *event;
         sd_bus *bus;
+        sd_bus *asking; /* has no name, so nobody may call it: the bus is asked there who calls */
         struct feed feed;
         struct jobs jobs;
         struct account_list accounts;
         struct user_list users;
         void *callers; /* by their unique name, a tree of tsearch(3) */
+        sd_event_source *callers_check;
+        bool callers_asked; /* the bus is asked which of them are there */
         unsigned n_calls;
         uint64_t n_bytes; /* that users are charged, of BYTES_MAX */
         struct outbox outbox;
@@ -56,6 +60,7 @@ struct service {
         struct signals signals;
         struct relays relays;
         struct runs runs;
+        struct listings listings;
         struct loans loans;
         sd_event_source *idle;
         bool named;   /* the name on the bus is ours, or is asked for */

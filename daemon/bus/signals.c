@@ -182,6 +182,7 @@ static void schedule(struct signals *g)
         (void) sd_event_source_set_enabled(g->pump,
                 more && !full ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
         if (more && full) {
+                outbox_watch(&g->service->outbox);
                 (void) sd_event_source_set_time_relative(g->wait, WAIT_USEC);
                 (void) sd_event_source_set_enabled(g->wait, SD_EVENT_ONESHOT);
         }

@@ -4,7 +4,9 @@ their share. Each case with the oracle of tests/attacks/conftest.py."""
 
 import contextlib
 import os
+import pwd
 import select
+import socket
 
 import pytest
 
@@ -171,6 +173,22 @@ def test_sender_cannot_be_forged(bus):
     assert root.get(ROOT_PATH, MANAGER, "Draining") is False
 
 
+def test_nobody_sends_it_signals(bus):
+    """Not to the connection that has the name, and not to the one on which it asks who calls: as many, and as large, as
+    the bus lets through would be had there, and charged to nobody."""
+    c = bus.caller(ALICE)
+    c.jobs()
+    ours = pwd.getpwnam(USER).pw_uid
+    names = [n for n in c.call(*dbus.BUS, "ListNames")[0] if n.startswith(":") and
+             c.call(*dbus.BUS, "GetConnectionUnixUser", "s", n)[0] == ours]
+    owner, = c.call(*dbus.BUS, "GetNameOwner", "s", NAME)
+    asking, = set(names) - {owner}
+    assert c.refusal(c.call, asking, ROOT_PATH, MANAGER, "ListJobs").name == DENIED
+    for name in owner, asking:
+        serial = c.send(dbus.Message(dbus.SIGNAL, destination=name, path=ROOT_PATH, interface=MANAGER, member="JobNew"))
+        assert c.refusal(c.finish, serial).name == DENIED
+
+
 # --- fds
 
 def test_50_fds_that_cannot_be_stdio(bus):
@@ -208,18 +226,19 @@ def test_49_fds_where_none_belong(bus):
 
 
 def test_49_outputs_that_stay_open(bus):
-    """Memfds with nothing in them cost no memory, but each is an fd of the service's as long as it is kept."""
+    """Each is an fd of the service's as long as it is kept; and of those that are not read the bus keeps a few."""
     c, other = bus.caller(ALICE), bus.caller(BOB)
 
     def run(c):
-        result = c.bash("true", output_fd=True)
+        result = c.bash("echo out; echo err >&2", output_fd=True)
         return [result["stdout_fd"], result["stderr_fd"]]
 
-    fds = []
-    with pytest.raises(dbus.Error) as refused:
-        while len(fds) < 600:
-            fds += run(c)
-    assert refused.value.short == "Busy" and 200 <= len(fds) < 300
+    for _ in range(30):
+        for fd in run(c):
+            os.close(fd)
+    fds = [fd for _ in range(8) for fd in run(c)]
+    for _ in range(2):  # whose job has run, and whose does not
+        assert c.refusal(run, c).short == "Busy"
     for fd in fds + run(other):
         os.close(fd)
 
@@ -227,6 +246,38 @@ def test_49_outputs_that_stay_open(bus):
         with contextlib.suppress(dbus.Error):
             return all(os.close(fd) is None for fd in run(c))
     assert host.wait_until(is_served), "they are not taken back"
+
+
+def test_49_outputs_that_nobody_reads(bus):
+    """The bus keeps 64 fds of a service that are not read, and takes nothing more from it then. The answers of one wait
+    before they are so many, others are served, and those that wait come when the first are read."""
+    c, same, other = bus.caller(ALICE, timeout=60), bus.caller(ALICE), bus.caller(BOB)
+    before = set(same.objects())
+    path = c.run("bash", "-c", "head -c 1000000 /dev/zero", output_bytes=1 << 20)
+    c.wait(path)
+    c.sock.setsockopt(1, 8, 4096)  # SOL_SOCKET, SO_RCVBUF
+    unread = c.start(NAME, path, JOB, "ReadOutput", "st", "stdout", 0)
+    c.sock.recv(1, socket.MSG_PEEK)
+    serials = [c.start_execute("bash", f"echo {i}; echo err >&2", output_fd=True) for i in range(40)]
+
+    def n_ended():
+        new = [interfaces[JOB] for p, interfaces in same.objects().items() if p not in before]
+        return [properties["State"] for properties in new].count("finished")
+    assert host.wait_until(lambda: n_ended() == 41, 20), n_ended()
+    assert other.bash("echo other")["stdout"] == "other\n"
+    result = other.bash("echo fd", output_fd=True)
+    os.close(result["stdout_fd"])
+    assert result["stderr"] == "", "of nothing there is no fd"
+    c.finish(unread)
+    # As they come: those that are kept until it is their turn are open.
+    for _ in serials:
+        while not c.replies:
+            c.step()
+        serial, = c.replies
+        result, = c.finish(serial)
+        os.close(result["stderr_fd"])
+        with os.fdopen(result["stdout_fd"], "rb") as f:
+            assert f.read() == f"{serials.index(serial)}\n".encode()
 
 
 def test_49_too_few_fds(bus):

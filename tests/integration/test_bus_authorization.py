@@ -3,6 +3,7 @@
 lets do nothing; and what polkit is asked."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -273,6 +274,25 @@ def test_polkit_is_slow(hasty, answer):
     assert c.jobs() == {} and len(c.objects()) == before, "it was run although it was denied"
     hasty.polkit.reset()
     assert c.bash("echo on")["stdout"] == "on\n"
+
+
+def test_polkit_is_late_and_so_are_we(hasty):
+    """A yes that came in time, but was found after it, is a late one; whatever else there is to read before it."""
+    hasty.polkit.reset()
+    hasty.polkit.rules[RUN] = "hold"
+    c, crowd = hasty.caller(ALICE), hasty.caller(BOB)
+    before = len(c.objects())
+    serial = c.start_execute("bash", "true")
+    hasty.polkit.wait_held()
+    hasty.service.process.send_signal(signal.SIGSTOP)
+    try:
+        crowd.start_manager("ListJobs")
+        hasty.polkit.release("yes")
+        time.sleep(1.2)
+    finally:
+        hasty.service.process.send_signal(signal.SIGCONT)
+    assert c.refusal(c.finish, serial).name == DENIED
+    assert c.jobs() == {} and len(c.objects()) == before
 
 
 def test_someone_may_take_his_time_over_a_password(hasty):

@@ -125,7 +125,7 @@ def test_result(execute):
     fields = manual_fields("RESULT")
     found = {}
     for options in [(), (("output_fd", "b", "true"),)]:
-        found |= execute("python", "print(1); 6 * 7", ("label", "s", "x"), *options)
+        found |= execute("python", "import sys; print(1); print(2, file=sys.stderr); 6 * 7", ("label", "s", "x"), *options)
     found |= execute("bash", r"printf '\377'; printf '\377' >&2")
     kinds = {name: value["type"] for name, value in found.items()}
     assert kinds | {"label_raw": "ay"} == {name: kind for name, (kind, _) in fields.items()}
