@@ -544,6 +544,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .lost = on_lost,
                 .replaced = on_replaced,
         };
+        backlog_init(&host.backlog, event);
         if (kind & 2)
                 park(&host);
         else
