@@ -556,6 +556,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         (void) safe_close(world.control);
         (void) safe_close(world.death);
+        ASSERT(TAILQ_EMPTY(&host.backlog.entries));
         ASSERT(uid_pool_used(&world.uids) == 0 && world.generation.n_refs == 1);
         uid_pool_done(&world.uids);
         (void) sd_event_unref(event);
