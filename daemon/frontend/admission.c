@@ -36,6 +36,8 @@ static int take_start(void *userdata, uid_t uid)
 {
         struct frontend *f = userdata;
 
+        if (f->behind)
+                return -EAGAIN;
         /* One whose sandboxes take long to make leaves some places to the others. */
         return account_charge(&f->accounts, uid, ACCOUNT_STARTS, 1,
                 f->max_starting - f->max_starting / 4, f->max_starting);
@@ -289,4 +291,11 @@ void admission_dequeue(struct job *j)
 void admission_on_policy(struct frontend *f)
 {
         schedule_dispatch(f);
+}
+
+void admission_on_backlog(struct frontend *f, bool behind)
+{
+        f->behind = behind;
+        if (!behind)
+                schedule_dispatch(f);
 }

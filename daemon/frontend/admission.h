@@ -36,3 +36,6 @@ void admission_dequeue(struct job *j);
 
 /* There may be more slots than before. */
 void admission_on_policy(struct frontend *f);
+/* The monitor takes down more sandboxes than is good for the host, or no longer does. While it does, no job is
+ * started: those that have a slot wait, and nobody is refused for it. */
+void admission_on_backlog(struct frontend *f, bool behind);

@@ -8,6 +8,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "daemon/frontend/admission.h"
 #include "daemon/frontend/frontend.h"
 #include "daemon/frontend/job.h"
 
@@ -27,6 +28,7 @@ union message {
         struct channel_ended ended;
         struct channel_used used;
         struct channel_generation generation;
+        struct channel_backlog backlog;
 };
 
 struct channel_message {
@@ -94,6 +96,12 @@ static int on_ping(struct frontend *f, const union message *m, int *fd)
         return 0;
 }
 
+static int on_backlog(struct frontend *f, const union message *m, int *fd)
+{
+        admission_on_backlog(f, m->backlog.behind != 0);
+        return 0;
+}
+
 /* Without the policy in force there is nothing to go by: the monitor starts another frontend. */
 static int on_policy(struct frontend *f, const union message *m, int *fd)
 {
@@ -115,6 +123,7 @@ static const struct {
         { CHANNEL_OP_STOP, sizeof(struct channel_header), 0, on_stop },
         { CHANNEL_OP_PING, sizeof(struct channel_header), 0, on_ping },
         { CHANNEL_OP_POLICY, sizeof(struct channel_generation), 1, on_policy },
+        { CHANNEL_OP_BACKLOG, sizeof(struct channel_backlog), 0, on_backlog },
 };
 
 static int dispatch(struct channel *ch, const union message *m, size_t size, int *fds, size_t n_fds)

@@ -57,6 +57,7 @@ struct frontend {
         struct admission_queue queue;
         struct admission_queue starts; /* of those that have a slot, until the monitor has room */
         uint32_t max_starting;         /* sandboxes that the monitor makes at one time */
+        bool behind;                   /* it has too many to take down: none is to be made */
         sd_event_source *dispatch;     /* starts who waits, once a turn of the loop */
         struct registry registry;
         struct watch_turns watch_turns; /* requests with more to be done than one turn is for */

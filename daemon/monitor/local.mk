@@ -2,6 +2,7 @@
 # sandboxd: the monitor. Holds privilege, reads no byte that a client wrote; links no protobuf.
 noinst_LIBRARIES += daemon/monitor/libmonitor.a
 daemon_monitor_libmonitor_a_SOURCES = \
+	daemon/monitor/backlog.c daemon/monitor/backlog.h \
 	daemon/monitor/cgroup-layout.c daemon/monitor/cgroup-layout.h \
 	daemon/monitor/cgroupfs.c daemon/monitor/cgroup-dir.h daemon/monitor/driver.h \
 	daemon/monitor/control.c daemon/monitor/control.h \

@@ -16,6 +16,8 @@
 
 /* How long clients get to take their last answers when the daemon stops, and sandboxes to end. */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
+/* Between two entries of the log that say that new jobs wait. */
+#define BACKLOG_LOG_USEC (60 * USEC_PER_SEC)
 
 struct outgoing {
         struct outgoing *next;
@@ -89,8 +91,8 @@ static void lose_frontend(struct monitor *m)
 }
 
 /* While there is a queue no request is read, so that it is bounded by the live sandboxes, each of which
- * sends three messages in its life, by the generations that there can be, and by the one PING that is
- * not answered. */
+ * sends three messages in its life, by the generations that there can be, by the one PING that is
+ * not answered, and by BACKLOGs: it takes many sandboxes to change what they say. */
 static int enqueue(struct monitor *m, const void *message, size_t size, const int *fds,
         size_t n_fds)
 {
@@ -184,6 +186,30 @@ static void send_plain(struct monitor *m, enum channel_op op, uint64_t job)
         monitor_send(m, &h, sizeof(h), -EBADF);
 }
 
+static void send_backlog(struct monitor *m)
+{
+        struct channel_backlog message = { .behind = m->host.backlog.behind };
+
+        channel_header_init(&message.header, CHANNEL_OP_BACKLOG, sizeof(message), 0);
+        monitor_send(m, &message, sizeof(message), -EBADF);
+}
+
+static void on_backlog(void *userdata)
+{
+        struct monitor *m = userdata;
+        uint64_t now;
+
+        send_backlog(m);
+        notify_changed(&m->notify);
+        if (!m->host.backlog.behind)
+                return;
+        now = io_now_usec();
+        if (m->backlog_usec > 0 && now - m->backlog_usec < BACKLOG_LOG_USEC)
+                return;
+        m->backlog_usec = now;
+        log_notice("%" PRIu32 " sandboxes are being taken down: new jobs wait", m->host.backlog.n);
+}
+
 static int start_frontend(struct monitor *m, struct error *ret_error)
 {
         int r;
@@ -198,6 +224,8 @@ static int start_frontend(struct monitor *m, struct error *ret_error)
                         strerror(-r));
         watchdog_reset(&m->watchdog);
         monitor_send_policy(m);
+        if (m->host.backlog.behind)
+                send_backlog(m);
         return 0;
 }
 
@@ -438,6 +466,7 @@ static int watch_signals(struct monitor *m)
 
 void monitor_abandon_sandboxes(struct monitor *m)
 {
+        backlog_done(&m->host.backlog);
         for (size_t i = 0; i < MONITOR_BUCKETS; i++)
                 while (m->buckets[i]) {
                         struct sandbox *s = m->buckets[i];
@@ -458,8 +487,11 @@ void monitor_describe(void *userdata, char *text, size_t size)
         else if (m->state == MONITOR_STOPPING)
                 (void) snprintf(text, size, "Stopping, %" PRIu32 " jobs to end", m->n_sandboxes);
         else
-                (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done%s%s",
-                        m->n_sandboxes, m->n_done, m->kept[0] ? ", policy kept: " : "", m->kept);
+                (void) snprintf(text, size, "%" PRIu32 " jobs running, %" PRIu64 " done%s%s%s",
+                        m->n_sandboxes, m->n_done,
+                        m->host.backlog.behind ? ", new jobs wait until ended ones are taken down"
+                                               : "",
+                        m->kept[0] ? ", policy kept: " : "", m->kept);
 }
 
 int monitor_run(struct monitor *m, struct error *ret_error)
@@ -475,6 +507,8 @@ int monitor_run(struct monitor *m, struct error *ret_error)
         m->host.lost = on_sandbox_lost;
         m->host.replaced = on_sandbox_replaced;
         m->host.userdata = m;
+        m->host.backlog.changed = on_backlog;
+        m->host.backlog.userdata = m;
         m->supervisor.died = on_frontend_died;
         m->supervisor.userdata = m;
         r = monitor_plan_reload(m, ret_error);

@@ -66,6 +66,7 @@ struct monitor {
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
         uint64_t n_done;          /* sandboxes that were */
+        uint64_t backlog_usec;    /* when it was last logged that jobs wait; 0: never */
         uint64_t idle_since_usec; /* when the frontend's last one ended, or it was started */
         uint64_t frontend_usec;   /* when it was started */
         struct supervisor supervisor;

@@ -357,6 +357,9 @@ static void release(struct sandbox *s)
                 host->n_resting++;
         else
                 s->control_fd = safe_close(s->control_fd);
+        /* One with files to hand over is not yet on its way out. */
+        if (!s->collects)
+                backlog_add(&host->backlog, &s->backlog);
 }
 
 static void drop_cold(struct sandbox *s)
@@ -455,6 +458,7 @@ static void tear_down(struct sandbox *s)
 {
         int r;
 
+        backlog_add(&s->host->backlog, &s->backlog);
         if (!settle(s)) {
                 add_timer(s, &s->remove_source, SETTLE_RETRY_USEC, on_remove);
                 return;
@@ -963,6 +967,7 @@ void sandbox_free(struct sandbox *s)
         ASSERT(s->state == SANDBOX_GONE);
         drop_cold(s);
         drop_sources(s);
+        backlog_remove(&s->host->backlog, &s->backlog);
         s->host->driver->ops->detach(s->host->driver, &s->place);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         io_close_all(s->own_fds, ELEMENTSOF(s->own_fds));

@@ -11,6 +11,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "daemon/monitor/backlog.h"
 #include "daemon/monitor/generation.h"
 #include "daemon/monitor/uid-pool.h"
 #include "daemon/monitor/verdict.h"
@@ -47,7 +48,8 @@ struct sandbox_host {
          * is left of s is as of one that is lost. */
         void (*replaced)(void *userdata, struct sandbox *s, struct sandbox *by);
         void *userdata;
-        unsigned n_resting; /* sandboxes that have ended, and whose init waits to be let go */
+        unsigned n_resting;     /* sandboxes that have ended, and whose init waits to be let go */
+        struct backlog backlog; /* of those that have ended, and are not GONE */
 };
 
 struct sandbox {
@@ -101,6 +103,7 @@ struct sandbox {
         unsigned n_doublings;             /* of the pause between them */
         sd_event_source *collect_source;  /* after the end: how long that may take */
         sd_event_source *rest_source;     /* after the end: init is let go then */
+        struct backlog_entry backlog;     /* after the end; with files to hand over, after that */
         uint64_t signals;        /* bits, from signal 1 on, for when the payload is there */
         struct leaf_usage usage; /* at the last moment at which the cgroups were there for sure */
         struct ending ending;

@@ -305,6 +305,7 @@ static int plan_host(struct monitor *m, struct error *ret_error)
                 .uids = &m->uids,
                 .init_fd = m->init_fd,
         };
+        backlog_init(&m->host.backlog, m->event);
         r = pool_init(&m->pool, &m->host);
         return r < 0 ? error_set(ret_error, r, "no timers (%s)", strerror(-r)) : 0;
 }

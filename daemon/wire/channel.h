@@ -12,7 +12,7 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(6)
+#define CHANNEL_VERSION UINT16_C(7)
 
 /* Ids with this bit are not of jobs: the monitor gives them to sandboxes that it makes ahead of time. */
 #define CHANNEL_ID_PARKED (UINT64_C(1) << 63)
@@ -36,6 +36,8 @@ enum channel_op {
         CHANNEL_OP_USED = 21,    /* struct channel_used: what the job has used so far */
         CHANNEL_OP_STARTED = 22, /* struct channel_started: the sandbox is made; not when it ends
                                   * before. fds: CHANNEL_STARTED_FD_*, for a parked one */
+        CHANNEL_OP_BACKLOG = 23, /* struct channel_backlog: whether too many sandboxes are being
+                                  * taken down; when that changes. No, unless it was said */
 };
 
 struct channel_header {
@@ -139,6 +141,12 @@ struct channel_started {
         struct channel_header header;
         uint32_t
                 warm; /* a parked sandbox took the job; where a command waited in it there are fds */
+        uint32_t pad;
+};
+
+struct channel_backlog {
+        struct channel_header header;
+        uint32_t behind; /* it is better to start none for now */
         uint32_t pad;
 };
 

@@ -544,6 +544,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .lost = on_lost,
                 .replaced = on_replaced,
         };
+        backlog_init(&host.backlog, event);
         if (kind & 2)
                 park(&host);
         else
@@ -555,6 +556,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         (void) safe_close(world.control);
         (void) safe_close(world.death);
+        ASSERT(TAILQ_EMPTY(&host.backlog.entries));
         ASSERT(uid_pool_used(&world.uids) == 0 && world.generation.n_refs == 1);
         uid_pool_done(&world.uids);
         (void) sd_event_unref(event);

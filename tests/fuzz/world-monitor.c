@@ -239,6 +239,14 @@ static void say_policy(struct world *w)
         (void) io_send_message(w->channel, &m, sizeof(m), &fd, 1);
 }
 
+static void say_backlog(struct world *w)
+{
+        struct channel_backlog m = { .behind = input_below(&w->in, 2) };
+
+        channel_header_init(&m.header, CHANNEL_OP_BACKLOG, sizeof(m), 0);
+        (void) io_send_message(w->channel, &m, sizeof(m), NULL, 0);
+}
+
 void monitor_message(struct world *w)
 {
         switch (input_below(&w->in, 16)) {
@@ -251,6 +259,9 @@ void monitor_message(struct world *w)
                 break;
         case 2:
                 say(w, CHANNEL_OP_GONE, input_number(&w->in));
+                break;
+        case 3:
+                say_backlog(w);
                 break;
         default:
                 say_policy(w);

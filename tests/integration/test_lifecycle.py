@@ -238,6 +238,38 @@ def test_hundreds_of_jobs_on_one_connection(daemon):
     assert host.wait_until(lambda: not daemon.job_pids() and not daemon.cgroup_directories(), 5)
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["same frontend", "another frontend"])
+def test_new_jobs_wait_for_the_tear_down(make_daemon, restart):
+    """Ended sandboxes that cannot be taken down are counted, and new jobs wait; but not for ever."""
+    many = 64 + 16 * os.sysconf("SC_NPROCESSORS_ONLN") + 40
+    d = make_daemon(settings={"Server": {"MaxJobsPerUser": many, "MaxJobs": many}})
+    with d.session() as c:
+        c.send(*[wire.run(i, argv=[b"sleep", b"600"]) for i in range(1, many + 1)])
+        for _ in range(many):
+            c.expect("started")
+        d.note_cgroups()
+        # A cgroup that somebody made in theirs keeps the kernel from removing it.
+        held = [os.path.join(path, "held") for path in d.cgroup_directories()]
+        for path in held:
+            os.mkdir(path)
+        try:
+            c.send(*[wire.cancel(i) for i in range(1, many + 1)])
+            assert [c.expect("result")["status"] for _ in range(many)] == ["CANCELLED"] * many
+            assert host.wait_until(lambda: "sandboxes are being taken down: new jobs wait" in d.log(), 5), d.log()
+            if restart:
+                os.kill(d.frontend, signal.SIGKILL)
+            with d.session() as other:
+                other.send(wire.run(2, argv=[b"true"]), wire.list_jobs(3))
+                assert [job["state"] for job in other.expect("jobs")["jobs"]] == ["QUEUED"]
+                assert other.finish(2)[0]["result"]["status"] == "OK"
+            assert [path for path in held if os.path.exists(path)] == held
+        finally:
+            for path in held:
+                os.rmdir(path)
+    assert host.wait_until(lambda: not d.cgroup_directories(), 10), d.cgroup_directories()
+    assert d.run("--", "echo", "y").stdout == "y\n"
+
+
 def test_ids_of_jobs_differ(daemon):
     with daemon.session() as c:
         seen = {c.run(i + 1, argv=[b"true"])[0]["result"]["job_id"] for i in range(20)}

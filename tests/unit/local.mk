@@ -21,6 +21,7 @@ check_PROGRAMS += \
 	tests/unit/test-access \
 	tests/unit/test-account \
 	tests/unit/test-admission-queue \
+	tests/unit/test-backlog \
 	tests/unit/test-budget \
 	tests/unit/test-bus-options \
 	tests/unit/test-bus-relay \
@@ -96,6 +97,8 @@ tests_unit_test_account_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_account_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_admission_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admission_queue_LDADD = $(UNIT_FRONTEND_LIBS)
+tests_unit_test_backlog_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_backlog_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_budget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_budget_LDADD = $(UNIT_PROTO_LIBS)
 tests_unit_test_bus_options_CFLAGS = $(UNIT_CFLAGS)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs that wait for a slot, seen by clients, and what root may do with all of them: drain, resume and
- * stop-all.
+ * Jobs that wait for a slot or for the host, seen by clients, and what root may do with all of them: drain,
+ * resume and stop-all.
  */
 #include "tests/unit/fixture-jobs.h"
 
@@ -334,6 +334,97 @@ START_TEST(test_queue_and_reload)
 }
 END_TEST
 
+static void monitor_backlog(bool behind)
+{
+        struct channel_backlog m = { .behind = behind };
+
+        channel_header_init(&m.header, CHANNEL_OP_BACKLOG, sizeof(m), 0);
+        ck_assert_int_eq(io_send_message(channel, &m, sizeof(m), NULL, 0), 0);
+}
+
+/* While the host is behind no job is started, and all else goes on: results, signals, cancels. */
+START_TEST(test_backlog)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct channel_signal signal;
+        char id[ID_SIZE];
+        struct client c;
+        struct start s, next;
+
+        client_hello(&c);
+        begin_attached(&c, 2, &s, id);
+        monitor_backlog(true);
+        for (uint64_t i = 3; i < 6; i++)
+                client_run(&c, i, &run);
+        monitor_expect_silence();
+        ask(&c, 7, REQUEST(SIGNAL_JOB), id);
+        client_expect(&c, 7, BODY(DONE));
+        ck_assert_int_eq(io_receive_message(channel, &signal, sizeof(signal), NULL, 0, NULL),
+                sizeof(signal));
+        ck_assert_int_eq(signal.header.op, CHANNEL_OP_SIGNAL);
+        client_simple(&c, 4, REQUEST(CANCEL));
+        ck_assert_int_eq(client_expect(&c, 4, BODY(RESULT))->result->status, STATUS(CANCELLED));
+        /* A slot that becomes free is not used either. */
+        expect_end(&c, 2, &s);
+        monitor_backlog(true);
+        monitor_expect_silence();
+        monitor_backlog(false);
+        monitor_expect_start(&s);
+        monitor_expect_start(&next);
+        client_expect(&c, 3, BODY(STARTED));
+        client_expect(&c, 5, BODY(STARTED));
+        expect_end(&c, 3, &s);
+        monitor_end(&next, JOB_STATUS_OK);
+        ck_assert_uint_gt(client_expect(&c, 5, BODY(RESULT))->result->queued_usec, 0);
+        expect_service(&c, 8);
+        client_close(&c);
+}
+END_TEST
+
+/* Slots and the queue are bounded as ever, and who may have a slot is not refused. */
+START_TEST(test_backlog_and_the_queue)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        char ids[4][ID_SIZE];
+        struct client c;
+        struct start s;
+
+        restart_with_one_slot();
+        client_hello(&c);
+        monitor_backlog(true);
+        client_run(&c, 2, &run);
+        for (uint32_t i = 1; i < 4; i++)
+                expect_queued(&c, 2 + i, &run, i, ids[i]);
+        client_run(&c, 6, &run);
+        client_expect_error(&c, 6, ERROR_CODE(BUSY), "MaxQueuedPerUser=");
+        monitor_expect_silence();
+        monitor_backlog(false);
+        for (uint64_t i = 2; i < 6; i++) {
+                expect_begin(&c, i, &s);
+                expect_end(&c, i, &s);
+        }
+        client_close(&c);
+}
+END_TEST
+
+START_TEST(test_backlog_and_stop)
+{
+        Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
+        struct client c;
+
+        client_hello(&c);
+        monitor_backlog(true);
+        client_run(&c, 2, &run);
+        monitor_expect_silence();
+        monitor_send(CHANNEL_OP_STOP, 0);
+        client_expect_error(&c, 2, ERROR_CODE(DRAINING), "stopping");
+        client_expect_error(&c, 0, ERROR_CODE(DRAINING), "stopping");
+        client_expect_end(&c);
+        expect_exit();
+        client_close(&c);
+}
+END_TEST
+
 START_TEST(test_drain)
 {
         Sandboxd__V1__Run run = SANDBOXD__V1__RUN__INIT;
@@ -419,6 +510,9 @@ int main(void)
         tcase_add_test(tc, test_queue_is_charged);
         tcase_add_test(tc, test_queue_and_stop);
         tcase_add_test(tc, test_queue_and_reload);
+        tcase_add_test(tc, test_backlog);
+        tcase_add_test(tc, test_backlog_and_the_queue);
+        tcase_add_test(tc, test_backlog_and_stop);
         tcase_add_test(tc, test_drain);
         tcase_add_test(tc, test_stop_all);
         suite_add_tcase(suite, tc);

@@ -145,6 +145,7 @@ static void setup(void)
                 .gone = on_gone,
                 .userdata = &monitor,
         };
+        backlog_init(&monitor.host.backlog, monitor.event);
 }
 
 static void teardown(void)
