@@ -18,10 +18,9 @@
                 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |                          \
                 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
-static void drop_bounding_set(void)
+void drop_bounding_set(void)
 {
-        /* A new user namespace refills the set. The loop ends at the first number that the running
-         * kernel does not know. */
+        /* The loop ends at the first number that the running kernel does not know. */
         for (unsigned long cap = 0; cap < 64; cap++) {
                 if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
                         continue;
@@ -54,7 +53,6 @@ void shed_privileges(struct init *i, uint32_t id, uint32_t effective)
 
         if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
-        drop_bounding_set();
         /* Safe because the ids are the two that are mapped here, and no other sandbox has them. Raw
          * calls: this program has one thread. */
         if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, effective, id) < 0 ||

@@ -112,7 +112,8 @@ _noreturn_ void reaper_main(struct init *i, pid_t payload);
 
 /* credentials.c: what init and payload both end with: the given id, or another one as the effective
  * one, no capability in any set, locked securebits, no new privileges, not dumpable, the system-call
- * filter. */
+ * filter. The bounding set was emptied before they parted. */
+void drop_bounding_set(void);
 void shed_privileges(struct init *i, uint32_t id, uint32_t effective);
 
 /* files.c: writes the job's files below /box with the payload's rights: those in the spec, and those

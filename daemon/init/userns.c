@@ -144,4 +144,6 @@ void userns_enter(struct init *i)
         if (r < 0)
                 init_fail(SETUP_STEP_USERNS, r);
         i->sys_fd = safe_close(i->sys_fd);
+        /* Joining refilled it. Now, so that it is done once for all who are forked from here. */
+        drop_bounding_set();
 }
