@@ -12,7 +12,7 @@
 #include "common/status.h"
 
 #define CHANNEL_MAGIC UINT32_C(0x73627831)
-#define CHANNEL_VERSION UINT16_C(6)
+#define CHANNEL_VERSION UINT16_C(7)
 
 /* Ids with this bit are not of jobs: the monitor gives them to sandboxes that it makes ahead of time. */
 #define CHANNEL_ID_PARKED (UINT64_C(1) << 63)
@@ -140,6 +140,7 @@ struct channel_started {
         uint32_t
                 warm; /* a parked sandbox took the job; where a command waited in it there are fds */
         uint32_t pad;
+        uint64_t sandbox; /* its id, by which its scope and its cgroups are named */
 };
 
 enum channel_ended_flag {
