@@ -3,7 +3,7 @@
 #
 # libsandbox is one set of objects: an archive that sandboxctl and the unit tests link, so that
 # sandboxctl is one file that runs from anywhere, and the shared library that is installed.
-LIBSANDBOX_VERSION = 1:0:1
+LIBSANDBOX_VERSION = 2:0:2
 
 noinst_LTLIBRARIES += client/lib/libsandbox-core.la
 client_lib_libsandbox_core_la_SOURCES = \

@@ -39,6 +39,7 @@ static void set_identity(json_t *object, const sandbox_job_info *info)
         json_set_number(object, "ended_at_usec", sandbox_job_info_get_ended_at_usec(info));
         json_set_number(object, "stdout_bytes", sandbox_job_info_get_stdout_bytes(info));
         json_set_number(object, "stderr_bytes", sandbox_job_info_get_stderr_bytes(info));
+        json_set_text(object, "sandbox_id", sandbox_job_info_get_sandbox_id(info));
 }
 
 json_t *job_report_json(const sandbox_job_info *info, bool whole)
@@ -223,6 +224,18 @@ static void output_line(FILE *f, bool colors, const sandbox_job_info *info)
                 human_size(b, sandbox_job_info_get_stderr_bytes(info)));
 }
 
+/* Where it is to be found on the host: its scope, or what its cgroups are named by. */
+static void sandbox_line(FILE *f, bool colors, const sandbox_job_info *info, bool has_scopes)
+{
+        const char *id = sandbox_job_info_get_sandbox_id(info);
+        char scope[64];
+
+        if (strnull(id))
+                return;
+        (void) snprintf(scope, sizeof(scope), "sandbox-%s.scope", id);
+        line(f, colors, has_scopes ? "scope" : "sandbox", has_scopes ? scope : id);
+}
+
 /* How it ended, or what it has used so far. */
 static void progress_lines(FILE *f, bool colors, const sandbox_job_info *info)
 {
@@ -241,7 +254,8 @@ static void progress_lines(FILE *f, bool colors, const sandbox_job_info *info)
                 page_usage(f, colors, &usage, true);
 }
 
-void job_report_page(const sandbox_job_info *info, uint64_t now_usec, FILE *f, bool colors)
+void job_report_page(const sandbox_job_info *info, bool has_scopes, uint64_t now_usec, FILE *f,
+        bool colors)
 {
         line(f, colors, "job", sandbox_job_info_get_id(info));
         line(f, colors, "state", sandbox_job_state_name(sandbox_job_info_get_state(info)));
@@ -251,6 +265,7 @@ void job_report_page(const sandbox_job_info *info, uint64_t now_usec, FILE *f, b
         if (!strnull(sandbox_job_info_get_label(info)))
                 line(f, colors, "label", sandbox_job_info_get_label(info));
         line(f, colors, "detached", sandbox_job_info_get_detached(info) ? "yes" : "no");
+        sandbox_line(f, colors, info, has_scopes);
         moment_line(f, colors, "created", sandbox_job_info_get_created_at_usec(info), now_usec);
         moment_line(f, colors, "started", sandbox_job_info_get_started_at_usec(info), now_usec);
         moment_line(f, colors, "ended", sandbox_job_info_get_ended_at_usec(info), now_usec);

@@ -16,5 +16,6 @@ void job_report_show_json(const sandbox_job_info *info, FILE *f);
 /* Prints jobs as a table; with_owner: says whose they are. now_usec is CLOCK_REALTIME. */
 void job_report_table(const sandbox_job_list *list, bool with_owner, uint64_t now_usec, FILE *f,
         bool colors);
-/* Prints one job, a line for each thing that is known of it. */
-void job_report_page(const sandbox_job_info *info, uint64_t now_usec, FILE *f, bool colors);
+/* Prints one job, a line for each thing that is known of it; has_scopes: its sandbox is a scope of systemd. */
+void job_report_page(const sandbox_job_info *info, bool has_scopes, uint64_t now_usec, FILE *f,
+        bool colors);

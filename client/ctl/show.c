@@ -8,8 +8,35 @@
 
 const char show_help[] =
         "Usage: sandboxctl show [--json] ID\n"
-        "Show one job: what it uses so far, or how it ended. Of an ID its beginning is\n"
-        "enough, as far as no other job's begins so.\n";
+        "Show one job: its scope, what it uses so far, or how it ended. Of an ID its\n"
+        "beginning is enough, as far as no other job's begins so.\n";
+
+/* Whether sandboxes are scopes of systemd. */
+static int ask_scopes(sandbox_client *c, bool *ret)
+{
+        _cleanup_(sandbox_host_unrefp) sandbox_host *host = NULL;
+        int r;
+
+        r = sandbox_get_host(c, &host);
+        if (r == 0)
+                *ret = strncmp(sandbox_host_get_driver(host), "scope ", 6) == 0;
+        return r;
+}
+
+static int show(struct ctl *ctl, sandbox_client *c, const sandbox_job_info *info)
+{
+        bool has_scopes = false;
+
+        if (ctl->json) {
+                job_report_show_json(info, stdout);
+                return CTL_EXIT_OK;
+        }
+        if (ask_scopes(c, &has_scopes) < 0)
+                return ctl_failed(ctl, sandbox_client_get_error(c));
+        job_report_page(info, has_scopes, io_realtime_usec(), stdout,
+                color_enabled(ctl->color, stdout));
+        return CTL_EXIT_OK;
+}
 
 int verb_show(struct ctl *ctl, int argc, char **argv)
 {
@@ -37,11 +64,7 @@ int verb_show(struct ctl *ctl, int argc, char **argv)
                 return r;
         if (sandbox_get_job(c, id, &info) < 0)
                 return ctl_failed(ctl, sandbox_client_get_error(c));
-        if (ctl->json)
-                job_report_show_json(info, stdout);
-        else
-                job_report_page(info, io_realtime_usec(), stdout,
-                        color_enabled(ctl->color, stdout));
+        r = show(ctl, c, info);
         sandbox_job_info_unref(info);
-        return CTL_EXIT_OK;
+        return r;
 }

@@ -169,6 +169,11 @@ uint64_t sandbox_job_info_get_stderr_bytes(const sandbox_job_info *i)
         return i->message->stderr_bytes;
 }
 
+const char *sandbox_job_info_get_sandbox_id(const sandbox_job_info *i)
+{
+        return i->message->sandbox_id;
+}
+
 int sandbox_job_info_get_usage(const sandbox_job_info *i, sandbox_usage *ret)
 {
         return usage_of(i->message->usage, ret);

@@ -521,6 +521,9 @@ SANDBOX_API uint64_t sandbox_job_info_get_ended_at_usec(const sandbox_job_info *
 /* Written so far. */
 SANDBOX_API uint64_t sandbox_job_info_get_stdout_bytes(const sandbox_job_info *i);
 SANDBOX_API uint64_t sandbox_job_info_get_stderr_bytes(const sandbox_job_info *i);
+/* Names its scope, sandbox-ID.scope, or where the daemon runs without systemd its cgroups: the job's own id, unless
+ * the sandbox was made ahead of time. "" while that is not made, and of a daemon that does not tell. */
+SANDBOX_API const char *sandbox_job_info_get_sandbox_id(const sandbox_job_info *i);
 /* So far, of one that runs and was asked for by sandbox_get_job(): 1 with *ret set; else 0. */
 SANDBOX_API int sandbox_job_info_get_usage(const sandbox_job_info *i, sandbox_usage *ret);
 /* Of one that is finished; else NULL. Lives as long as the info unless it is ref'd. In a list the

@@ -52,7 +52,7 @@ static int on_started(struct frontend *f, const union message *m, int *fds)
         if (!m->started.warm && fds[CHANNEL_STARTED_FD_STDERR] >= 0)
                 return -EBADMSG;
         if (job)
-                job_on_started(job, m->started.warm != 0, fds);
+                job_on_started(job, &m->started, fds);
         return 0;
 }
 

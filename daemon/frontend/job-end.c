@@ -224,8 +224,12 @@ void job_stop(struct job *j)
                 job_resume(j);
 }
 
-void job_on_started(struct job *j, bool warm, int fds[static _CHANNEL_STARTED_FD_COUNT])
+void job_on_started(struct job *j, const struct channel_started *started,
+        int fds[static _CHANNEL_STARTED_FD_COUNT])
 {
+        bool warm = started->warm != 0;
+
+        j->result->sandbox = started->sandbox;
         j->frontend->warm_jobs += warm;
         j->frontend->missed_jobs += j->may_be_warm && !warm;
         admission_end_start(j);

@@ -164,7 +164,8 @@ void job_stop(struct job *j);
 void job_on_policy_replaced(struct job *j);
 
 /* Reports of the monitor. return_fd is taken over. */
-void job_on_started(struct job *j, bool warm, int fds[static _CHANNEL_STARTED_FD_COUNT]);
+void job_on_started(struct job *j, const struct channel_started *started,
+        int fds[static _CHANNEL_STARTED_FD_COUNT]);
 void job_on_ended(struct job *j, const struct channel_ended *ended, int *return_fd);
 void job_on_gone(struct job *j);
 void job_on_used(struct job *j, const struct channel_used *used);

@@ -148,6 +148,7 @@ struct job_parts {
         Sandboxd__V1__Job__LimitsEntry limits[_LIMIT_COUNT];
         Sandboxd__V1__Job__LimitsEntry *limit_items[_LIMIT_COUNT];
         char id[RESULT_ID_TEXT_MAX];
+        char sandbox_id[RESULT_ID_TEXT_MAX];
         struct result_parts result;
 };
 
@@ -189,6 +190,8 @@ static Sandboxd__V1__Job *fill_job(const struct result *r, struct job_parts *p)
         m->ended_at_usec = r->ended_at_usec;
         m->stdout_bytes = written(r, STORE_STDOUT);
         m->stderr_bytes = written(r, STORE_STDERR);
+        if (r->sandbox != 0)
+                m->sandbox_id = result_format_id(r->sandbox, p->sandbox_id);
         if (!r->job)
                 m->result = fill_result(r, &p->result);
         return m;

@@ -47,6 +47,7 @@ struct result {
         bool dropped;                          /* and it is here for that alone */
 
         uint64_t id;
+        uint64_t sandbox; /* the id of the one that it has, or had; 0: not known */
         uid_t uid;
         struct job *job; /* NULL once it has ended */
         char runtime[POLICY_NAME_MAX];

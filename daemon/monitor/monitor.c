@@ -382,7 +382,7 @@ static void on_frontend_died(void *userdata, const siginfo_t *info)
 
 static void on_sandbox_started(void *userdata, struct sandbox *s)
 {
-        struct channel_started started = { .warm = s->warm };
+        struct channel_started started = { .warm = s->warm, .sandbox = s->place.id };
 
         channel_header_init(&started.header, CHANNEL_OP_STARTED, sizeof(started), s->job);
         monitor_send_fds(userdata, &started, sizeof(started), s->own_fds, ELEMENTSOF(s->own_fds));

@@ -142,6 +142,7 @@ struct channel_started {
         uint32_t
                 warm; /* a parked sandbox took the job; where a command waited in it there are fds */
         uint32_t pad;
+        uint64_t sandbox; /* its id, by which its scope and its cgroups are named */
 };
 
 struct channel_backlog {

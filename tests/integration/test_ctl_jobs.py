@@ -241,6 +241,27 @@ def test_show_a_running_job(daemon):
             assert line in page, page
 
 
+def sandbox_line(daemon, sandbox):
+    """What `show` says of where a job with that sandbox is."""
+    has_scopes = b"driver scope " in daemon.ctl_run("doctor").stdout
+    return f"\nscope         sandbox-{sandbox}.scope\n" if has_scopes else f"\nsandbox       {sandbox}\n"
+
+
+def test_show_the_sandbox(daemon):
+    """One that is made for the job has its name; a parked one would have less room for files."""
+    job = detach(daemon, "--tmp-size", "33M", "--", "sh", "-c", "echo made; exec sleep 600")
+    try:
+        assert host.wait_until(lambda: ctl_json(daemon, "show", job)["stdout_bytes"] == 5)
+        assert ctl_json(daemon, "show", job)["sandbox_id"] == job
+        assert [j["sandbox_id"] for j in ctl_json(daemon, "ps") if j["job_id"] == job] == [job]
+        assert sandbox_line(daemon, job) in daemon.ctl_run("show", job).stdout.decode()
+        groups = [str(d) for p in daemon.payload_pids() for d in host.cgroups(p).values()]
+        assert any(job in group for group in groups), groups
+    finally:
+        cancel(daemon, job)
+    assert ctl_json(daemon, "show", job)["sandbox_id"] == job
+
+
 def test_show_a_finished_job(daemon):
     job = detach(daemon, "-l", "python", "-c", "print(1)\n{'a': 2**64}")
     assert daemon.ctl_run("wait", job).returncode == 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parked sandboxes: what takes one, what a job in one sees and is held to, and what becomes of them."""
 
+import json
 import os
 import re
 import signal
@@ -395,6 +396,28 @@ def test_reload(make_daemon, policy_copy):
     assert host.wait_until(lambda: not d.sandbox_pids(), 10), d.log()
     r = d.bash("echo x")
     assert (r.stdout, r.warm) == ("x\n", False), r
+
+
+@pytest.mark.parametrize("command", [["-l", "bash", "-c", "echo go; read x"], ["--", "sh", "-c", "echo go; read x"]],
+                         ids=["launcher", "command"])
+def test_show_says_whose_cgroups_they_are(pool, command):
+    """Made ahead of time, they have not the job's name."""
+    assert not pool.run(*command, stdin=b"").warm
+    assert host.wait_until(lambda: pool.parked_pids() if "-l" in command else
+                           waiting_inits(pool) and not pool.sandbox_pids(), 20), pool.log()
+    time.sleep(0.1)
+    with pool.command("run", *command, stdin=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"go\n"
+        job, = json.loads(pool.ctl_run("ps", "--json").stdout)
+        sandbox = job["sandbox_id"]
+        assert sandbox != job["job_id"] and sandbox[0] in "89abcdef"
+        groups = [str(d) for p in pool.payload_pids() for d in host.cgroups(p).values()]
+        assert groups and any(sandbox in group for group in groups), groups
+        assert not any(job["job_id"] in group for group in groups)
+        assert sandbox in pool.ctl_run("show", job["job_id"]).stdout.decode()
+        process.communicate(b"x")
+    after = json.loads(pool.ctl_run("show", "--json", job["job_id"]).stdout)
+    assert (after["sandbox_id"], after["result"]["warm"]) == (sandbox, True)
 
 
 def test_the_frontend_s_death_does_not_touch_them(pool):

@@ -333,6 +333,7 @@ def test_detached(client, pb, daemon):
         wait = other.send(wait_job=pb.WaitJob(job_id=job_id))
         shown = other.ask(get_job=pb.GetJob(job_id=job_id)).job
         assert shown.state == pb.RUNNING and shown.detached and shown.usage.wall_usec > 0
+        assert re.fullmatch("[0-9a-f]{16}", shown.sandbox_id)
         assert job_id.decode() in [j.job_id for j in other.ask(list_jobs=pb.ListJobs()).jobs.jobs]
         other.ask(signal_job=pb.SignalJob(job_id=job_id, signal=15))
         result = other.expect(wait, "result")

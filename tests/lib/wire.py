@@ -245,6 +245,7 @@ _JOB = {
     10: ("ended_at_usec", int, False), 11: ("usage", _USAGE, False), 12: ("result", _RESULT, False),
     13: ("limits", {1: ("key", _string, False), 2: ("value", int, False)}, True),
     14: ("stdout_bytes", int, False), 15: ("stderr_bytes", int, False),
+    16: ("sandbox_id", _string, False),
 }
 _FILE_OUT = {
     1: ("kind", FILE.__getitem__, False), 2: ("name", bytes, False), 3: ("mode", int, False),

@@ -412,7 +412,8 @@ static inline void monitor_send(enum channel_op op, uint64_t job)
 /* The sandbox is made; of one that was parked, with its ends of the pipes. */
 static inline void monitor_started(uint64_t job, const int *fds, size_t n_fds)
 {
-        struct channel_started m = { .warm = n_fds > 0 };
+        struct channel_started m = { .warm = n_fds > 0,
+                .sandbox = n_fds > 0 ? job | CHANNEL_ID_PARKED : job };
 
         channel_header_init(&m.header, CHANNEL_OP_STARTED, sizeof(m), job);
         ck_assert_int_eq(io_send_message(channel, &m, sizeof(m), fds, n_fds), 0);

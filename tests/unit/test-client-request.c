@@ -88,6 +88,7 @@ static void say_job(uint64_t id, unsigned number)
         entry.value = 64;
         job.limits = limits;
         job.n_limits = 1;
+        job.sandbox_id = (char *) "8000000000000abc";
         usage.pids_peak = 3;
         job.usage = &usage;
         response.body_case = SANDBOXD__V1__RESPONSE__BODY_JOB;
@@ -226,6 +227,7 @@ START_TEST(test_jobs)
                 ck_assert_str_eq(sandbox_job_info_get_label(info), label);
                 ck_assert_uint_eq(sandbox_job_info_get_owner(info), 1000 + i);
                 ck_assert_int_eq(!sandbox_job_info_get_result(info), i % 2);
+                ck_assert_str_eq(sandbox_job_info_get_sandbox_id(info), "");
         }
         ck_assert_ptr_null(sandbox_job_list_get(list, 4));
         /* A part outlives the list when it is kept. */
@@ -256,6 +258,7 @@ START_TEST(test_job)
         ck_assert_ptr_null(sandbox_job_info_get_limit(info, 1, &value));
         ck_assert_int_eq(sandbox_job_info_get_usage(info, &usage), 1);
         ck_assert_uint_eq(usage.pids_peak, 3);
+        ck_assert_str_eq(sandbox_job_info_get_sandbox_id(info), "8000000000000abc");
         sandbox_job_info_unref(info);
 }
 END_TEST

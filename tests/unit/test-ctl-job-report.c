@@ -83,6 +83,7 @@ static Sandboxd__V1__Job *running_job(void)
         job->started_at_usec = NOW - 75 * USEC_PER_SEC;
         job->detached = true;
         job->stdout_bytes = 2048;
+        job->sandbox_id = text("8000000000000abc");
         job->usage = new_usage();
         add_limit(job, "memory_bytes", 256 * MIB);
         add_limit(job, "moons", 7);
@@ -193,9 +194,12 @@ END_TEST
 
 START_TEST(test_page)
 {
-        char *waits = PRINTED(f, job_report_page(sandbox_job_list_get(list, 0), NOW, f, false));
-        char *runs = PRINTED(f, job_report_page(sandbox_job_list_get(list, 1), NOW, f, false));
-        char *ended = PRINTED(f, job_report_page(sandbox_job_list_get(list, 2), NOW, f, false));
+        char *waits =
+                PRINTED(f, job_report_page(sandbox_job_list_get(list, 0), true, NOW, f, false));
+        char *runs =
+                PRINTED(f, job_report_page(sandbox_job_list_get(list, 1), true, NOW, f, false));
+        char *ended =
+                PRINTED(f, job_report_page(sandbox_job_list_get(list, 2), true, NOW, f, false));
 
         ck_assert_str_eq(waits, "job           00000000000000a1\n"
                                 "state         queued\n"
@@ -212,6 +216,7 @@ START_TEST(test_page)
                                "runtime       python\n"
                                "profile       default\n"
                                "detached      yes\n"
+                               "scope         sandbox-8000000000000abc.scope\n"
                                "created       2023-11-14 22:11:40 UTC (100 s ago)\n"
                                "started       2023-11-14 22:12:05 UTC (75 s ago)\n"
                                "wall time     1 min 15 s\n"
@@ -245,11 +250,22 @@ START_TEST(test_page)
 }
 END_TEST
 
+START_TEST(test_page_without_scopes)
+{
+        char *shown =
+                PRINTED(f, job_report_page(sandbox_job_list_get(list, 1), false, NOW, f, false));
+
+        ck_assert_msg(strstr(shown, "\nsandbox       8000000000000abc\n"), "%s", shown);
+        ck_assert_msg(!strstr(shown, "scope"), "%s", shown);
+        free(shown);
+}
+END_TEST
+
 START_TEST(test_json_of_a_running_job)
 {
         static const char *const names[] = { "job_id", "state", "owner_uid", "runtime", "profile",
                 "label", "detached", "created_at_usec", "started_at_usec", "ended_at_usec",
-                "stdout_bytes", "stderr_bytes", "usage", "limits", "result" };
+                "stdout_bytes", "stderr_bytes", "sandbox_id", "usage", "limits", "result" };
         json_auto_t *object = job_report_json(sandbox_job_list_get(list, 1), true);
         json_t *usage = json_object_get(object, "usage");
 
@@ -257,6 +273,7 @@ START_TEST(test_json_of_a_running_job)
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 ck_assert_msg(json_object_get(object, names[i]), "%s", names[i]);
         ck_assert_str_eq(text_of(object, "state"), "running");
+        ck_assert_str_eq(text_of(object, "sandbox_id"), "8000000000000abc");
         ck_assert(json_is_null(json_object_get(object, "result")));
         ck_assert_int_eq(json_integer_value(json_object_get(usage, "pids")), 3);
         ck_assert_int_eq(json_integer_value(json_object_get(usage, "memory_bytes")), 50 * MIB);
@@ -277,6 +294,7 @@ START_TEST(test_json_of_a_list)
 
         ck_assert_ptr_null(json_object_get(waits, "label"));
         ck_assert_ptr_nonnull(text_of(waits, "label_base64"));
+        ck_assert_str_eq(text_of(waits, "sandbox_id"), "");
         ck_assert_ptr_null(json_object_get(waits, "usage"));
         ck_assert_ptr_null(json_object_get(waits, "limits"));
         ck_assert(json_is_null(json_object_get(waits, "result")));
@@ -344,6 +362,7 @@ int main(void)
         tcase_add_test(t, test_table);
         tcase_add_test(t, test_table_of_root);
         tcase_add_test(t, test_page);
+        tcase_add_test(t, test_page_without_scopes);
         tcase_add_test(t, test_json_of_a_running_job);
         tcase_add_test(t, test_json_of_a_list);
         tcase_add_test(t, test_json_of_a_finished_job);

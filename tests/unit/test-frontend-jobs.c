@@ -501,6 +501,68 @@ START_TEST(test_list)
 }
 END_TEST
 
+static const Sandboxd__V1__Job *list_one(struct client *c, uint64_t id)
+{
+        ask_list(c, id, false);
+        client_expect(c, id, BODY(JOBS));
+        ck_assert_uint_eq(c->last->jobs->n_jobs, 1);
+        return c->last->jobs->jobs[0];
+}
+
+/* What names the scope is told as soon as it is known, and stays when the job has ended. */
+static void expect_sandbox(bool warm, uint64_t bits)
+{
+        struct channel_started m = { .warm = warm };
+        char id[ID_SIZE], sandbox[ID_SIZE];
+        struct client c;
+        struct start s;
+
+        client_hello(&c);
+        begin_detached(&c, 2, &s, id);
+        ck_assert_str_eq(list_one(&c, 3)->sandbox_id, "");
+        m.sandbox = s.message.header.job ^ bits;
+        (void) snprintf(sandbox, sizeof(sandbox), "%016" PRIx64, m.sandbox);
+        ck_assert_int_eq(streq(sandbox, id), !warm);
+        channel_header_init(&m.header, CHANNEL_OP_STARTED, sizeof(m), s.message.header.job);
+        ck_assert_int_eq(io_send_message(channel, &m, sizeof(m), NULL, 0), 0);
+        client_wait(&c);
+        ck_assert_str_eq(list_one(&c, 4)->sandbox_id, sandbox);
+        monitor_end(&s, JOB_STATUS_OK);
+        ask(&c, 5, REQUEST(WAIT_JOB), id);
+        client_expect(&c, 5, BODY(RESULT));
+        ck_assert_str_eq(get_job(&c, 6, id)->sandbox_id, sandbox);
+        client_close(&c);
+}
+
+START_TEST(test_sandbox_of_its_own)
+{
+        expect_sandbox(false, 0);
+}
+END_TEST
+
+START_TEST(test_sandbox_made_ahead_of_time)
+{
+        expect_sandbox(true, CHANNEL_ID_PARKED | 0xabc);
+}
+END_TEST
+
+/* Of one that never was made nothing is told. */
+START_TEST(test_sandbox_that_was_not_made)
+{
+        struct client c;
+        char id[ID_SIZE];
+        struct start s;
+
+        client_hello(&c);
+        begin_detached(&c, 2, &s, id);
+        monitor_end(&s, JOB_STATUS_SETUP_ERROR);
+        ask(&c, 3, REQUEST(WAIT_JOB), id);
+        client_expect(&c, 3, BODY(RESULT));
+        ck_assert_str_eq(get_job(&c, 4, id)->sandbox_id, "");
+        client_close(&c);
+}
+END_TEST
+
 START_TEST(test_list_of_nothing)
 {
         struct client c;
@@ -870,6 +932,9 @@ int main(void)
         tcase_add_test(tc, test_signal_job);
         tcase_add_test(tc, test_usage);
         tcase_add_test(tc, test_list);
+        tcase_add_test(tc, test_sandbox_of_its_own);
+        tcase_add_test(tc, test_sandbox_made_ahead_of_time);
+        tcase_add_test(tc, test_sandbox_that_was_not_made);
         tcase_add_test(tc, test_list_of_nothing);
         tcase_add_test(tc, test_return_value_is_kept);
         tcase_add_test(tc, test_output_that_cannot_be_kept);
