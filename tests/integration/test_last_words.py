@@ -32,13 +32,23 @@ def test_an_end_is_told_as_it_was(pool, code, exit_code):
     assert r.warm and (r.exit_code, r.stdout) == (exit_code, "out\n"), r
 
 
+def check_taken_at_its_word(pool, *options):
+    r = pool.python(SAY + "print('before', flush=True)\nsay('.exited 5')\ntime.sleep(100)\nprint('after', flush=True)",
+                    *options)
+    assert r.warm and (r.status, r.exit_code, r.stdout) == ("EXITED", 5, "before\n"), r
+    assert host.wait_until(lambda: not pool.payload_pids(), 10)
+
+
 def test_a_command_is_taken_at_its_word(pool):
     """It says the same as with exit(); what it would have done after that it does not do."""
-    begin = time.monotonic()
-    r = pool.python(SAY + "print('before', flush=True)\nsay('.exited 5')\ntime.sleep(100)\nprint('after', flush=True)")
-    assert r.warm and (r.status, r.exit_code, r.stdout) == ("EXITED", 5, "before\n"), r
-    assert time.monotonic() - begin < 50
-    assert host.wait_until(lambda: not pool.payload_pids(), 10)
+    check_taken_at_its_word(pool)
+
+
+def test_a_profile_without_the_calls_that_hear_it(make_daemon):
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}})
+    assert d.python("0", "--profile", "strict").status == "OK"
+    assert host.wait_until(lambda: d.parked_pids(), 20), d.log()
+    check_taken_at_its_word(d, "--profile", "strict")
 
 
 @pytest.mark.parametrize("words", [".exited", ".exited ", ".exited 256", ".exited -1", ".exited 1x", "exited 1", ""])
