@@ -118,13 +118,13 @@ static void set_cause(struct sandbox *s, enum job_status cause)
 
 void sandbox_kill(struct sandbox *s, enum job_status cause)
 {
+        /* Its job would begin anew, also when it is only found now that this one is dead. */
+        if (s->cold && s->order == JOB_STATUS_NONE)
+                s->order = cause;
         /* What happened before this order comes first, also when it was not looked at yet. */
         sandbox_read_control(s);
         if (s->state == SANDBOX_ENDED && s->collects)
                 sandbox_kill_processes(s, LEAF_SANDBOX);
-        /* Its job would begin anew. */
-        if (s->explaining && s->cold)
-                set_cause(s, cause);
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
@@ -412,6 +412,8 @@ static void end(struct sandbox *s)
         if (s->warm)
                 leaves_subtract(&s->usage, &s->before, s->peak_fd, s->grew);
         s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
+        if (s->cold)
+                set_cause(s, s->order);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         sandbox_set_state(s, SANDBOX_ENDED);

@@ -14,6 +14,8 @@
 
 #include "common/io.h"
 #include "daemon/monitor/monitor.h"
+#include "daemon/monitor/sandbox-state.h"
+#include "daemon/wire/launch.h"
 #include "tests/unit/fixture-generation.h"
 #include "tests/unit/fixture-policy.h"
 
@@ -423,6 +425,34 @@ START_TEST(test_kill_is_taken)
         }
         /* Of a job that ended while the order was on its way. */
         ck_assert_int_eq(deliver_kill(JOB, JOB_STATUS_CANCELLED), 1);
+}
+END_TEST
+
+/* It would be made anew, although nobody wants it any more. */
+START_TEST(test_kill_that_finds_a_claimed_one_dead)
+{
+        static const struct launch_event exited = { .kind = LAUNCH_EXITED };
+        struct sandbox *s;
+        int pair[2];
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        s = monitor_find(&monitor, JOB);
+        s->cold = sandbox_allocate(s->host, generations_current(&monitor.generations));
+        ck_assert_ptr_nonnull(s->cold);
+        s->ending = (struct ending) {};
+        s->state = SANDBOX_RUNNING;
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                 pair),
+                0);
+        ck_assert_int_eq(io_send_message(pair[1], &exited, sizeof(exited), NULL, 0), 0);
+        s->control_fd = pair[0];
+        sandbox_kill(s, JOB_STATUS_CANCELLED);
+        (void) close(pair[1]);
+        drain();
+        ck_assert_uint_eq(last_ended.header.job, JOB);
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+        ck_assert_uint_eq(n_made, 1);
 }
 END_TEST
 
@@ -1279,6 +1309,7 @@ int main(void)
         tcase_add_test(tc, test_start_is_taken);
         tcase_add_test(tc, test_limit_without_maximum);
         tcase_add_test(tc, test_kill_is_taken);
+        tcase_add_test(tc, test_kill_that_finds_a_claimed_one_dead);
         tcase_add_test(tc, test_start_of_an_older_generation);
         tcase_add_test(tc, test_max_jobs_of_a_generation);
         tcase_add_test(tc, test_start_while_stopping);
