@@ -382,6 +382,9 @@ static bool may_be_replaced(const struct sandbox *s)
 
         if (!s->cold || e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;
+        /* Its init has the job's pipe for files, and begins to write there when the payload has ended. */
+        if (s->bare && s->collects && e->code != 0)
+                return false;
         return e->step == SETUP_STEP_NONE || error_is_of_death(e->error);
 }
 
@@ -390,6 +393,8 @@ static void replace(struct sandbox *s)
 {
         struct sandbox *by = TAKE_PTR(s->cold);
 
+        /* Whatever the job brought is the other one's now, and is not to be used by two. */
+        sandbox_kill_processes(s, LEAF_SANDBOX);
         s->control_fd = safe_close(s->control_fd);
         log_notice("job %016" PRIx64 ": the parked sandbox that it got died before it began, "
                    "making another one",
