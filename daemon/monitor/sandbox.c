@@ -515,6 +515,9 @@ static bool is_unexplained(const struct sandbox *s)
                 return false;
         if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;
+        /* Its job would begin anew. */
+        if (s->cold && (e->step == SETUP_STEP_NONE || error_is_of_death(e->error)))
+                return true;
         /* systemd kills one process after the other: a shell may see its child die, and exit. */
         if (s->place.disturbed)
                 return true;
