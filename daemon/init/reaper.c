@@ -249,7 +249,9 @@ static bool has_last_words(const struct init *i, struct launch_event *event)
                 return false;
         event->code = CLD_EXITED;
         event->status = (int) code;
-        event->done = 1;
+        /* What it does not do any more it may have left to others, and their time is not to go unmeasured. */
+        event->done = i->parking.last_pid > 0 &&
+                      proc_read_last_pid(i->parking.loadavg_fd) == i->parking.last_pid;
         return true;
 }
 

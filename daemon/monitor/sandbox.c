@@ -343,6 +343,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *userdata)
 
         stop_resting(s);
         s->control_fd = safe_close(s->control_fd);
+        sandbox_escalate(s);
         return 0;
 }
 
