@@ -680,11 +680,12 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
         case LAUNCH_PARKED:
+                /* Not one of which something has failed, at whatever step: it is about to end for it. */
+                if (s->ending.step != SETUP_STEP_NONE)
+                        return;
                 if (s->state != SANDBOX_PARKING || s->generation)
                         break;
-                /* Not one of which something has failed, and that is about to end for it. */
-                if (s->ending.step == SETUP_STEP_NONE)
-                        sandbox_become_parked(s);
+                sandbox_become_parked(s);
                 return;
         case LAUNCH_READY:
                 if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)
