@@ -500,6 +500,27 @@ START_TEST(test_bare_one_with_files_that_ended)
 }
 END_TEST
 
+/* That it is dead is known, and its pidfd has not been looked at. */
+START_TEST(test_claim_of_one_whose_init_is_gone)
+{
+        struct generation *g = generations_current(&monitor.generations);
+        int fds[] = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF };
+        struct message q;
+        struct sandbox *s;
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        s = monitor_find(&monitor, JOB);
+        s->parks = true;
+        s->state = SANDBOX_PARKED;
+        good_start(&q);
+        ck_assert_int_eq(sandbox_claim(s, g, &q.start, fds), -ESRCH);
+        s->parks = false;
+        s->state = SANDBOX_NEW;
+        io_close_all(q.fds, q.n_fds);
+}
+END_TEST
+
 /* Whoever stopped its scope did not mean that it be made anew. */
 START_TEST(test_claimed_one_that_was_stopped)
 {
@@ -1375,6 +1396,7 @@ int main(void)
         tcase_add_test(tc, test_kill_is_taken);
         tcase_add_test(tc, test_kill_that_finds_a_claimed_one_dead);
         tcase_add_test(tc, test_bare_one_with_files_that_ended);
+        tcase_add_test(tc, test_claim_of_one_whose_init_is_gone);
         tcase_add_test(tc, test_claimed_one_that_was_stopped);
         tcase_add_test(tc, test_start_of_an_older_generation);
         tcase_add_test(tc, test_max_jobs_of_a_generation);
