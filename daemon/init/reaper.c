@@ -41,6 +41,17 @@ static int watch_children(void)
         return fd;
 }
 
+/* Wakes us when the command has said its last words. Made while all calls are allowed: the profile's filter,
+ * which is ours from then on, need not have these. Where it cannot be, the end is known when the command has
+ * ended. Safe because the path is in our own mount namespace, where the monitor's template put that file, and
+ * only the opening of it is seen. */
+static void watch_return_file(struct parking *p)
+{
+        p->wake_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (p->wake_fd >= 0 && inotify_add_watch(p->wake_fd, LAUNCH_RETURN_FILE, IN_OPEN) < 0)
+                p->wake_fd = safe_close(p->wake_fd);
+}
+
 /* From here on init holds the way to report, and what was asked for at the end. */
 static void become_reaper(struct init *i)
 {
@@ -53,6 +64,7 @@ static void become_reaper(struct init *i)
                 i->parking.ready[0],
                 i->parking.fault[0],
                 init_is_parked(i) ? i->parking.loadavg_fd : -EBADF,
+                i->parking.wake_fd,
         };
 
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
@@ -187,17 +199,16 @@ static bool take_order(struct init *i, pid_t payload)
         return false;
 }
 
-/* So that the command's last words are heard. Where that cannot be, its end is known when it has ended. */
+/* So that the command's last words are heard, and none that were said before. */
 static void await_last_words(struct parking *p, pid_t payload)
 {
-        char path[32];
+        char path[32], events[256];
 
         (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) payload);
         p->comm_fd = open(path, O_RDONLY | O_CLOEXEC);
-        p->wake_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (p->comm_fd < 0 || p->wake_fd < 0 ||
-                inotify_add_watch(p->wake_fd, LAUNCH_RETURN_FILE, IN_OPEN) < 0)
+        if (p->comm_fd < 0)
                 p->wake_fd = safe_close(p->wake_fd);
+        (void) !read(p->wake_fd, events, sizeof(events));
 }
 
 /* The command says that it waits, or never will. */
@@ -238,7 +249,9 @@ static bool has_last_words(const struct init *i, struct launch_event *event)
                 return false;
         event->code = CLD_EXITED;
         event->status = (int) code;
-        event->done = 1;
+        /* What it does not do any more it may have left to others, and their time is not to go unmeasured. */
+        event->done = i->parking.last_pid > 0 &&
+                      proc_read_last_pid(i->parking.loadavg_fd) == i->parking.last_pid;
         return true;
 }
 
@@ -328,6 +341,8 @@ _noreturn_ void reaper_main(struct init *i, pid_t payload)
 {
         struct launch_event event = { .kind = LAUNCH_EXITED };
 
+        if (init_is_parked(i))
+                watch_return_file(&i->parking);
         become_reaper(i);
         await_end(i, payload, &event);
         report_end(i, &event);

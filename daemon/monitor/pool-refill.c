@@ -150,10 +150,42 @@ struct pool_key *pool_choose(struct pool *p, uint64_t now)
         return best;
 }
 
+static uint64_t bytes_of_oldest(const struct pool *p, const struct pool_user *u, unsigned n)
+{
+        const struct sandbox *s;
+        uint64_t bytes = 0;
+
+        TAILQ_FOREACH (s, &p->sandboxes, of_pool)
+                if (n > 0 && s->key && s->booked_parked && s->key->user == u) {
+                        bytes += s->booked_bytes;
+                        n--;
+                }
+        return bytes;
+}
+
+/* What find_excess() would come to, called until it finds none. */
+static uint64_t excess_bytes(const struct pool *p, const struct pool_key *asks)
+{
+        const struct sandbox *s = find_excess(p, asks);
+        const struct pool_user *u;
+        uint64_t bytes = 0;
+
+        /* Who has all that a user may have gives but for that. */
+        if (!user_has_room(p, asks->user))
+                return s ? s->booked_bytes * (asks->user->n + 1 - settings(p)->maximum_per_user)
+                         : 0;
+        LIST_FOREACH (u, &p->users, entries)
+                bytes += bytes_of_oldest(p, u, u->n - MIN(u->n, asks->user->n + 1));
+        return bytes;
+}
+
+/* None is given back for nothing. */
 static bool make_room(struct pool *p, const struct pool_key *k)
 {
         struct sandbox *s;
 
+        if (p->bytes + pool_key_bytes(k) > settings(p)->max_memory + excess_bytes(p, k))
+                return false;
         while (!has_room(p, k)) {
                 s = find_excess(p, k);
                 if (!s)
@@ -243,7 +275,7 @@ bool pool_refill(struct pool *p, uint64_t now)
         if (!k)
                 return false;
         if (!make_room(p, k)) {
-                /* What others gave for it they get back: not to be taken from them again at once. */
+                /* What others gave for it, if so, they get back: not to be taken from them again at once. */
                 pool_pause_begin(&k->pause, now);
                 return true;
         }

@@ -82,7 +82,7 @@ int sandbox_claim(struct sandbox *s, struct generation *g, const struct channel_
         ASSERT(s->parks);
         /* It may be dead, and nobody have looked. */
         sandbox_read_control(s);
-        if (s->state != SANDBOX_PARKED || s->explaining || s->place.disturbed)
+        if (s->state != SANDBOX_PARKED || s->control_fd < 0 || s->explaining || s->place.disturbed)
                 return -ESRCH;
         cold = sandbox_allocate_for(s->host, g, m);
         if (!cold)

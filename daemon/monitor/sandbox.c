@@ -118,13 +118,13 @@ static void set_cause(struct sandbox *s, enum job_status cause)
 
 void sandbox_kill(struct sandbox *s, enum job_status cause)
 {
+        /* Its job would begin anew, also when it is only found now that this one is dead. */
+        if (s->cold && s->order == JOB_STATUS_NONE)
+                s->order = cause;
         /* What happened before this order comes first, also when it was not looked at yet. */
         sandbox_read_control(s);
         if (s->state == SANDBOX_ENDED && s->collects)
                 sandbox_kill_processes(s, LEAF_SANDBOX);
-        /* Its job would begin anew. */
-        if (s->explaining && s->cold)
-                set_cause(s, cause);
         if (s->state >= SANDBOX_ENDED || s->explaining)
                 return;
         s->ending.oom_kills = leaves_oom_kills(&s->place.leaves);
@@ -343,6 +343,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *userdata)
 
         stop_resting(s);
         s->control_fd = safe_close(s->control_fd);
+        sandbox_escalate(s);
         return 0;
 }
 
@@ -382,6 +383,9 @@ static bool may_be_replaced(const struct sandbox *s)
 
         if (!s->cold || e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;
+        /* Its init has the job's pipe for files, and begins to write there when the payload has ended. */
+        if (s->bare && s->collects && e->code != 0)
+                return false;
         return e->step == SETUP_STEP_NONE || error_is_of_death(e->error);
 }
 
@@ -390,6 +394,8 @@ static void replace(struct sandbox *s)
 {
         struct sandbox *by = TAKE_PTR(s->cold);
 
+        /* Whatever the job brought is the other one's now, and is not to be used by two. */
+        sandbox_kill_processes(s, LEAF_SANDBOX);
         s->control_fd = safe_close(s->control_fd);
         log_notice("job %016" PRIx64 ": the parked sandbox that it got died before it began, "
                    "making another one",
@@ -412,6 +418,8 @@ static void end(struct sandbox *s)
         if (s->warm)
                 leaves_subtract(&s->usage, &s->before, s->peak_fd, s->grew);
         s->ending.oom_kills = MAX(s->ending.oom_kills, s->usage.oom_kills);
+        if (s->cold)
+                set_cause(s, s->order);
         v = verdict_of(&s->ending);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         sandbox_set_state(s, SANDBOX_ENDED);
@@ -508,6 +516,9 @@ static bool is_unexplained(const struct sandbox *s)
                 return false;
         if (e->cause != JOB_STATUS_NONE || e->oom_kills > 0)
                 return false;
+        /* Its job would begin anew. */
+        if (s->cold && (e->step == SETUP_STEP_NONE || error_is_of_death(e->error)))
+                return true;
         /* systemd kills one process after the other: a shell may see its child die, and exit. */
         if (s->place.disturbed)
                 return true;
@@ -669,11 +680,12 @@ static void on_event(struct sandbox *s, const struct launch_event *e)
         s->place.inhabited = s->place.leaves.n > 0;
         switch (e->kind) {
         case LAUNCH_PARKED:
+                /* Not one of which something has failed, at whatever step: it is about to end for it. */
+                if (s->ending.step != SETUP_STEP_NONE)
+                        return;
                 if (s->state != SANDBOX_PARKING || s->generation)
                         break;
-                /* Not one of which something has failed, and that is about to end for it. */
-                if (s->ending.step == SETUP_STEP_NONE)
-                        sandbox_become_parked(s);
+                sandbox_become_parked(s);
                 return;
         case LAUNCH_READY:
                 if (s->state != SANDBOX_RUNNING || s->generation || s->exec_usec > 0)

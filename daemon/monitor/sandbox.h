@@ -66,6 +66,7 @@ struct sandbox {
         bool warm;                /* it was, and has one */
         bool bare;                /* no command waits in it: the job brings its own */
         struct sandbox *cold;     /* the same job, in case this one dies before it began */
+        enum job_status order;    /* to end it, while it has that; JOB_STATUS_NONE: none came */
         uint32_t n_own_arguments; /* of its command */
         struct pool_key *key;     /* the pool's, while it has no job */
         TAILQ_ENTRY(sandbox) of_pool;

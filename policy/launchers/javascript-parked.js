@@ -14,7 +14,7 @@ const path = require('path');
 const { inspect } = require('util');
 
 const { process } = globalThis;
-const { reallyExit } = process;
+const { reallyExit, moduleLoadList, _getActiveRequests: getActiveRequests } = process;
 const listeners = process.listeners.bind(process);
 const { closeSync, openSync, readSync, writeSync, constants: { O_RDONLY, O_WRONLY } } = fs;
 const { wait } = Atomics;
@@ -209,7 +209,8 @@ function warmUpConsole() {
 // by a listener, which has to be the last, and by a script that has not changed how node ends.
 function endQuickly(listener) {
     try {
-        if (process.exitCode || process.reallyExit !== reallyExit || (listener && !isLast(listener)))
+        if (process.exitCode || process.reallyExit !== reallyExit || isAtWork() ||
+            (listener && !isLast(listener)))
             return;
     } catch {
         return;
@@ -220,6 +221,11 @@ function endQuickly(listener) {
         sayLastWords('/proc/self/comm', RETURN_FILE, 20);
     } catch {}
     reallyExit(0);
+}
+
+// Whether other threads have something to do that node would wait for. A Worker is in no list.
+function isAtWork() {
+    return getActiveRequests().length > 0 || moduleLoadList.includes('NativeModule worker_threads');
 }
 
 // Has the end told before node has come to it, which takes a while. Whoever listens ends us when the result

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,6 +15,8 @@
 
 #include "common/io.h"
 #include "daemon/monitor/monitor.h"
+#include "daemon/monitor/sandbox-state.h"
+#include "daemon/wire/launch.h"
 #include "tests/unit/fixture-generation.h"
 #include "tests/unit/fixture-policy.h"
 
@@ -71,7 +74,22 @@ static const struct driver_ops stub_ops = {
         .detach = stub_detach,
         .free = stub_free,
 };
-static struct driver stub = { .ops = &stub_ops };
+
+/* One that can be asked who ended a sandbox. */
+static int stub_explain(struct driver *d, struct placement *p)
+{
+        return 0;
+}
+
+static const struct driver_ops explaining_ops = {
+        .name = "stub",
+        .make = stub_make,
+        .remove = stub_remove,
+        .explain = stub_explain,
+        .detach = stub_detach,
+        .free = stub_free,
+};
+static struct driver stub;
 
 static void on_started(void *userdata, struct sandbox *s)
 {
@@ -123,6 +141,7 @@ static void setup(void)
         fixture_policy(&policy);
         n_made = n_gone = n_removals = 0;
         remove_answer = 0;
+        stub.ops = &stub_ops;
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                                  pair),
                 0);
@@ -423,6 +442,102 @@ START_TEST(test_kill_is_taken)
         }
         /* Of a job that ended while the order was on its way. */
         ck_assert_int_eq(deliver_kill(JOB, JOB_STATUS_CANCELLED), 1);
+}
+END_TEST
+
+/* A sandbox with a job that is as if it had been parked, and of which init has said this and died. */
+static struct sandbox *start_claimed(const struct launch_event *last)
+{
+        struct sandbox *s;
+        int pair[2];
+
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        s = monitor_find(&monitor, JOB);
+        s->cold = sandbox_allocate(s->host, generations_current(&monitor.generations));
+        ck_assert_ptr_nonnull(s->cold);
+        s->ending = (struct ending) {};
+        s->state = SANDBOX_RUNNING;
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                 pair),
+                0);
+        ck_assert_int_eq(io_send_message(pair[1], last, sizeof(*last), NULL, 0), 0);
+        (void) close(pair[1]);
+        s->control_fd = pair[0];
+        return s;
+}
+
+/* It would be made anew, although nobody wants it any more. */
+START_TEST(test_kill_that_finds_a_claimed_one_dead)
+{
+        static const struct launch_event exited = { .kind = LAUNCH_EXITED };
+
+        warm_up();
+        sandbox_kill(start_claimed(&exited), JOB_STATUS_CANCELLED);
+        drain();
+        ck_assert_uint_eq(last_ended.header.job, JOB);
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+        ck_assert_uint_eq(n_made, 1);
+}
+END_TEST
+
+/* Init may have begun to write what another one would write too. */
+START_TEST(test_bare_one_with_files_that_ended)
+{
+        static const struct launch_event exited = {
+                .kind = LAUNCH_EXITED,
+                .code = CLD_KILLED,
+                .status = SIGKILL,
+        };
+        struct sandbox *s;
+
+        warm_up();
+        s = start_claimed(&exited);
+        s->bare = s->collects = true;
+        sandbox_read_control(s);
+        drain();
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_SIGNALED);
+        ck_assert_uint_eq(n_made, 1);
+}
+END_TEST
+
+/* That it is dead is known, and its pidfd has not been looked at. */
+START_TEST(test_claim_of_one_whose_init_is_gone)
+{
+        struct generation *g = generations_current(&monitor.generations);
+        int fds[] = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF };
+        struct message q;
+        struct sandbox *s;
+
+        warm_up();
+        ck_assert_int_eq(deliver_start(JOB), 1);
+        s = monitor_find(&monitor, JOB);
+        s->parks = true;
+        s->state = SANDBOX_PARKED;
+        good_start(&q);
+        ck_assert_int_eq(sandbox_claim(s, g, &q.start, fds), -ESRCH);
+        s->parks = false;
+        s->state = SANDBOX_NEW;
+        io_close_all(q.fds, q.n_fds);
+}
+END_TEST
+
+/* Whoever stopped its scope did not mean that it be made anew. */
+START_TEST(test_claimed_one_that_was_stopped)
+{
+        static const struct launch_event exited = { .kind = LAUNCH_EXITED };
+        struct sandbox *s;
+
+        warm_up();
+        stub.ops = &explaining_ops;
+        s = start_claimed(&exited);
+        s->ending.step = SETUP_STEP_FILES;
+        s->ending.error = ECHILD;
+        sandbox_read_control(s);
+        ck_assert(s->explaining);
+        s->place.explained(&s->place, true);
+        drain();
+        ck_assert_uint_eq(last_ended.status, JOB_STATUS_CANCELLED);
+        ck_assert_uint_eq(n_made, 1);
 }
 END_TEST
 
@@ -1279,6 +1394,10 @@ int main(void)
         tcase_add_test(tc, test_start_is_taken);
         tcase_add_test(tc, test_limit_without_maximum);
         tcase_add_test(tc, test_kill_is_taken);
+        tcase_add_test(tc, test_kill_that_finds_a_claimed_one_dead);
+        tcase_add_test(tc, test_bare_one_with_files_that_ended);
+        tcase_add_test(tc, test_claim_of_one_whose_init_is_gone);
+        tcase_add_test(tc, test_claimed_one_that_was_stopped);
         tcase_add_test(tc, test_start_of_an_older_generation);
         tcase_add_test(tc, test_max_jobs_of_a_generation);
         tcase_add_test(tc, test_start_while_stopping);
