@@ -54,7 +54,7 @@ PARKED_FOR_UML = {
     "test_attack_pool.py": ("42_a_marker_is_not_found", "24_posture_is_that_of_any_job[default]",
                             "what_waits_has_no_privilege"),
     "test_parked.py": ("scope", "systemd_leaves_it_alone", "stop_with_a_job[scope]", "end_without_a_job[scope]",
-                       "stop_of_the_service", "kill_of_the_daemon[main]"),
+                       "stop_with_a_command", "stop_of_the_service", "kill_of_the_daemon[main]"),
 }
 
 

@@ -121,12 +121,14 @@ def test_stop_with_a_command():
 
 
 @pytest.mark.parametrize("verb", [["stop"], ["kill", "--signal=KILL"]], ids=["stop", "kill"])
-def test_end_without_a_command(verb):
+def test_end_without_a_command(verb, journal):
     one = jobs.park_bare("alice")
     machine.systemctl(*verb, one.unit)
     assert host.wait_until(lambda: machine.units(one.unit) == [], 10)
     r = machine.run("--", "echo", "x", user="alice")
     assert (r.status, r.stdout) == ("OK", "x\n"), r
+    assert host.wait_until(lambda: jobs.bare(ALICE), 30, 0.1), machine.scopes()
+    assert ("a parked sandbox of uid 2001 for command died" in journal.text()) == (verb[0] == "kill"), journal.text()
 
 
 def test_stop_of_the_service(journal):
