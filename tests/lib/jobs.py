@@ -119,6 +119,24 @@ def parked(uid):
             and machine.get(unit, "Slice") == f"sandbox-u{uid}.slice" for p in _parked_in(unit)]
 
 
+def bare(uid):
+    """The same, of commands: their init waits alone."""
+    units = [unit for unit in machine.scopes() if machine.is_ahead(unit)
+             and machine.get(unit, "Slice") == f"sandbox-u{uid}.slice"]
+    found = [Parked(unit, None, pids[0]) for unit in units if len(pids := machine.group_pids(unit)) == 1]
+    return [one for one in found if host.status(one.init).get("NSpid", "").split()[-1:] == ["1"] and one.is_idle]
+
+
+def park_bare(user):
+    """Has a sandbox wait for a command of a user's, and gives it."""
+    r = machine.run("--", "true", user=user)
+    assert r.status == "OK", r
+    found = host.wait_until(lambda: bare(machine.uid_of(user)), 30, 0.1)
+    assert found, machine.status(machine.SERVICE_UNIT)
+    time.sleep(0.3)  # it may not be all made yet
+    return found[0]
+
+
 def park(user, language="bash"):
     """Has a sandbox wait for a job of a user's, and gives it."""
     r = machine.run("-l", language, "-c", "0" if language == "python" else ":", user=user)

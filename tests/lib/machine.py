@@ -95,7 +95,7 @@ def is_ahead(unit):
 
 
 def cold_scopes():
-    """Those that were each made for their job: all of commands, which nothing is made ahead of time for."""
+    """Those that were each made for their job, which they are named after."""
     return [unit for unit in scopes() if not is_ahead(unit)]
 
 

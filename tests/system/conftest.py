@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lib import host, machine
+from lib import host, jobs, machine
 from lib.daemon import Daemon
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path("/etc/sandboxd/sandboxd.conf.d/test.conf")
+NO_POOL = Path("/etc/sandboxd/sandboxd.conf.d/10-no-pool.conf")
 
 
 NO_INT80 = "user-mode-linux takes int 0x80 of a 64-bit program for a 64-bit call; its filter sees one too"
@@ -53,7 +54,7 @@ PARKED_FOR_UML = {
     "test_attack_pool.py": ("42_a_marker_is_not_found", "24_posture_is_that_of_any_job[default]",
                             "what_waits_has_no_privilege"),
     "test_parked.py": ("scope", "systemd_leaves_it_alone", "stop_with_a_job[scope]", "end_without_a_job[scope]",
-                       "stop_of_the_service", "kill_of_the_daemon[main]"),
+                       "stop_with_a_command", "stop_of_the_service", "kill_of_the_daemon[main]"),
 }
 
 
@@ -92,16 +93,20 @@ def journal():
 
 @pytest.fixture
 def running_job():
-    """running_job(*options, user=None) starts `sandboxctl run OPTIONS -- sleep 300`, waits for its scope,
-    and gives (process, unit)."""
+    """running_job(*options, user=None) starts `sandboxctl run OPTIONS -- sleep 300`, waits until it sleeps, and
+    gives (process, unit). That may have been made ahead of time, and be named after no job."""
     started = []
 
+    def asleep():
+        return {unit for unit in machine.scopes()
+                if any(host.status(pid).get("Name") == "sleep" for pid in jobs.payloads(unit))}
+
     def start(*options, user=None):
-        before = set(machine.cold_scopes())
+        before = asleep()
         process = machine.command("run", *options, "-t", "5min", "--", "sleep", "300", user=user)
         started.append(process)
-        new = host.wait_until(lambda: set(machine.cold_scopes()) - before, 20)
-        assert len(new) == 1, (new, process.poll(), machine.status(machine.SERVICE_UNIT))
+        new = host.wait_until(lambda: asleep() - before, 20)
+        assert new and len(new) == 1, (new, process.poll(), machine.status(machine.SERVICE_UNIT))
         return process, new.pop()
     yield start
     for process in started:
@@ -138,6 +143,21 @@ def configure():
     yield write
     CONFIG.unlink(missing_ok=True)
     machine.systemctl("stop", machine.SERVICE_UNIT)
+
+
+def make_no_pool():
+    """Nothing is made ahead of time: each job has a scope that is made for it and named after it."""
+    NO_POOL.parent.mkdir(exist_ok=True)
+    NO_POOL.write_text("[Pool]\nMaximum=0\n")
+    machine.systemctl("stop", machine.SERVICE_UNIT)
+    yield
+    NO_POOL.unlink()
+    machine.systemctl("stop", machine.SERVICE_UNIT)
+
+
+# For a test, and for all of a file's.
+no_pool = pytest.fixture(make_no_pool)
+no_pool_here = pytest.fixture(scope="module")(make_no_pool)
 
 
 @pytest.fixture

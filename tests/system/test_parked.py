@@ -109,6 +109,28 @@ def test_end_without_a_job(what, journal):
     assert ("a parked sandbox of uid 2001 for bash died" in journal.text()) == (what == "kill"), journal.text()
 
 
+def test_stop_with_a_command():
+    """The job is in the scope that was made before it, and systemd has no other of it."""
+    one = jobs.park_bare("alice")
+    with machine.command("run", "--json", "--", "sh", "-c", "sleep 300; sleep 300", user="alice") as process:
+        assert host.wait_until(lambda: jobs.payloads(one.unit), 20), machine.scopes()
+        assert machine.cold_scopes() == [] and not one.is_idle
+        machine.systemctl("stop", one.unit)
+        r = answer(process)
+    assert (r.status, r.warm) == ("CANCELLED", True) and "stopped by an administrator" in r.message, r
+
+
+@pytest.mark.parametrize("verb", [["stop"], ["kill", "--signal=KILL"]], ids=["stop", "kill"])
+def test_end_without_a_command(verb, journal):
+    one = jobs.park_bare("alice")
+    machine.systemctl(*verb, one.unit)
+    assert host.wait_until(lambda: machine.units(one.unit) == [], 10)
+    r = machine.run("--", "echo", "x", user="alice")
+    assert (r.status, r.stdout) == ("OK", "x\n"), r
+    assert host.wait_until(lambda: jobs.bare(ALICE), 30, 0.1), machine.scopes()
+    assert ("a parked sandbox of uid 2001 for command died" in journal.text()) == (verb[0] == "kill"), journal.text()
+
+
 def test_stop_of_the_service(journal):
     one = jobs.park("alice")
     groups = machine.group_dirs(one.unit).values()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every job in a scope of systemd: what systemd says of it, what the kernel holds it by, and that it is
-outlived by nothing."""
+"""Every job in a scope of systemd that is made for it: what systemd says of it, what the kernel holds it by, and
+that it is outlived by nothing. Those that are made ahead of time are in test_parked.py."""
 
 import json
 import os
@@ -15,6 +15,8 @@ from lib import host, jobs, machine
 ALICE, BOB = 2001, 2002
 MIB = 1 << 20
 SLOW = machine.WORLD == "uml"
+
+pytestmark = pytest.mark.usefixtures("no_pool_here")
 
 
 @pytest.fixture(autouse=True)
