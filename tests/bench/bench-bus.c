@@ -4,13 +4,14 @@
  * run: as root, of whom polkit is not asked, and as a user, of whom it is. Then many callers at once. A
  * run of the benchmark is one process of root's; it asserts nothing but that all calls end well.
  *
- *      bench-bus SOCKET ROUNDS UID CALLERS [ADDRESS]
+ *      bench-bus SOCKET ROUNDS UID CALLERS [PAUSE_MS [ADDRESS]]
  *
- * ADDRESS is the bus, if not the system's; UID is a user whom polkit lets run code.
+ * PAUSE_MS is before each sample, such as what a parked sandbox takes to be replaced: 0 without it. ADDRESS is the bus, if not the system's; UID is a user whom polkit lets run code.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <systemd/sd-bus.h>
+#include <unistd.h>
 
 #include "client/lib/sandbox.h"
 #include "common/io.h"
@@ -145,7 +146,8 @@ static void print_table(const struct series *series, size_t n)
                         msec(&series[i], 50) - msec(&series[0], 50));
 }
 
-static void bench_one_at_a_time(const char *socket, const char *address, uid_t uid, size_t rounds)
+static void bench_one_at_a_time(const char *socket, const char *address, uid_t uid, size_t rounds,
+        useconds_t pause_usec)
 {
         sd_bus *root = connect_bus(address, 0), *user = connect_bus(address, uid);
         sandbox_client *c = connect_socket(socket);
@@ -163,8 +165,10 @@ static void bench_one_at_a_time(const char *socket, const char *address, uid_t u
         }
         for (size_t i = 0; i < rounds + WARM_UP; i++)
                 for (size_t k = 0; k < ELEMENTSOF(series); k++) {
-                        uint64_t begin = io_now_usec();
+                        uint64_t begin;
 
+                        (void) usleep(pause_usec);
+                        begin = io_now_usec();
                         series[k].once(series[k].userdata);
                         if (i >= WARM_UP)
                                 series[k].usec[series[k].n++] = io_now_usec() - begin;
@@ -258,18 +262,21 @@ static void bench_at_once(const char *address, uid_t uid, size_t n)
 
 int main(int argc, char **argv)
 {
-        const char *address = argc > 5 ? argv[5] : "unix:path=/run/dbus/system_bus_socket";
+        const char *address = argc > 6 ? argv[6] : "unix:path=/run/dbus/system_bus_socket";
         size_t rounds, callers;
+        useconds_t pause_usec;
         uid_t uid;
 
-        if (argc < 5 || argc > 6) {
-                (void) fprintf(stderr, "usage: bench-bus SOCKET ROUNDS UID CALLERS [ADDRESS]\n");
+        if (argc < 5 || argc > 7) {
+                (void) fprintf(stderr,
+                        "usage: bench-bus SOCKET ROUNDS UID CALLERS [PAUSE_MS [ADDRESS]]\n");
                 return 2;
         }
         rounds = MAX(strtoul(argv[2], NULL, 10), 1UL);
         uid = (uid_t) strtoul(argv[3], NULL, 10);
         callers = MIN(MAX(strtoul(argv[4], NULL, 10), 1UL), (unsigned long) CALLERS_MAX);
-        bench_one_at_a_time(argv[1], address, uid, rounds);
+        pause_usec = argc > 5 ? (useconds_t) (strtoul(argv[5], NULL, 10) * USEC_PER_MSEC) : 0;
+        bench_one_at_a_time(argv[1], address, uid, rounds, pause_usec);
         bench_at_once(address, uid, callers);
         return EXIT_SUCCESS;
 }
