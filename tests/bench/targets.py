@@ -73,6 +73,7 @@ TARGETS = [
     ("parked javascript / bwrap node", 0.08, False, against("javascript", "bwrap")),
     ("parked javascript / un-isolated spawn", 0.15, False, against("javascript", "spawn")),
     ("cold /bin/true / bwrap", 0.5, False, cold_true),
+    ("/bin/true in a sandbox made before / bwrap", 0.5, False, against("true", "bwrap")),
     ("scope mode over cgroupfs, parked, ms", 0.3, False, scope_over),
     ("p99 / p50, the worst of ours", 3.0, False, tail),
     ("p50 with 1,000 idle jobs / with 1, the worst", 1.2, False, many_idle),

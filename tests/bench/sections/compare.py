@@ -29,9 +29,7 @@ def run(bench):
         if not parked:
             result["notes"].append(harness.NO_POOL)
         for program in contenders.PROGRAMS:
-            # What never is parked would only be the cold one again.
-            with_pool = parked if program.runtime else None
-            good, left_out = bench.usable(candidates(bench, program, cold, with_pool))
+            good, left_out = bench.usable(candidates(bench, program, cold, parked))
             result["left_out"] += left_out
             result["series"] |= bench.compare(good)
             bench.say(f"   {program.group}: {len(good)} contenders, {bench.rounds} rounds")

@@ -13,7 +13,7 @@ TITLE = "Jobs a second, by the number under way"
 def kinds(program, cold, parked):
     found = [contenders.job(program, cold.socket, "cold", "sandboxd, cold"),
              contenders.spawn(program, plain=True)]
-    if parked and program.runtime:
+    if parked:
         # All its jobs count: what no parked sandbox is there for runs cold.
         found.insert(0, contenders.job(program, parked.socket, "pool", "sandboxd, with its pool"))
     return found
