@@ -98,14 +98,16 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 /* In that time, or before. */
 static int sweep_within(struct service *s, uint64_t usec)
 {
+        uint64_t next = io_now_usec() + usec, planned;
         int enabled = SD_EVENT_OFF, r = 0;
 
         if (!s->loans.sweep)
-                r = sd_event_add_time_relative(s->event, &s->loans.sweep, CLOCK_MONOTONIC, usec, 1,
-                        on_sweep, s);
+                r = sd_event_add_time(s->event, &s->loans.sweep, CLOCK_MONOTONIC, next, 1, on_sweep,
+                        s);
         else if (sd_event_source_get_enabled(s->loans.sweep, &enabled) < 0 ||
-                 enabled == SD_EVENT_OFF || usec < SWEEP_USEC)
-                r = sd_event_source_set_time_relative(s->loans.sweep, usec);
+                 enabled == SD_EVENT_OFF ||
+                 sd_event_source_get_time(s->loans.sweep, &planned) < 0 || planned > next)
+                r = sd_event_source_set_time(s->loans.sweep, next);
         return r < 0 ? r : sd_event_source_set_enabled(s->loans.sweep, SD_EVENT_ON);
 }
 

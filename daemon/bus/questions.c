@@ -20,6 +20,8 @@
 
 /* Where a person may be asked for a password. */
 #define INTERACTIVE_USEC (5 * 60 * USEC_PER_SEC)
+/* So much later, an answer will not come any more. */
+#define LOST_USEC (60 * USEC_PER_SEC)
 
 /* The bus allows 128 calls under way of one connection, and counts those that are not answered whether
  * somebody still waits for them or not: so do we. */
@@ -221,8 +223,10 @@ static int ask(struct question *q)
         r = sd_bus_message_append(m, "us", is_interactive(q->call) ? POLKIT_INTERACTIVE : 0, q->id);
         if (r < 0)
                 return r;
-        /* Its deadline is the question's: of a call that we gave up the bus would still keep count. */
-        r = sd_bus_call_async(s->bus, &q->slot, m, on_answer, q, UINT64_MAX);
+        /* Its deadline is the question's, and of a call that we gave up the bus would still keep count. But an
+         * answer that the bus could not hand us, and dropped, never comes: not to be counted for ever. */
+        r = sd_bus_call_async(s->bus, &q->slot, m, on_answer, q,
+                (is_interactive(q->call) ? INTERACTIVE_USEC : s->options.polkit_usec) + LOST_USEC);
         if (r < 0)
                 return r;
         TAILQ_REMOVE(&s->questions.waiting, q, entries);

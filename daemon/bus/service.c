@@ -100,11 +100,16 @@ static int may_be_answered(struct service *s, sd_bus_message *m)
         return r < 0 ? r : account_add_answer(s, caller->user->account) >= 0;
 }
 
-/* Whether a call has us stay for as long as its caller likes. While we leave, others wait for the next one. */
+/* Whether a call has us stay for as long as its caller likes, or polkit. While we leave, others wait for the next one. */
 static bool keeps_us(sd_bus_message *m)
 {
         return sd_bus_message_is_method_call(m, BUS_MANAGER, "Execute") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "Run") ||
                sd_bus_message_is_method_call(m, BUS_MANAGER, "RunWithFds") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "CancelJob") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "Drain") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "Resume") ||
+               sd_bus_message_is_method_call(m, BUS_MANAGER, "StopAll") ||
                sd_bus_message_is_method_call(m, BUS_MANAGER, "Subscribe") ||
                sd_bus_message_is_method_call(m, BUS_JOB, "Wait");
 }
