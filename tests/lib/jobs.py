@@ -89,7 +89,7 @@ def wait_payload(unit):
     return found[0]
 
 
-KEEPS_PARKED = {"Pool": {"IdleSec": "5min"}}  # settings of sandboxd.conf
+KEEPS_PARKED = {"Pool": {"Maximum": 64, "IdleSec": "5min"}}  # settings of sandboxd.conf
 
 
 class Parked:

@@ -223,7 +223,7 @@ def test_restart_under_load():
 def test_shutdown_with_jobs(second_machine):
     """Scopes are ended before the daemon, the daemon says so to its clients, and nobody waits for anybody; nor for
     what is parked."""
-    second_machine.write("/etc/sandboxd/sandboxd.conf.d/test.conf", "[Pool]\nIdleSec=5min\n")
+    second_machine.write("/etc/sandboxd/sandboxd.conf.d/test.conf", "[Pool]\nMaximum=64\nIdleSec=5min\n")
     second_machine.boot()
     second_machine.call("sandboxctl", "run", "-l", "bash", "-c", ":")
     processes = [second_machine.spawn("sandboxctl", "run", "--json", "-t", "5min", "--", "sh", "-c",
