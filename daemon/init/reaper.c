@@ -199,16 +199,23 @@ static bool take_order(struct init *i, pid_t payload)
         return false;
 }
 
+static void forget_wakeups(const struct parking *p)
+{
+        char events[256];
+
+        (void) !read(p->wake_fd, events, sizeof(events));
+}
+
 /* So that the command's last words are heard, and none that were said before. */
 static void await_last_words(struct parking *p, pid_t payload)
 {
-        char path[32], events[256];
+        char path[32];
 
         (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) payload);
         p->comm_fd = open(path, O_RDONLY | O_CLOEXEC);
         if (p->comm_fd < 0)
                 p->wake_fd = safe_close(p->wake_fd);
-        (void) !read(p->wake_fd, events, sizeof(events));
+        forget_wakeups(p);
 }
 
 /* The command says that it waits, or never will. */
@@ -261,9 +268,8 @@ static bool has_last_words(const struct init *i, struct launch_event *event)
 static bool take_wakeup(struct init *i, struct launch_event *event)
 {
         struct parking *p = &i->parking;
-        char events[256];
 
-        (void) !read(p->wake_fd, events, sizeof(events));
+        forget_wakeups(p);
         if (has_last_words(i, event))
                 return true;
         if (++p->n_wakes == WAKES_MAX)

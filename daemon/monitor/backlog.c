@@ -37,13 +37,18 @@ static void drop(struct backlog *b, struct backlog_entry *e)
         b->n--;
 }
 
-void backlog_done(struct backlog *b)
+static void drop_all(struct backlog *b)
 {
         struct backlog_entry *e;
 
-        b->timer = sd_event_source_disable_unref(b->timer);
         while ((e = TAILQ_FIRST(&b->entries)))
                 drop(b, e);
+}
+
+void backlog_done(struct backlog *b)
+{
+        b->timer = sd_event_source_disable_unref(b->timer);
+        drop_all(b);
 }
 
 static void drop_old(struct backlog *b, uint64_t now)
@@ -95,8 +100,7 @@ static int on_old(sd_event_source *source, uint64_t usec, void *userdata)
 
         drop_old(b, io_now_usec());
         if (b->n > 0 && wait_for_oldest(b) < 0)
-                while (b->n > 0)
-                        drop(b, TAILQ_FIRST(&b->entries));
+                drop_all(b);
         look(b);
         return 0;
 }
