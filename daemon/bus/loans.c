@@ -53,6 +53,21 @@ static void give_up_late(struct call *c)
                         "those of earlier answers");
 }
 
+static bool has_room(const struct loans *ls, uid_t uid, uint64_t age_usec)
+{
+        uint64_t now = io_now_usec();
+        unsigned all = 0, of_user = 0;
+        const struct loan *l;
+
+        LIST_FOREACH (l, &ls->list, entries) {
+                if (now - l->since < age_usec)
+                        continue;
+                all++;
+                of_user += l->user->uid == uid;
+        }
+        return of_user <= LOANS_USER_MAX - LOANS_AT_ONCE && all <= LOANS_MAX - LOANS_AT_ONCE;
+}
+
 /* In the order in which they came; but nobody waits for what another user keeps. */
 static void serve_waiting(struct service *s)
 {
@@ -60,7 +75,7 @@ static void serve_waiting(struct service *s)
 
         for (c = TAILQ_FIRST(&s->loans.waiting); c; c = next) {
                 next = TAILQ_NEXT(c, waiting);
-                if (loans_check_room(&s->loans, c->user->uid, 0) < 0) {
+                if (!has_room(&s->loans, c->user->uid, 0)) {
                         give_up_late(c);
                         continue;
                 }
@@ -89,7 +104,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 
         sweep(&s->loans);
         serve_waiting(s);
-        if (LIST_EMPTY(&s->loans.list))
+        if (LIST_EMPTY(&s->loans.list) && TAILQ_EMPTY(&s->loans.waiting))
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
         return sd_event_source_set_time_relative(source,
                 TAILQ_EMPTY(&s->loans.waiting) ? SWEEP_USEC : SWEEP_SOON_USEC);
@@ -119,19 +134,8 @@ void loans_init(struct loans *ls)
 
 int loans_check_room(struct loans *ls, uid_t uid, uint64_t age_usec)
 {
-        uint64_t now = io_now_usec();
-        unsigned all = 0, of_user = 0;
-        const struct loan *l;
-
         sweep(ls);
-        LIST_FOREACH (l, &ls->list, entries) {
-                if (now - l->since < age_usec)
-                        continue;
-                all++;
-                of_user += l->user->uid == uid;
-        }
-        return of_user > LOANS_USER_MAX - LOANS_AT_ONCE || all > LOANS_MAX - LOANS_AT_ONCE ? -EDQUOT
-                                                                                           : 0;
+        return has_room(ls, uid, age_usec) ? 0 : -EDQUOT;
 }
 
 int loans_wait(struct service *s, struct call *c)

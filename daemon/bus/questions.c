@@ -20,9 +20,6 @@
 
 /* Where a person may be asked for a password. */
 #define INTERACTIVE_USEC (5 * 60 * USEC_PER_SEC)
-/* So much later, an answer will not come any more. */
-#define LOST_USEC (60 * USEC_PER_SEC)
-
 /* The bus allows 128 calls under way of one connection, and counts those that are not answered whether
  * somebody still waits for them or not: so do we. */
 #define QUESTIONS_MAX 96
@@ -201,6 +198,12 @@ static bool is_interactive(const struct call *c)
         return sd_bus_message_get_allow_interactive_authorization(c->message) > 0;
 }
 
+/* How long polkit has. */
+static uint64_t time_of(const struct service *s, const struct call *c)
+{
+        return is_interactive(c) ? INTERACTIVE_USEC : s->options.polkit_usec;
+}
+
 static int ask(struct question *q)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -224,9 +227,8 @@ static int ask(struct question *q)
         if (r < 0)
                 return r;
         /* Its deadline is the question's, and of a call that we gave up the bus would still keep count. But an
-         * answer that the bus could not hand us, and dropped, never comes: not to be counted for ever. */
-        r = sd_bus_call_async(s->bus, &q->slot, m, on_answer, q,
-                (is_interactive(q->call) ? INTERACTIVE_USEC : s->options.polkit_usec) + LOST_USEC);
+         * answer that the bus could not hand us, and dropped, never comes: after as long again it is not counted. */
+        r = sd_bus_call_async(s->bus, &q->slot, m, on_answer, q, 2 * time_of(s, q->call));
         if (r < 0)
                 return r;
         TAILQ_REMOVE(&s->questions.waiting, q, entries);
@@ -276,8 +278,7 @@ static int question_new(struct call *c, const char *action, const char *detail_k
         r = detail_key && !q->detail_value ? -ENOMEM : 0;
         if (r == 0)
                 r = sd_event_add_time_relative(s->event, &q->deadline, CLOCK_MONOTONIC,
-                        is_interactive(c) ? INTERACTIVE_USEC : s->options.polkit_usec, 1,
-                        on_deadline, q);
+                        time_of(s, c), 1, on_deadline, q);
         if (r < 0) {
                 (void) sd_event_source_disable_unref(q->deadline);
                 free(q->detail_value);

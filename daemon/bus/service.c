@@ -292,21 +292,21 @@ static void say_stopping(void)
         (void) sd_notify_barrier(0, USEC_PER_SEC);
 }
 
-/* Calls that came before the name was given back are here, and are answered. Whoever calls later has the bus start
- * another. */
+static int on_released(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        struct service *s = userdata;
+
+        s->released = true;
+        return 0;
+}
+
+/* Calls that came before the name was given back come before the answer to that, and are answered. Whoever calls later
+ * has the bus start another. */
 static int leave(struct service *s)
 {
-        int r;
-
         say_stopping();
         s->leaving = true;
-        r = sd_bus_release_name(s->bus, BUS_NAME);
-        if (r < 0)
-                return r;
-        do
-                r = sd_bus_process(s->bus, NULL);
-        while (r > 0);
-        return r;
+        return sd_bus_release_name_async(s->bus, NULL, BUS_NAME, on_released, s);
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
@@ -318,7 +318,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
                 r = leave(s);
         if (r < 0)
                 return sd_event_exit(s->event, r);
-        if (s->leaving && s->n_calls == 0 && outbox_size(&s->outbox) == 0) {
+        if (s->released && s->n_calls == 0 && outbox_size(&s->outbox) == 0) {
                 log_debug("idle: going");
                 return sd_event_exit(s->event, 0);
         }

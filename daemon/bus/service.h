@@ -63,8 +63,9 @@ struct service {
         struct listings listings;
         struct loans loans;
         sd_event_source *idle;
-        bool named;   /* the name on the bus is ours, or is asked for */
-        bool leaving; /* it was given back: what came before that is finished, and nothing else */
+        bool named;    /* the name on the bus is ours, or is asked for */
+        bool leaving;  /* it is given back: what came before that is finished, and nothing else */
+        bool released; /* and the bus has taken it, or does not answer */
 };
 
 int service_init(struct service *s, const struct service_options *options);

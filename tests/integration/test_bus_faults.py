@@ -21,9 +21,9 @@ JOBS = 1000
 
 @pytest.fixture
 def own(make_daemon, make_bus):
-    """A world that the test may break; settings of its sandboxd."""
-    def make(**settings):
-        return make_bus(make_daemon(settings={"Bus": {"User": USER}} | settings))
+    """A world that the test may break; arguments of its sandboxd-bus, and settings of its sandboxd."""
+    def make(*arguments, **settings):
+        return make_bus(make_daemon(settings={"Bus": {"User": USER}} | settings), arguments)
     return make
 
 
@@ -446,7 +446,7 @@ def test_who_leaves_while_the_bus_has_too_much(own):
     """The bus drops that he left, as all that is over 127 MiB: it is found out nevertheless."""
     bus = own()
     c, crowd = bus.caller(ALICE), [bus.caller(BOB) for _ in range(6)]
-    c.start_execute("bash", "sleep 600")
+    c.start_execute("bash", "sleep 600", wall_time_usec=300_000_000)
     path, = running(bus.caller())
     with stopped(bus.service):
         fill(crowd)
@@ -454,7 +454,32 @@ def test_who_leaves_while_the_bus_has_too_much(own):
         crowd[0].call(*dbus.BUS, "GetId")
     with bus.daemon.session() as s:
         s.send(wire.wait_job(2, job_id(path)))
-        assert s.expect("result", timeout=30)["status"] == "CANCELLED"
+        assert s.expect("result", timeout=120)["status"] == "CANCELLED"
+
+
+def test_answers_of_polkit_that_the_bus_drops(own):
+    """A user has eight questions under way: those whose answers never come are not counted for ever."""
+    bus = own("--polkit-timeout", "2s")
+    c, crowd = bus.caller(ALICE, timeout=60), [bus.caller(BOB) for _ in range(6)]
+    bus.polkit.rules[RUN] = "hold"
+    serials = [c.start_execute("bash", "true") for _ in range(8)]
+    bus.polkit.wait_held(8)
+    with stopped(bus.service):
+        fill(crowd)
+        bus.polkit.release("yes")
+        time.sleep(0.5)  # so that the bus has taken them; nothing shows it
+    bus.polkit.rules[RUN] = "yes"
+    assert [c.refusal(c.finish, serial).short for serial in serials] == ["AccessDenied"] * 8
+    assert host.wait_until(lambda: allowed(c, "echo on"), 60) == "on\n"
+
+
+def allowed(c, code):
+    """What it prints; or False, when polkit cannot be asked, or the bus has no room for the call."""
+    try:
+        return c.bash(code)["stdout"]
+    except dbus.Error as error:
+        assert error.short in ("AccessDenied", "LimitsExceeded"), error
+        return False
 
 
 def test_calls_in_flight(bus):
