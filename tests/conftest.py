@@ -83,8 +83,9 @@ def make_daemon(build):
 
 @pytest.fixture(scope="module")
 def bus_world(build, daemon):
-    """sandboxd-bus for the daemon that most tests share, on a bus of its own."""
-    world = bus_lib.World(build, daemon)
+    """sandboxd-bus for the daemon that most tests share, on a bus of its own, which would not start another when it
+    has gone for want of calls: so it stays, however long the tests between those that call it take."""
+    world = bus_lib.World(build, daemon, ["--idle-timeout", "0"])
     try:
         yield world.start()
     finally:
