@@ -29,6 +29,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/privilege.c daemon/monitor/privilege.h \
 	daemon/monitor/reload.c daemon/monitor/reload.h \
 	daemon/monitor/sandbox.c daemon/monitor/sandbox.h \
+	daemon/monitor/sandbox-end.c \
 	daemon/monitor/sandbox-park.c daemon/monitor/sandbox-state.h \
 	daemon/monitor/scope.c daemon/monitor/scope.h \
 	daemon/monitor/scope-leaves.c daemon/monitor/scope-leaves.h \
