@@ -75,7 +75,7 @@ static void reply_when_it_can(struct call *c, struct execution *e)
         bool lends = e->submission.options.output_fd && (e->out.size > 0 || e->err.size > 0);
 
         c->step = reply;
-        if (!lends || loans_check_room(&c->service->loans, c->user->uid, 0) >= 0)
+        if (!lends || loans_have_room(&c->service->loans, c->user->uid, 0))
                 reply(c, NULL);
         else if (loans_wait(c->service, c) < 0)
                 call_fail_errno(c, -ENOMEM, "wait until the output can be given");
@@ -115,9 +115,16 @@ static int prepare(struct call *c, struct execution *e)
         uint64_t most = fds ? FD_OUTPUT_MAX : CAPTURE_INLINE_MAX;
         int r;
 
-        if (fds && loans_check_room(&c->service->loans, c->user->uid, KEPT_USEC) < 0) {
+        if (fds && !loans_have_room(&c->service->loans, c->user->uid, KEPT_USEC)) {
                 call_fail(c, "Busy",
                         "too many fds with output are still open: close those of earlier answers");
+                return -EDQUOT;
+        }
+        if (fds && !loans_allow(c->service, c->user->account)) {
+                call_fail(c, "Busy",
+                        "output of earlier answers that was closed is still kept, as in a pipe or "
+                        "a socket: "
+                        "let go of it, or call without output_fd");
                 return -EDQUOT;
         }
         r = capture_init(&e->out, c->user, most, fds);

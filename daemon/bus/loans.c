@@ -2,58 +2,63 @@
 /*
  * Memfds that callers may have open. Runs in sandboxd-bus.
  *
- * Nobody tells us when the last of them is closed. A lease for writing does: the kernel gives one only for a
- * file that nobody else has open.
+ * Nobody tells us when the last fd of one is closed. A watch does, when the file is gone: whoever has it open, be it with
+ * O_PATH, mapped, or on its way in a socket, keeps it there. What is not seen so are pages of it in a pipe or socket
+ * (splice(2), sendfile(2)): they are no file any more, but still our memory, of which the kernel has the sum.
  */
 #include "daemon/bus/loans.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 
 #include "common/io.h"
 #include "daemon/bus/call.h"
 
-#define SWEEP_USEC USEC_PER_SEC
-/* While answers wait for it. */
-#define SWEEP_SOON_USEC (50 * USEC_PER_MSEC)
-/* How long they do: whoever keeps fds until all answers are there would wait for ever. */
+/* How long answers wait: whoever keeps fds until all answers are there would wait for ever. */
 #define WAIT_USEC (10 * USEC_PER_SEC)
+
+/* In parts of what the service may use: files in memory that nobody has open, and that are there nevertheless. */
+#define PARTS 16U
+#define STRAYS_NONE 1U /* less is nobody's fault */
+#define STRAYS_SOME 4U /* with more, whoever has closed as much as STRAYS_NONE is lent nothing */
+#define STRAYS_MOST 6U /* with more, nobody is */
 
 struct loan {
         LIST_ENTRY(loan) entries;
         struct user *user;
         uint64_t size;
         uint64_t since; /* CLOCK_MONOTONIC */
-        int fd;
+        int watch;      /* of inotify */
 };
-
-static int reopen(int fd)
-{
-        char path[64];
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
-}
 
 static void loan_free(struct loan *l)
 {
         LIST_REMOVE(l, entries);
         user_release(l->user, l->size);
         (void) user_unref(l->user);
-        (void) safe_close(l->fd);
         free(l);
 }
 
-static void give_up_late(struct call *c)
+void loans_init(struct loans *ls)
 {
-        if (io_now_usec() - c->since >= WAIT_USEC)
-                call_fail(c, "Busy",
-                        "the job has ended, and too many fds with output are still open: close "
-                        "those of earlier answers");
+        LIST_INIT(&ls->list);
+        TAILQ_INIT(&ls->waiting);
+        ls->inotify_fd = -EBADF;
 }
 
-static bool has_room(const struct loans *ls, uid_t uid, uint64_t age_usec)
+void loans_done(struct loans *ls)
+{
+        while (!LIST_EMPTY(&ls->list))
+                loan_free(LIST_FIRST(&ls->list));
+        ls->late = sd_event_source_disable_unref(ls->late);
+        ls->gone = sd_event_source_disable_unref(ls->gone);
+        ls->inotify_fd = safe_close(ls->inotify_fd);
+}
+
+/* ---- Room ---------------------------------------------------------------------------------------- */
+
+bool loans_have_room(const struct loans *ls, uid_t uid, uint64_t age_usec)
 {
         uint64_t now = io_now_usec();
         unsigned all = 0, of_user = 0;
@@ -68,74 +73,53 @@ static bool has_room(const struct loans *ls, uid_t uid, uint64_t age_usec)
         return of_user <= LOANS_USER_MAX - LOANS_AT_ONCE && all <= LOANS_MAX - LOANS_AT_ONCE;
 }
 
-/* In the order in which they came; but nobody waits for what another user keeps. */
-static void serve_waiting(struct service *s)
+static void forget_returned(struct service *s)
 {
-        struct call *c, *next;
+        struct account *a;
 
-        for (c = TAILQ_FIRST(&s->loans.waiting); c; c = next) {
-                next = TAILQ_NEXT(c, waiting);
-                if (!has_room(&s->loans, c->user->uid, 0)) {
-                        give_up_late(c);
-                        continue;
-                }
-                TAILQ_REMOVE(&s->loans.waiting, c, waiting);
-                call_set_state(c, CALL_WORKING);
-                c->step(c, NULL);
-        }
+        LIST_FOREACH (a, &s->accounts, entries)
+                a->n_returned = 0;
 }
 
-/* Those that all have closed. */
-static void sweep(struct loans *ls)
+/* Who keeps their pages is not known; but those who were lent most are the first to get no more. */
+bool loans_allow(struct service *s, const struct account *a)
 {
-        struct loan *l = LIST_FIRST(&ls->list), *next;
+        uint64_t part = s->memory.limit / PARTS, files = memory_in_files(&s->memory);
+        uint64_t strays = files - MIN(files, s->n_bytes);
 
-        for (; l; l = next) {
-                next = LIST_NEXT(l, entries);
-                if (fcntl(l->fd, F_SETLEASE, F_WRLCK) < 0)
-                        continue;
-                loan_free(l);
-        }
+        if (strays < STRAYS_NONE * part)
+                forget_returned(s);
+        return strays < STRAYS_SOME * part ||
+               (strays < STRAYS_MOST * part && a->n_returned < STRAYS_NONE * part);
 }
 
-static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
+/* ---- Calls that wait for it ------------------------------------------------------------------------ */
+
+static int watch_waiting(struct service *s);
+
+static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
+        uint64_t now = io_now_usec();
+        struct call *c;
 
-        sweep(&s->loans);
-        serve_waiting(s);
-        if (LIST_EMPTY(&s->loans.list) && TAILQ_EMPTY(&s->loans.waiting))
-                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        return sd_event_source_set_time_relative(source,
-                TAILQ_EMPTY(&s->loans.waiting) ? SWEEP_USEC : SWEEP_SOON_USEC);
+        while ((c = TAILQ_FIRST(&s->loans.waiting)) && now - c->since >= WAIT_USEC)
+                call_fail(c, "Busy",
+                        "the job has ended, and too many fds with output are still open: close "
+                        "those of earlier answers");
+        return watch_waiting(s);
 }
 
-/* In that time, or before. */
-static int sweep_within(struct service *s, uint64_t usec)
+/* They came one after the other: the first is the next to be late. */
+static int watch_waiting(struct service *s)
 {
-        uint64_t next = io_now_usec() + usec, planned;
-        int enabled = SD_EVENT_OFF, r = 0;
+        struct call *first = TAILQ_FIRST(&s->loans.waiting);
 
-        if (!s->loans.sweep)
-                r = sd_event_add_time(s->event, &s->loans.sweep, CLOCK_MONOTONIC, next, 1, on_sweep,
-                        s);
-        else if (sd_event_source_get_enabled(s->loans.sweep, &enabled) < 0 ||
-                 enabled == SD_EVENT_OFF ||
-                 sd_event_source_get_time(s->loans.sweep, &planned) < 0 || planned > next)
-                r = sd_event_source_set_time(s->loans.sweep, next);
-        return r < 0 ? r : sd_event_source_set_enabled(s->loans.sweep, SD_EVENT_ON);
-}
-
-void loans_init(struct loans *ls)
-{
-        LIST_INIT(&ls->list);
-        TAILQ_INIT(&ls->waiting);
-}
-
-int loans_check_room(struct loans *ls, uid_t uid, uint64_t age_usec)
-{
-        sweep(ls);
-        return has_room(ls, uid, age_usec) ? 0 : -EDQUOT;
+        s->loans.late = sd_event_source_disable_unref(s->loans.late);
+        if (!first)
+                return 0;
+        return sd_event_add_time(s->event, &s->loans.late, CLOCK_MONOTONIC,
+                first->since + WAIT_USEC, 1, on_late, s);
 }
 
 int loans_wait(struct service *s, struct call *c)
@@ -143,39 +127,91 @@ int loans_wait(struct service *s, struct call *c)
         call_set_state(c, CALL_LENDING);
         c->since = io_now_usec();
         TAILQ_INSERT_TAIL(&s->loans.waiting, c, waiting);
-        return sweep_within(s, SWEEP_SOON_USEC);
+        return s->loans.late ? 0 : watch_waiting(s);
+}
+
+/* In the order in which they came; but nobody waits for what another user keeps. */
+static void serve_waiting(struct service *s)
+{
+        struct call *c, *next;
+
+        for (c = TAILQ_FIRST(&s->loans.waiting); c; c = next) {
+                next = TAILQ_NEXT(c, waiting);
+                if (!loans_have_room(&s->loans, c->user->uid, 0))
+                        continue;
+                TAILQ_REMOVE(&s->loans.waiting, c, waiting);
+                call_set_state(c, CALL_WORKING);
+                c->step(c, NULL);
+        }
+}
+
+/* ---- What is lent, and comes back -------------------------------------------------------------------- */
+
+static struct loan *find(const struct loans *ls, int watch)
+{
+        struct loan *l;
+
+        LIST_FOREACH (l, &ls->list, entries)
+                if (l->watch == watch)
+                        return l;
+        return NULL;
+}
+
+/* Those that nobody has open any more: the kernel ends their watches. */
+static int on_gone(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct service *s = userdata;
+        struct inotify_event events[64]; /* without names */
+        ssize_t n;
+
+        n = read(fd, events, sizeof(events));
+        for (ssize_t i = 0; i < n / (ssize_t) sizeof(events[0]); i++) {
+                struct loan *l = events[i].mask & IN_IGNORED ? find(&s->loans, events[i].wd) : NULL;
+
+                if (!l)
+                        continue;
+                l->user->account->n_returned += l->size;
+                loan_free(l);
+        }
+        serve_waiting(s);
+        return 0;
+}
+
+int loans_watch(struct service *s)
+{
+        struct loans *ls = &s->loans;
+        int r;
+
+        ls->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (ls->inotify_fd < 0)
+                return -errno;
+        r = sd_event_add_io(s->event, &ls->gone, ls->inotify_fd, EPOLLIN, on_gone, s);
+        if (r < 0)
+                return r;
+        /* Whoever closes one, and calls then, finds room. */
+        return sd_event_source_set_priority(ls->gone, SD_EVENT_PRIORITY_IMPORTANT);
 }
 
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret)
 {
-        _cleanup_close_ int lent = -EBADF, own = -EBADF;
-        struct loan *l;
-        int r;
+        _cleanup_free_ struct loan *l = calloc(1, sizeof(*l));
+        _cleanup_close_ int lent = -EBADF;
+        char path[64];
 
-        lent = reopen(memfd);
-        if (lent < 0)
-                return lent;
-        own = reopen(memfd);
-        if (own < 0)
-                return own;
-        r = sweep_within(s, SWEEP_USEC);
-        if (r < 0)
-                return r;
-        l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        l->fd = TAKE_FD(own);
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+        lent = open(path, O_RDONLY | O_CLOEXEC);
+        if (lent < 0)
+                return -errno;
+        l->watch = inotify_add_watch(s->loans.inotify_fd, path, IN_DELETE_SELF);
+        if (l->watch < 0)
+                return -errno;
         l->size = size;
         l->since = io_now_usec();
         l->user = user_ref(u);
         LIST_INSERT_HEAD(&s->loans.list, l, entries);
+        TAKE_PTR(l);
         *ret = TAKE_FD(lent);
         return 0;
-}
-
-void loans_done(struct loans *ls)
-{
-        while (!LIST_EMPTY(&ls->list))
-                loan_free(LIST_FIRST(&ls->list));
-        ls->sweep = sd_event_source_disable_unref(ls->sweep);
 }

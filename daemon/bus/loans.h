@@ -19,6 +19,7 @@
 /* Of one answer. */
 #define LOANS_AT_ONCE 2
 
+struct account;
 struct call;
 struct loan;
 struct service;
@@ -30,12 +31,18 @@ TAILQ_HEAD(loan_waiters, call);
 struct loans {
         struct loan_list list;
         struct loan_waiters waiting; /* calls, until there is room for the fds of their answers */
-        sd_event_source *sweep;
+        sd_event_source *late;       /* the first of those has waited for long enough */
+        int inotify_fd;              /* watches what is lent */
+        sd_event_source *gone;
 };
 
 void loans_init(struct loans *ls);
-/* -EDQUOT when that user, or all of them, have too many for one more answer; of those that were given so long ago. */
-int loans_check_room(struct loans *ls, uid_t uid, uint64_t age_usec);
+/* Before anything is lent. */
+int loans_watch(struct service *s);
+/* Whether neither that user nor all of them have too many for one more answer, of those that were given so long ago. */
+bool loans_have_room(const struct loans *ls, uid_t uid, uint64_t age_usec);
+/* Whether the account may be lent more: not when files that nobody has open any more hold too much of our memory. */
+bool loans_allow(struct service *s, const struct account *a);
 /* Has the call's step follow when there is room; where there is none for a while, the call fails. */
 int loans_wait(struct service *s, struct call *c);
 /* Gives a memfd that is sealed, open for reading alone, as the caller's to close. size bytes that its user was

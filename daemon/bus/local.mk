@@ -14,6 +14,7 @@ daemon_bus_libbus_a_SOURCES = \
 	daemon/bus/listings.c daemon/bus/listings.h \
 	daemon/bus/loans.c daemon/bus/loans.h \
 	daemon/bus/manager.c \
+	daemon/bus/memory.c daemon/bus/memory.h \
 	daemon/bus/message.c daemon/bus/message.h \
 	daemon/bus/options.c daemon/bus/options.h \
 	daemon/bus/outbox.c daemon/bus/outbox.h \

@@ -13,7 +13,7 @@
 
 /* How often it is looked at what the bus has taken, while it has not taken all. */
 #define LOOK_USEC (100 * USEC_PER_MSEC)
-/* Looks in a row, 10 s, at which it has taken nothing. */
+/* Looks in a row, 10 s, at which it has not taken what was there at the first. */
 #define STILL_MOST 100
 
 #define PROBE_INTERFACE "org.sandboxd1.Bus"
@@ -84,16 +84,17 @@ static size_t unread(const struct outbox *o)
         return fd < 0 ? 0 : io_socket_unread(fd);
 }
 
-/* Whether the bus has taken something since the last look. A message to ourselves that came back says so; one that
- * did not may only be behind many that are ours to handle. So else the kernel is asked: whether more of what waits
- * here fitted in; and where nothing waits here, whether it has no more than then, while we add to it at each look. */
+/* Whether the bus has taken all that there was at an earlier look; not just some of it, or who reads a little now and
+ * then of much would have all others wait. A message to ourselves that came back says so; one that did not may only
+ * be behind many that are ours to handle. So else the kernel is asked: whether all that waited here then fitted in; and
+ * where nothing waits here, whether it has no more than then, while we add to it at each look. */
 static bool has_taken(struct outbox *o, uint64_t last_cookie, size_t bytes)
 {
         uint64_t waiting = outbox_size(o), written = last_cookie - MIN(waiting, last_cookie);
-        bool taken = o->heard || (waiting > 0 ? written > o->written : bytes <= o->unread);
+        bool taken = o->heard >= o->mark || (waiting > 0 ? written >= o->mark : bytes <= o->unread);
 
-        o->heard = false;
-        o->written = written;
+        if (taken)
+                o->mark = last_cookie;
         o->unread = bytes;
         return taken;
 }
@@ -160,7 +161,7 @@ bool outbox_take_probe(struct outbox *o, sd_bus_message *m)
                 sd_bus_get_unique_name(o->bus, &name) < 0 ||
                 !streq(name, sd_bus_message_get_sender(m)))
                 return false;
-        o->heard = true;
+        (void) sd_bus_message_get_cookie(m, &o->heard);
         return true;
 }
 

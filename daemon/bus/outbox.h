@@ -25,10 +25,10 @@ struct outbox {
         sd_event_source *after;   /* looks again in each turn of the loop */
         sd_event_source *look;    /* at whether the bus takes what it was sent */
         sd_event_source *exit;
-        bool heard;       /* a message to ourselves came back since the last look */
-        uint64_t written; /* up to which number the kernel had all, at the last look */
+        uint64_t heard;   /* number of the last message to ourselves that came back */
+        uint64_t mark;    /* up to which number all is to be taken, since n_still looks */
         size_t unread;    /* bytes of it that the bus had not taken then */
-        unsigned n_still; /* looks in a row at which it had taken nothing more */
+        unsigned n_still; /* looks in a row at which that was not taken */
 };
 
 int outbox_init(struct outbox *o, struct service *s);

@@ -20,6 +20,7 @@
 
 /* Where a person may be asked for a password. */
 #define INTERACTIVE_USEC (5 * 60 * USEC_PER_SEC)
+
 /* The bus allows 128 calls under way of one connection, and counts those that are not answered whether
  * somebody still waits for them or not: so do we. */
 #define QUESTIONS_MAX 96

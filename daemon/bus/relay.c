@@ -23,20 +23,31 @@
 
 #include "common/io.h"
 #include "common/parse.h"
+#include "daemon/bus/memory.h"
 #include "daemon/bus/relay-check.h"
 
 #define CHUNK (64 * KIB)
 #define SPLICE_MAX (1 * MIB)
 /* The least that is tried of a packet that is too large for its socket. */
 #define PACKET_MIN 256
+/* Between two looks at how much memory files have that the service and its relays have written: of all relays of a user
+ * together an eighth of what there is. */
+#define LOOK_BYTES (1 * MIB)
 
 struct copy {
         enum relay_stream stream;
         int from;
         int to;
-        int type;     /* of the caller's socket; 0: it is none */
-        size_t chunk; /* written at one time at most */
+        int type;             /* of the caller's socket; 0: it is none */
+        size_t chunk;         /* written at one time at most */
+        uint64_t n_unlooked;  /* bytes written since the last look */
+        struct memory memory; /* where a file is written, which may be in memory */
 };
+
+/* With what the limit is for, so that nobody looks for it on a disk. */
+#define NO_MEMORY                                                                                  \
+        "too much memory is held by files on tmpfs that sandboxd-bus has written: delete some, "   \
+        "or pass a pipe"
 
 /* Aligned for files that are open with O_DIRECT. */
 static uint8_t buffer[CHUNK] __attribute__((aligned(4096)));
@@ -95,6 +106,12 @@ static ssize_t read_some(const struct copy *c)
         return n < 0 ? -errno : n;
 }
 
+/* What a file on tmpfs holds is the memory of whoever wrote it, for as long as it is there: ours. */
+static bool has_memory(const struct copy *c)
+{
+        return memory_in_files(&c->memory) < c->memory.limit / 4 * 3;
+}
+
 static int write_all(struct copy *c, size_t size)
 {
         for (size_t done = 0; done < size;) {
@@ -126,7 +143,13 @@ static int copy_some(struct copy *c)
         if (n <= 0)
                 return (int) n;
         q = write_all(c, (size_t) n);
-        return q < 0 ? q : 1;
+        if (q < 0)
+                return q;
+        c->n_unlooked += (uint64_t) n;
+        if (c->n_unlooked < LOOK_BYTES)
+                return 1;
+        c->n_unlooked = 0;
+        return has_memory(c) ? 1 : -ENOMEM;
 }
 
 /* Output into a pipe of the caller's. Not the other way: who writes a byte a page into a pipe would have the
@@ -188,6 +211,7 @@ static int load_filter(void)
                 RETURN(SECCOMP_RET_KILL_PROCESS),
                 LOAD(nr),
                 ALLOW(SYS_read),
+                ALLOW(SYS_pread64),
                 ALLOW(SYS_write),
                 ALLOW(SYS_splice),
                 ALLOW(SYS_recvfrom),
@@ -282,6 +306,22 @@ static int socket_type(int fd)
         return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ? 0 : type;
 }
 
+/* -ENOMEM when there is not to be more. Of a pipe or a socket the memory is not ours, or little. */
+static int open_memory(struct copy *c)
+{
+        struct stat st;
+        int r;
+
+        if (fstat(c->to, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return 0;
+        r = memory_open(&c->memory);
+        if (r < 0)
+                return r == -ENOMEM ? -ENOBUFS : r;
+        return has_memory(c) ? 0 : -ENOMEM;
+}
+
 static enum relay_end run(enum relay_stream stream, uid_t caller)
 {
         bool in = stream == RELAY_STDIN;
@@ -291,13 +331,18 @@ static enum relay_end run(enum relay_stream stream, uid_t caller)
                 .to = in ? RELAY_SOCKET_FD : RELAY_CALLER_FD,
                 .type = socket_type(RELAY_CALLER_FD),
                 .chunk = CHUNK,
+                .memory = MEMORY_NONE,
         };
         struct error e;
         int q;
 
         if (relay_check(RELAY_CALLER_FD, stream, caller, &e) < 0)
                 return say(RELAY_REFUSED, e.text);
-        q = confine();
+        q = in ? 0 : open_memory(&c);
+        if (q == -ENOMEM)
+                return say(RELAY_REFUSED, NO_MEMORY);
+        if (q == 0)
+                q = confine();
         if (q < 0) {
                 (void) error_set(&e, q, "%s cannot be copied safely: %s", relay_stream_name(stream),
                         strerror(-q));
@@ -310,6 +355,8 @@ static enum relay_end run(enum relay_stream stream, uid_t caller)
         /* Who is at the other end has gone, of the socket or of the caller's pipe: as it should be. */
         if (q == 0 || q == -EPIPE)
                 return RELAY_ENDED;
+        if (q == -ENOMEM)
+                return say(RELAY_FAILED, NO_MEMORY);
         (void) error_set(&e, q, "%s could not be %s: %s", relay_stream_name(stream),
                 in ? "read" : "written", strerror(-q));
         return say(RELAY_FAILED, e.text);

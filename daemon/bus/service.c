@@ -18,6 +18,9 @@
 /* How often it is looked at whether the last calls are answered. */
 #define LEAVING_USEC (20 * USEC_PER_MSEC)
 
+/* How long the bus may take to take the name back: less than systemd waits for us to end. */
+#define RELEASE_USEC (5 * USEC_PER_SEC)
+
 /* Messages that wait for the bus at the most, before calls are dropped unanswered: all of them are
  * answers, and whoever sends more calls does not read them. */
 #define QUEUE_MAX 16384
@@ -304,9 +307,17 @@ static int on_released(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
  * has the bus start another. */
 static int leave(struct service *s)
 {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
         say_stopping();
         s->leaving = true;
-        return sd_bus_release_name_async(s->bus, NULL, BUS_NAME, on_released, s);
+        r = sd_bus_message_new_method_call(s->bus, &m, "org.freedesktop.DBus",
+                "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReleaseName");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", BUS_NAME);
+        return r < 0 ? r : sd_bus_call_async(s->bus, NULL, m, on_released, s, RELEASE_USEC);
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
@@ -347,7 +358,15 @@ int service_init(struct service *s, const struct service_options *options)
         jobs_init(&s->jobs, s);
         questions_init(&s->questions);
         loans_init(&s->loans);
+        r = memory_open(&s->memory);
+        if (r < 0)
+                log_warning("cannot see what files in memory hold (%s): who keeps them is not "
+                            "stopped",
+                        strerror(-r));
         r = sd_event_new(&s->event);
+        if (r < 0)
+                return r;
+        r = loans_watch(s);
         if (r < 0)
                 return r;
         r = listings_init(&s->listings, s->event);
@@ -408,6 +427,7 @@ void service_done(struct service *s)
         relays_done(&s->relays);
         listings_done(&s->listings);
         loans_done(&s->loans);
+        memory_done(&s->memory);
         users_done(s);
         signals_done(&s->signals);
         jobs_done(&s->jobs);

@@ -13,6 +13,7 @@
 #include "daemon/bus/jobs.h"
 #include "daemon/bus/listings.h"
 #include "daemon/bus/loans.h"
+#include "daemon/bus/memory.h"
 #include "daemon/bus/outbox.h"
 #include "daemon/bus/questions.h"
 #include "daemon/bus/relays.h"
@@ -61,6 +62,7 @@ struct service {
         struct relays relays;
         struct runs runs;
         struct listings listings;
+        struct memory memory;
         struct loans loans;
         sd_event_source *idle;
         bool named;    /* the name on the bus is ours, or is asked for */

@@ -3,10 +3,12 @@
 their share. Each case with the oracle of tests/attacks/conftest.py."""
 
 import contextlib
+import mmap
 import os
 import pwd
 import select
 import socket
+import time
 
 import pytest
 
@@ -14,6 +16,7 @@ from lib import dbus, host, wire
 from lib.bus import (ALICE, BOB, DENIED, JOB, MANAGER, MEMBERS, NAME, NO_OBJECT, NO_SUCH_JOB, NOBODY, OBJECT_MANAGER,
                      ROOT_PATH, RUN, USER, job_id)
 
+MIB = 1 << 20
 EVERYBODY = {"ListJobs", "ListRuntimes", "ListProfiles", "Subscribe", "Unsubscribe", "GetManagedObjects"}
 VALUES = {"s": "x", "as": ["true"], "ay": b"x", "a{sv}": {}, "h": 0, "t": 0}
 
@@ -278,6 +281,111 @@ def test_49_outputs_that_nobody_reads(bus):
         os.close(result["stderr_fd"])
         with os.fdopen(result["stdout_fd"], "rb") as f:
             assert f.read() == f"{serials.index(serial)}\n".encode()
+
+
+def test_49_outputs_that_stay_open_otherwise(bus):
+    """With O_PATH, mapped, or on its way: the file is there."""
+    c = bus.caller(ALICE)
+    one, two = socket.socketpair()
+
+    def keep(fd, how):
+        if how == 0:
+            return os.open(f"/proc/self/fd/{fd}", os.O_PATH)
+        if how == 1:
+            return mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+        return socket.send_fds(one, [b"x"], [fd]) and None
+
+    with contextlib.ExitStack() as kept:
+        kept.callback(one.close)
+        kept.callback(two.close)
+        for i in range(15):
+            fd = c.bash("head -c 5000 /dev/zero", output_fd=True, output_bytes=MIB)["stdout_fd"]
+            other = keep(fd, i % 3)
+            os.close(fd)
+            if other is not None:
+                kept.callback(os.close, other) if isinstance(other, int) else kept.enter_context(other)
+        time.sleep(0.3)  # by when it would have been noticed
+        assert c.refusal(c.bash, "echo", output_fd=True).short == "Busy"
+    assert host.wait_until(lambda: is_lent(c)), "they are not taken back"
+
+
+def is_lent(c):
+    with contextlib.suppress(dbus.Error):
+        os.close(c.bash("echo", output_fd=True)["stdout_fd"])
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def limited(bus, size):
+    """Its service is started anew, and may use so much memory, as its unit says."""
+    directories = host.cgroups("self")
+    v1 = "memory" in directories
+    own = directories["memory" if v1 else ""]
+    cgroup = own / f"sandboxd-bus-{os.getpid()}"
+    cgroup.mkdir()
+    try:
+        (cgroup / ("memory.limit_in_bytes" if v1 else "memory.max")).write_text(str(size))
+        bus.service.stop()
+        (cgroup / "cgroup.procs").write_text("0")
+        try:
+            bus.service.start()
+        finally:
+            (own / "cgroup.procs").write_text("0")
+        yield
+    finally:
+        bus.service.kill()
+        assert host.wait_until(lambda: not (cgroup / "cgroup.procs").read_text(), 10)
+        cgroup.rmdir()
+
+
+def hide(fd, size, stack):
+    """Its pages are in sockets; it is open no more."""
+    at = 0
+    while at < size:
+        pair = socket.socketpair()
+        for s in pair:
+            stack.callback(s.close)
+        pair[0].setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while at < size:
+                at += os.sendfile(pair[0].fileno(), fd, at, MIB)
+    os.close(fd)
+
+
+def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus):
+    """They are the service's memory for as long: who does that gets no more of it, before it is none of others'."""
+    bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
+    with limited(bus, 256 * MIB):
+        c, other = bus.caller(ALICE), bus.caller(BOB)
+        with contextlib.ExitStack() as kept:
+            def take():
+                result = c.bash("head -c 20000000 /dev/zero", output_fd=True, output_bytes=20_000_000)
+                hide(result["stdout_fd"], 20_000_000, kept)
+            for _ in range(3):
+                take()
+            assert c.refusal(lambda: [take() for _ in range(10)]).short == "Busy"
+            assert is_lent(other) and not is_lent(c)
+        assert host.wait_until(lambda: is_lent(c)), "what is gone is held against him"
+
+
+def test_49_files_in_memory(make_daemon, make_bus):
+    """What a job writes to a file on tmpfs is the service's memory as well, for as long as the file is there."""
+    bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
+    with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
+        c = bus.caller(ALICE)
+
+        def write():
+            fd = os.memfd_create("output")
+            kept.callback(os.close, fd)
+            with null() as no:
+                return c.wait(c.run_with_fds(["head", "-c", "60000000", "/dev/zero"], [no, fd, no],
+                                              output_bytes=60_000_000))
+        assert [write()["stdout_truncated"] for _ in range(3)] == [False] * 3
+        assert "tmpfs" in str(c.refusal(lambda: [write() for _ in range(10)]))
+        assert not bus.service.ended() and c.bash("echo x")["stdout"] == "x\n"
+        kept.close()
+        assert write()["status"] == "OK"
 
 
 def test_49_too_few_fds(bus):

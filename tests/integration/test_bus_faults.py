@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -402,6 +403,34 @@ def test_the_bus_has_enough(own):
     assert other.bash("echo on")["stdout"] == "on\n"
 
 
+def sip(c, done):
+    """Reads a little now and then of much."""
+    c.sock.settimeout(1)
+    while not done.wait(1.5):
+        with contextlib.suppress(OSError):
+            for _ in range(350):
+                c.sock.recv(4096)
+
+
+def test_one_who_reads_a_little_now_and_then(own):
+    """The bus takes something each time, and has everybody wait for it: that is not enough for the service to stay."""
+    bus = own()
+    waits, crowd, done = bus.caller(timeout=30), [bus.caller(ALICE) for _ in range(4)], threading.Event()
+    serial = waits.start_execute("bash", "sleep 600")
+    read_nothing(crowd[0], 40)
+    sipper = threading.Thread(target=sip, args=(crowd[0], done))
+    sipper.start()
+    try:
+        with contextlib.suppress(dbus.Error):  # it may have gone before the last has asked
+            for c in crowd[1:]:
+                read_nothing(c, 70)
+        assert waits.refusal(waits.finish, serial).short == "NoReply"
+        assert bus.service.process.wait(60) == 1 and "takes no more answers" in bus.service.log()
+    finally:
+        done.set()
+        sipper.join()
+
+
 def fill(crowd):
     """Each sends a call of 31 MiB."""
     big = dbus.Message(dbus.CALL, dbus.encode("s", ["x" * (31 * MIB)]), "s", dbus.NO_REPLY, destination=NAME,
@@ -570,14 +599,21 @@ def test_slow_watcher_is_told_the_end(bus):
     assert {c.signal("JobRemoved").args()[1] for _ in paths} == paths
 
 
-@pytest.mark.parametrize("call", ["Subscribe", "Execute"])
+KEEPING = {
+    "Subscribe": ("",), "Execute": ("ssa{sv}", "bash", "sleep 600", {}),
+    "Run": ("sasaya{sv}", "command", ["sleep", "600"], b"", {}),
+    "CancelJob": ("s", "0" * 16), "Drain": ("",), "Resume": ("",), "StopAll": ("",),
+}
+
+
+@pytest.mark.parametrize("call", KEEPING)
 def test_a_call_as_it_leaves(make_daemon, make_bus, call):
     """Who comes when it has just decided to go is told so: he would be subscribed to one that ends, or have it stay."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}), ["--idle-timeout", "1s"])
     c = bus.caller()
     assert c.jobs() == {}
     with stopped(bus.bus.process):
-        serial = c.start_manager("Subscribe") if call == "Subscribe" else c.start_execute("bash", "sleep 600")
+        serial = c.start_manager(call, *KEEPING[call])
         time.sleep(1.5)
     # The bus may as well hear first that the name is given back.
     assert c.refusal(c.finish, serial).short in ("Busy", "ServiceUnknown")
