@@ -428,7 +428,7 @@ static void on_sandbox_replaced(void *userdata, struct sandbox *s, struct sandbo
         struct monitor *m = userdata;
 
         forget(m, s);
-        pool_on_replaced(&m->pool, s);
+        pool_on_replaced(&m->pool, s, by->generation);
         monitor_add(m, by);
 }
 

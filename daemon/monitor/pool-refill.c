@@ -21,18 +21,24 @@
 /* Between two looks at what nobody wants any more. */
 #define INSPECT_LEAST_USEC (50 * USEC_PER_MSEC)
 #define INSPECT_MOST_USEC (2 * USEC_PER_SEC)
-/* What one is taken to hold before one of its kind was measured; and what the kernel holds for each. */
+/* What one is taken to hold before one of its kind was measured, where the bound is not so small that none ever would
+ * be; and what the kernel holds for each. */
 #define UNKNOWN_BYTES (64 * MIB)
 #define KERNEL_BYTES (1 * MIB)
-
-uint64_t pool_key_bytes(const struct pool_key *k)
-{
-        return (k->bytes ?: UNKNOWN_BYTES) + KERNEL_BYTES;
-}
 
 static const struct policy_pool *settings(const struct pool *p)
 {
         return &p->generation->policy->pool;
+}
+
+uint64_t pool_key_bytes(const struct pool *p, const struct pool_key *k)
+{
+        return (k->bytes ?: MIN(UNKNOWN_BYTES, settings(p)->max_memory / 2)) + KERNEL_BYTES;
+}
+
+bool pool_holds_too_much(const struct pool *p)
+{
+        return p->bytes > settings(p)->max_memory;
 }
 
 static bool is_idle(const struct pool *p, const struct pool_key *k, uint64_t now)
@@ -72,7 +78,7 @@ static unsigned maximum(const struct pool *p)
 static bool has_room(const struct pool *p, const struct pool_key *k)
 {
         return user_has_room(p, k->user) && p->n < maximum(p) &&
-               p->bytes + pool_key_bytes(k) <= settings(p)->max_memory;
+               p->bytes + pool_key_bytes(p, k) <= settings(p)->max_memory;
 }
 
 static bool is_missing(struct pool *p, struct pool_key *k, uint64_t now)
@@ -184,7 +190,7 @@ static bool make_room(struct pool *p, const struct pool_key *k)
 {
         struct sandbox *s;
 
-        if (p->bytes + pool_key_bytes(k) > settings(p)->max_memory + excess_bytes(p, k))
+        if (p->bytes + pool_key_bytes(p, k) > settings(p)->max_memory + excess_bytes(p, k))
                 return false;
         while (!has_room(p, k)) {
                 s = find_excess(p, k);
@@ -222,7 +228,7 @@ static int park(struct pool *p, struct pool_key *k)
                 return r;
         k->user->served = ++p->turns;
         s->key = k;
-        s->booked_bytes = pool_key_bytes(k);
+        s->booked_bytes = pool_key_bytes(p, k);
         TAILQ_INSERT_TAIL(&p->sandboxes, s, of_pool);
         p->n_sandboxes++;
         p->n++;

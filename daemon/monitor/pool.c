@@ -259,10 +259,16 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
         TAILQ_INSERT_TAIL(&k->parked, s, of_key);
         k->bytes = MAX(s->parked_bytes,
                 UINT64_C(1)); /* known to be little, in one without a command */
-        p->bytes = p->bytes - s->booked_bytes + pool_key_bytes(k);
-        s->booked_bytes = pool_key_bytes(k);
+        p->bytes = p->bytes - s->booked_bytes + pool_key_bytes(p, k);
+        s->booked_bytes = pool_key_bytes(p, k);
         log_debug("parked: %s for uid %u in %" PRIu64 " us", k->runtime, (unsigned) k->user->uid,
                 s->parked_usec - s->started_usec);
+        if (pool_holds_too_much(p)) {
+                log_notice("a parked sandbox of uid %u for %s holds %" PRIu64
+                           " MiB, more than [Pool] MaxMemory= has left: it is given back",
+                        (unsigned) k->user->uid, k->runtime, k->bytes / MIB);
+                pool_discard(p, s);
+        }
         pool_schedule(p);
 }
 
@@ -297,13 +303,14 @@ void pool_on_lost(struct pool *p, struct sandbox *s)
         pool_schedule(p);
 }
 
-/* It was claimed, and died with its job not begun. */
-void pool_on_replaced(struct pool *p, struct sandbox *s)
+void pool_on_replaced(struct pool *p, struct sandbox *s, const struct generation *g)
 {
-        struct pool_key *k = find_key(p, s->place.owner, s->runtime, s->profile);
+        struct pool_key *k;
 
         TAILQ_INSERT_TAIL(&p->sandboxes, s, of_pool);
         p->n_sandboxes++;
+        /* In another policy its indices may be another kind's. */
+        k = g == p->generation ? find_key(p, s->place.owner, s->runtime, s->profile) : NULL;
         if (k)
                 pool_pause_begin(&k->pause, io_now_usec());
 }

@@ -95,7 +95,8 @@ int pool_claim(struct pool *p, struct generation *g, const struct channel_start 
 /* Reports of a sandbox without a job, see sandbox_host. */
 void pool_on_parked(struct pool *p, struct sandbox *s);
 void pool_on_lost(struct pool *p, struct sandbox *s);
-void pool_on_replaced(struct pool *p, struct sandbox *s);
+/* It was claimed, under a policy, and died with its job not begun. */
+void pool_on_replaced(struct pool *p, struct sandbox *s, const struct generation *g);
 void pool_on_gone(struct pool *p, struct sandbox *s);
 /* Frees all of them without a loop. */
 void pool_abandon(struct pool *p);
@@ -118,7 +119,9 @@ bool pool_refill(struct pool *p, uint64_t now_usec);
 /* How many of a key there should be now. */
 unsigned pool_key_wanted(const struct pool *p, struct pool_key *k, uint64_t now_usec);
 /* What one more of a key is expected to hold. */
-uint64_t pool_key_bytes(const struct pool_key *k);
+uint64_t pool_key_bytes(const struct pool *p, const struct pool_key *k);
+/* More than they may hold: one held more than was expected. */
+bool pool_holds_too_much(const struct pool *p);
 /* The key that is to have the next one; NULL for none. */
 struct pool_key *pool_choose(struct pool *p, uint64_t now_usec);
 /* Looks which interpreters there are; those that wait in another one are ended. */

@@ -81,15 +81,20 @@ void sandbox_abandon(struct sandbox *s)
 
 /* --- what happens to them */
 
-/* Its command waits. */
-static void prime(struct sandbox *s, uint64_t now)
+/* Its command waits, and holds so much. */
+static void prime_with(struct sandbox *s, uint64_t now, uint64_t bytes)
 {
         ck_assert_int_eq(s->state, SANDBOX_PARKING);
         s->state = SANDBOX_PARKED;
-        s->parked_bytes = 10 * MIB;
+        s->parked_bytes = bytes;
         s->parked_pids = 12;
         s->parked_usec = now;
         pool_on_parked(&pool, s);
+}
+
+static void prime(struct sandbox *s, uint64_t now)
+{
+        prime_with(s, now, 10 * MIB);
 }
 
 static void die(struct sandbox *s)
@@ -452,6 +457,37 @@ START_TEST(test_memory_is_bounded)
 }
 END_TEST
 
+START_TEST(test_one_that_holds_more_than_was_expected)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.max_memory = 140 * MIB;
+        adopt();
+        ask(ALICE, 4);
+        pool.n_cpus = 2;
+        ck_assert(pool_refill(&pool, now) && pool_refill(&pool, now));
+        prime_with(made[0], now, 100 * MIB);
+        prime_with(made[1], now, 100 * MIB);
+        ck_assert_uint_eq(count(ALICE), 1);
+        ck_assert_uint_eq(pool.bytes, 101 * MIB);
+        /* Which is known now. */
+        bury();
+        ck_assert_uint_eq(fill(now), 0);
+}
+END_TEST
+
+START_TEST(test_a_bound_below_what_is_expected)
+{
+        uint64_t now = io_now_usec();
+
+        policy.pool.max_memory = 30 * MIB;
+        adopt();
+        ask(ALICE, 4);
+        ck_assert_uint_eq(fill(now), 2);
+        ck_assert_uint_eq(pool.bytes, 2 * 11 * MIB);
+}
+END_TEST
+
 START_TEST(test_one_that_there_is_no_room_for)
 {
         uint64_t now = io_now_usec();
@@ -460,8 +496,9 @@ START_TEST(test_one_that_there_is_no_room_for)
         adopt();
         ask(ALICE, 4);
         ck_assert_uint_eq(fill(now), 4);
-        /* It may hold 65 MiB, and of the others one stays. */
+        /* It holds 65 MiB, and of the others one stays. */
         ask(BOB, 1);
+        LIST_FIRST(&pool.keys)->bytes = 64 * MIB;
         for (unsigned i = 0; i < 8; i++)
                 if (pool_refill(&pool, now) && made[n_made - 1]->state == SANDBOX_PARKING)
                         prime(made[n_made - 1], now);
@@ -817,6 +854,8 @@ int main(void)
         tcase_add_test(tc, test_users_take_turns);
         tcase_add_test(tc, test_what_a_user_has_is_shared_by_his_keys);
         tcase_add_test(tc, test_memory_is_bounded);
+        tcase_add_test(tc, test_one_that_holds_more_than_was_expected);
+        tcase_add_test(tc, test_a_bound_below_what_is_expected);
         tcase_add_test(tc, test_one_that_there_is_no_room_for);
         tcase_add_test(tc, test_idle_ones_are_given_back);
         tcase_add_test(tc, test_users_that_are_named_always_have_one);
