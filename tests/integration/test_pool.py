@@ -82,7 +82,7 @@ def test_stdin_that_nobody_reads_and_none(pool):
 
 @pytest.mark.parametrize("language, options", [
     ("python", ["-e", "PYTHONHASHSEED=0"]), ("python", ["-e", "LD_PRELOAD=x"]), ("python", ["-e", "LANG=C"]),
-    ("bash", ["-e", "BASH_ENV=/dev/null"]), ("bash", ["-e", "IFS=x"]),
+    ("bash", ["-e", "BASH_ENV=/dev/null"]), ("bash", ["-e", "IFS=x"]), ("bash", ["-e", "__sandboxd_command=x"]),
     ("bash", ["-w", "/tmp"]), ("bash", ["--tmp-size", "32M"]), ("bash", ["--cpus", "2"]),
     ("bash", ["--profile", "strict"]),
 ], ids=lambda v: "-".join(v) if isinstance(v, list) else v)
