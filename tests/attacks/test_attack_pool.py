@@ -187,6 +187,14 @@ def test_24_posture_is_that_of_any_job(pool, profile):
     assert w.stdout == cold.stdout.replace("'PYTHONWARM': 'no', ", "")
 
 
+def test_24_posture_of_a_command_is_that_of_any(pool):
+    """In a sandbox that was made before, as in one that was made for it."""
+    argv = ["--", "/usr/bin/python3", "-I", "-c", POSTURE]
+    cold = pool.run(*argv, uid=65533)
+    assert not cold.warm and cold.status == "OK", cold
+    assert host.wait_until(lambda: (w := pool.run(*argv, uid=65533)).warm and w.stdout == cold.stdout, 20, 0.2)
+
+
 def space_of(pid):
     """Its pid namespace; nothing of one that is gone, as those of jobs before soon are."""
     try:
