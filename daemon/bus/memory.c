@@ -169,7 +169,7 @@ uint64_t memory_in_files(const struct memory *m)
 
 void memory_done(struct memory *m)
 {
-        m->usage_fd = safe_close(m->usage_fd);
-        m->stat_fd = safe_close(m->stat_fd);
+        (void) safe_close(m->usage_fd);
+        (void) safe_close(m->stat_fd);
         *m = MEMORY_NONE;
 }

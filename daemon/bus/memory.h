@@ -15,8 +15,7 @@ struct memory {
         const struct memory_hierarchy *hierarchy; /* NULL: what we use is not limited */
         int usage_fd;
         int stat_fd;
-        uint64_t
-                limit; /* bytes that all processes of the service may use; UINT64_MAX: not limited */
+        uint64_t limit; /* bytes for all processes of the service; UINT64_MAX: not limited */
 };
 
 #define MEMORY_NONE ((struct memory) { .usage_fd = -EBADF, .stat_fd = -EBADF, .limit = UINT64_MAX })

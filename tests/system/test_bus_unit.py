@@ -160,6 +160,9 @@ def test_what_it_may_use(bus_pid):
     assert machine.get(machine.BUS_UNIT, "MemoryMax") == str(768 << 20)
     assert machine.get(machine.BUS_UNIT, "TasksMax") == "1100"
     assert machine.get(machine.BUS_UNIT, "Restart") == "no"
+    # Of which it knows: it looks at what callers keep of it.
+    files = [os.readlink(fd) for fd in Path(f"/proc/{bus_pid}/fd").iterdir()]
+    assert any(name.endswith(f"/{machine.BUS_UNIT}/memory.stat") for name in files), files
 
 
 def test_polkit_knows_the_actions():
