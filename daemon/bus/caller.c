@@ -113,14 +113,32 @@ static int ask_credentials(struct service *s, const char *name, struct credentia
 
 /* ---- Users ------------------------------------------------------------------------------------- */
 
-static void account_release(struct account *a)
+/* One with something to be remembered stays without a user. */
+static void account_gc(struct account *a)
 {
-        if (--a->n_users > 0)
+        if (a->n_users > 0 || a->n_returned > 0)
                 return;
         ASSERT(a->n_calls == 0 && a->n_bytes == 0 && a->n_subscriptions == 0 &&
                 a->n_questions == 0);
         LIST_REMOVE(a, entries);
         free(a);
+}
+
+static void account_release(struct account *a)
+{
+        a->n_users--;
+        account_gc(a);
+}
+
+void accounts_forget_returned(struct service *s)
+{
+        struct account *a = LIST_FIRST(&s->accounts), *next;
+
+        for (; a; a = next) {
+                next = LIST_NEXT(a, entries);
+                a->n_returned = 0;
+                account_gc(a);
+        }
 }
 
 static void user_free(struct user *u)
@@ -476,6 +494,7 @@ void users_done(struct service *s)
                 ASSERT(u->n_refs == 0);
                 user_free(u);
         }
+        accounts_forget_returned(s);
 }
 
 int user_find_root(struct service *s, struct user **ret)

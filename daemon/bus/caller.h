@@ -75,6 +75,9 @@ int callers_watch(struct service *s);
 void callers_give_up(struct service *s);
 void users_done(struct service *s);
 
+/* Of no account it is remembered any more what it was lent and has closed. */
+void accounts_forget_returned(struct service *s);
+
 /* Whether it may see what is that user's. */
 static inline bool caller_may_see(const struct caller *c, uid_t owner)
 {

@@ -47,6 +47,19 @@ static void on_output(sandbox_job *job, enum sandbox_stream stream, const void *
                 (stream == SANDBOX_STDOUT ? &e->out : &e->err)->cut = true;
 }
 
+static bool lends(const struct execution *e)
+{
+        return e->submission.options.output_fd && (e->out.size > 0 || e->err.size > 0);
+}
+
+static void fail_kept(struct call *c)
+{
+        call_fail(c, "Busy",
+                "too much memory is held by output that was given as fds and closed, or written to "
+                "tmpfs: "
+                "let go of what is kept of it, or call without output_fd");
+}
+
 static void reply(struct call *c, sandbox_client *client)
 {
         struct execution *e = c->data;
@@ -59,6 +72,11 @@ static void reply(struct call *c, sandbox_client *client)
         uint64_t size;
         int r;
 
+        /* Since it began there may have been others. */
+        if (lends(e) && !loans_allow(c->service, c->user->account)) {
+                fail_kept(c);
+                return;
+        }
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, e->result, c->service, &output);
@@ -72,10 +90,8 @@ static void reply(struct call *c, sandbox_client *client)
 /* An answer with fds waits until enough of earlier ones are closed. */
 static void reply_when_it_can(struct call *c, struct execution *e)
 {
-        bool lends = e->submission.options.output_fd && (e->out.size > 0 || e->err.size > 0);
-
         c->step = reply;
-        if (!lends || loans_have_room(&c->service->loans, c->user->uid, 0))
+        if (!lends(e) || loans_have_room(&c->service->loans, c->user->uid, 0))
                 reply(c, NULL);
         else if (loans_wait(c->service, c) < 0)
                 call_fail_errno(c, -ENOMEM, "wait until the output can be given");
@@ -121,10 +137,7 @@ static int prepare(struct call *c, struct execution *e)
                 return -EDQUOT;
         }
         if (fds && !loans_allow(c->service, c->user->account)) {
-                call_fail(c, "Busy",
-                        "output of earlier answers that was closed is still kept, as in a pipe or "
-                        "a socket: "
-                        "let go of it, or call without output_fd");
+                fail_kept(c);
                 return -EDQUOT;
         }
         r = capture_init(&e->out, c->user, most, fds);

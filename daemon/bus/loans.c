@@ -73,24 +73,27 @@ bool loans_have_room(const struct loans *ls, uid_t uid, uint64_t age_usec)
         return of_user <= LOANS_USER_MAX - LOANS_AT_ONCE && all <= LOANS_MAX - LOANS_AT_ONCE;
 }
 
-static void forget_returned(struct service *s)
+static uint64_t find_strays(const struct service *s)
 {
-        struct account *a;
+        uint64_t files = memory_in_files(&s->memory);
 
-        LIST_FOREACH (a, &s->accounts, entries)
-                a->n_returned = 0;
+        return files - MIN(files, s->n_bytes);
 }
 
 /* Who keeps their pages is not known; but those who were lent most are the first to get no more. */
 bool loans_allow(struct service *s, const struct account *a)
 {
-        uint64_t part = s->memory.limit / PARTS, files = memory_in_files(&s->memory);
-        uint64_t strays = files - MIN(files, s->n_bytes);
+        uint64_t part = s->memory.limit / PARTS, strays = find_strays(s);
 
         if (strays < STRAYS_NONE * part)
-                forget_returned(s);
+                accounts_forget_returned(s);
         return strays < STRAYS_SOME * part ||
                (strays < STRAYS_MOST * part && a->n_returned < STRAYS_NONE * part);
+}
+
+bool loans_are_exhausted(const struct service *s)
+{
+        return find_strays(s) >= STRAYS_MOST * (s->memory.limit / PARTS);
 }
 
 /* ---- Calls that wait for it ------------------------------------------------------------------------ */

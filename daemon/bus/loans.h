@@ -43,6 +43,8 @@ int loans_watch(struct service *s);
 bool loans_have_room(const struct loans *ls, uid_t uid, uint64_t age_usec);
 /* Whether the account may be lent more: not when files that nobody has open any more hold too much of our memory. */
 bool loans_allow(struct service *s, const struct account *a);
+/* Whether nobody may: a service that begins anew has none of it. */
+bool loans_are_exhausted(const struct service *s);
 /* Has the call's step follow when there is room; where there is none for a while, the call fails. */
 int loans_wait(struct service *s, struct call *c);
 /* Gives a memfd that is sealed, open for reading alone, as the caller's to close. size bytes that its user was

@@ -32,18 +32,33 @@ static const struct memory_hierarchy {
         "\nfile ",
 };
 
-/* The path in a line of /proc/self/cgroup: "4:memory:/PATH", "0::/PATH". NULL where it is not of that hierarchy. */
-static const char *find_path(const char *text, const char *prefix, size_t *ret_length)
+/* Whether a list as "cpu,memory" has the name. */
+static bool has_name(const char *list, const char *name)
 {
-        for (const char *line = text; line && *line;
-                line = strchr(line, '\n'), line += line != NULL) {
-                const char *colon = strchr(line, ':');
+        size_t length = strlen(name);
 
-                if (!colon || strncmp(colon, prefix, strlen(prefix)) != 0)
+        for (; *list != ':'; list += *list == ',') {
+                size_t n = strcspn(list, ",:");
+
+                if (n == length && strncmp(list, name, n) == 0)
+                        return true;
+                list += n;
+        }
+        return false;
+}
+
+/* The path in a line of /proc/self/cgroup: "4:memory:/PATH", or for NULL "0::/PATH". NULL where there is none. */
+static const char *find_path(const char *text, const char *controller, size_t *ret_length)
+{
+        for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line != '\0') {
+                const char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+
+                if (!path)
+                        return NULL;
+                if (controller ? !has_name(list + 1, controller) : path != list + 1)
                         continue;
-                colon += strlen(prefix);
-                *ret_length = strcspn(colon, "\n");
-                return colon;
+                *ret_length = strcspn(path + 1, "\n");
+                return path + 1;
         }
         return NULL;
 }
@@ -59,10 +74,10 @@ static int find_directory(const struct memory_hierarchy **ret, char *path, size_
         if (r < 0)
                 return r;
         *ret = &v1;
-        found = find_path(text, ":memory:", &length);
+        found = find_path(text, "memory", &length);
         if (!found) {
                 *ret = &v2;
-                found = find_path(text, "::", &length);
+                found = find_path(text, NULL, &length);
         }
         if (!found || length >= size)
                 return -ENODATA;
@@ -151,20 +166,35 @@ static uint64_t number_after(const char *text, const char *key)
         return found ? strtoull(found + strlen(key), NULL, 10) : 0;
 }
 
-/* What is neither memory of processes nor the cache of files on disks. Not "shmem" alone, which counts no page
- * that is in a pipe or a socket when its file has gone. */
-uint64_t memory_in_files(const struct memory *m)
+/* All but the cache of files on disks, which goes when it has to; and of that what processes have. */
+static int read_usage(const struct memory *m, uint64_t *ret_held, uint64_t *ret_anonymous)
 {
         char usage[64], text[8192];
-        uint64_t all, other;
+        uint64_t all, cached;
 
         if (!m->hierarchy || read_text(m->usage_fd, usage, sizeof(usage)) < 0 ||
                 read_text(m->stat_fd, text, sizeof(text)) < 0)
-                return 0;
+                return -ENODATA;
         all = number_after(usage, "\n") + number_after(text, "\nshmem ");
-        other = number_after(text, m->hierarchy->anonymous) +
-                number_after(text, m->hierarchy->cached);
-        return all - MIN(other, all);
+        cached = number_after(text, m->hierarchy->cached);
+        *ret_held = all - MIN(cached, all);
+        *ret_anonymous = number_after(text, m->hierarchy->anonymous);
+        return 0;
+}
+
+/* Not "shmem" alone, which counts no page that is in a pipe or a socket when its file has gone. */
+uint64_t memory_in_files(const struct memory *m)
+{
+        uint64_t held, anonymous;
+
+        return read_usage(m, &held, &anonymous) < 0 ? 0 : held - MIN(anonymous, held);
+}
+
+bool memory_is_short(const struct memory *m)
+{
+        uint64_t held, anonymous;
+
+        return read_usage(m, &held, &anonymous) >= 0 && held >= m->limit / 4 * 3;
 }
 
 void memory_done(struct memory *m)

@@ -23,6 +23,8 @@ struct memory {
 /* Of this process's cgroup, version 1 or 2. 0 also where it has no limit of its own; errors of open(2), and -ENODATA
  * where the kernel says something else than it does. */
 int memory_open(struct memory *m);
+/* Whether three quarters of it are used, by whatever cannot be taken back. */
+bool memory_is_short(const struct memory *m);
 /* Bytes; 0 where there is no limit. */
 uint64_t memory_in_files(const struct memory *m);
 void memory_done(struct memory *m);

@@ -16,6 +16,9 @@
 /* Looks in a row, 10 s, at which it has not taken what was there at the first. */
 #define STILL_MOST 100
 
+/* What the kernel counts for a message in a socket, at least. */
+#define MESSAGE_LEAST 512
+
 #define PROBE_INTERFACE "org.sandboxd1.Bus"
 #define PROBE_MEMBER "Probe"
 
@@ -86,16 +89,16 @@ static size_t unread(const struct outbox *o)
 
 /* Whether the bus has taken all that there was at an earlier look; not just some of it, or who reads a little now and
  * then of much would have all others wait. A message to ourselves that came back says so; one that did not may only
- * be behind many that are ours to handle. So else the kernel is asked: whether all that waited here then fitted in; and
- * where nothing waits here, whether it has no more than then, while we add to it at each look. */
+ * be behind many that are ours to handle. So else the kernel is asked: all of it is written, and what the bus has not
+ * read yet is no more than what was written since. */
 static bool has_taken(struct outbox *o, uint64_t last_cookie, size_t bytes)
 {
         uint64_t waiting = outbox_size(o), written = last_cookie - MIN(waiting, last_cookie);
-        bool taken = o->heard >= o->mark || (waiting > 0 ? written >= o->mark : bytes <= o->unread);
+        bool taken = o->heard >= o->mark ||
+                     (written >= o->mark && bytes <= (written - o->mark) * MESSAGE_LEAST);
 
         if (taken)
                 o->mark = last_cookie;
-        o->unread = bytes;
         return taken;
 }
 

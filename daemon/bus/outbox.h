@@ -27,7 +27,6 @@ struct outbox {
         sd_event_source *exit;
         uint64_t heard;   /* number of the last message to ourselves that came back */
         uint64_t mark;    /* up to which number all is to be taken, since n_still looks */
-        size_t unread;    /* bytes of it that the bus had not taken then */
         unsigned n_still; /* looks in a row at which that was not taken */
 };
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include "common/io.h"
 #include "common/parse.h"
@@ -30,8 +32,7 @@
 #define SPLICE_MAX (1 * MIB)
 /* The least that is tried of a packet that is too large for its socket. */
 #define PACKET_MIN 256
-/* Between two looks at how much memory files have that the service and its relays have written: of all relays of a user
- * together an eighth of what there is. */
+/* Between two looks at how much memory there is: of all relays of a user together an eighth of it. */
 #define LOOK_BYTES (1 * MIB)
 
 struct copy {
@@ -40,14 +41,15 @@ struct copy {
         int to;
         int type;             /* of the caller's socket; 0: it is none */
         size_t chunk;         /* written at one time at most */
-        uint64_t n_unlooked;  /* bytes written since the last look */
-        struct memory memory; /* where a file is written, which may be in memory */
+        uint64_t block_size;  /* of a file that is written */
+        uint64_t n_unlooked;  /* bytes of such since the last look */
+        struct memory memory; /* where what is written may be ours */
 };
 
 /* With what the limit is for, so that nobody looks for it on a disk. */
 #define NO_MEMORY                                                                                  \
-        "too much memory is held by files on tmpfs that sandboxd-bus has written: delete some, "   \
-        "or pass a pipe"
+        "too much memory is held by files on tmpfs and sockets that sandboxd-bus has written to: " \
+        "delete some, read them, or pass a pipe"
 
 /* Aligned for files that are open with O_DIRECT. */
 static uint8_t buffer[CHUNK] __attribute__((aligned(4096)));
@@ -106,12 +108,6 @@ static ssize_t read_some(const struct copy *c)
         return n < 0 ? -errno : n;
 }
 
-/* What a file on tmpfs holds is the memory of whoever wrote it, for as long as it is there: ours. */
-static bool has_memory(const struct copy *c)
-{
-        return memory_in_files(&c->memory) < c->memory.limit / 4 * 3;
-}
-
 static int write_all(struct copy *c, size_t size)
 {
         for (size_t done = 0; done < size;) {
@@ -145,11 +141,12 @@ static int copy_some(struct copy *c)
         q = write_all(c, (size_t) n);
         if (q < 0)
                 return q;
-        c->n_unlooked += (uint64_t) n;
+        /* The caller has the file's offset, too: each write may be to a block of its own. */
+        c->n_unlooked += MAX((uint64_t) n, c->block_size);
         if (c->n_unlooked < LOOK_BYTES)
                 return 1;
         c->n_unlooked = 0;
-        return has_memory(c) ? 1 : -ENOMEM;
+        return memory_is_short(&c->memory) ? -ENOMEM : 1;
 }
 
 /* Output into a pipe of the caller's. Not the other way: who writes a byte a page into a pipe would have the
@@ -306,20 +303,35 @@ static int socket_type(int fd)
         return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ? 0 : type;
 }
 
-/* -ENOMEM when there is not to be more. Of a pipe or a socket the memory is not ours, or little. */
+/* A file in memory is that of whoever writes it, for as long as it is there; and what is sent on a Unix socket, until it
+ * is read. What is in a pipe is counted for the user whose it is, by the kernel. */
+static bool takes_memory(const struct stat *st, const struct statfs *fs)
+{
+        if (S_ISSOCK(st->st_mode))
+                return true;
+        /* An overlay is on another one, which it does not tell of. */
+        return S_ISREG(st->st_mode) &&
+               (fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC ||
+                       fs->f_type == HUGETLBFS_MAGIC || fs->f_type == OVERLAYFS_SUPER_MAGIC);
+}
+
+/* -ENOMEM when there is not to be more. */
 static int open_memory(struct copy *c)
 {
         struct stat st;
+        struct statfs fs;
         int r;
 
-        if (fstat(c->to, &st) < 0)
+        if (fstat(c->to, &st) < 0 || fstatfs(c->to, &fs) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode))
+        if (!takes_memory(&st, &fs))
                 return 0;
+        c->block_size = S_ISREG(st.st_mode) ? (uint64_t) st.st_blksize : 0;
         r = memory_open(&c->memory);
+        /* Where there is no such file there is no limit. */
         if (r < 0)
-                return r == -ENOMEM ? -ENOBUFS : r;
-        return has_memory(c) ? 0 : -ENOMEM;
+                return r == -ENOENT || r == -ENODATA ? 0 : -EIO;
+        return memory_is_short(&c->memory) ? -ENOMEM : 0;
 }
 
 static enum relay_end run(enum relay_stream stream, uid_t caller)

@@ -27,7 +27,10 @@
 
 bool service_is_busy(const struct service *s)
 {
-        return s->n_calls > 0 || s->signals.n_subscribers > 0 || !LIST_EMPTY(&s->loans.list);
+        if (s->n_calls > 0)
+                return true;
+        return (s->signals.n_subscribers > 0 || !LIST_EMPTY(&s->loans.list)) &&
+               !loans_are_exhausted(s);
 }
 
 void service_touch(struct service *s)

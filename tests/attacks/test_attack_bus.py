@@ -371,7 +371,43 @@ def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus):
         assert host.wait_until(lambda: is_lent(c)), "what is gone is held against him"
 
 
-def test_49_files_in_memory(make_daemon, make_bus):
+def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus):
+    """That there was enough memory when a call began does not help it."""
+    bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
+    with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
+        c = bus.caller(ALICE, timeout=60)
+        code = "sleep $1; head -c 20000000 /dev/zero"
+        serials = [c.start_execute("bash", code, args=[f"{0.5 + i / 5}"], output_fd=True, output_bytes=20_000_000)
+                   for i in range(14)]
+        with pytest.raises(dbus.Error) as refused:
+            for serial in serials:
+                hide(c.finish(serial)[0]["stdout_fd"], 20_000_000, kept)
+        assert refused.value.short == "Busy" and not bus.service.ended()
+
+
+def test_49_a_file_in_memory_that_is_mostly_holes(make_daemon, make_bus):
+    """The caller has the offset of the file too, and moves it: each byte is a page of its own."""
+    bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
+    with limited(bus, 64 * MIB):
+        c = bus.caller(ALICE)
+        fd = os.memfd_create("output")
+        code = "import os, time\nwhile True: os.write(1, b'x'); time.sleep(0.0001)"
+        with null() as no:
+            path = c.run_with_fds(["python3", "-c", code], [no, fd, no])
+
+        at = 0
+        while os.fstat(fd).st_blocks * 512 < 128 * MIB:
+            if os.lseek(fd, 0, os.SEEK_CUR) != at:
+                at += 4096
+                os.lseek(fd, at, os.SEEK_SET)
+            elif at > 0 and c.get(path, JOB, "State") == "finished":
+                break
+        assert c.wait(path)["status"] != "TIMEOUT" and 30 * MIB < os.fstat(fd).st_blocks * 512 < 64 * MIB
+        os.close(fd)
+        assert c.bash("echo on")["stdout"] == "on\n"
+
+
+def test_49_files_in_memory(make_daemon, make_bus, tmp_path):
     """What a job writes to a file on tmpfs is the service's memory as well, for as long as the file is there."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
     with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
@@ -386,6 +422,9 @@ def test_49_files_in_memory(make_daemon, make_bus):
         assert [write()["stdout_truncated"] for _ in range(3)] == [False] * 3
         assert "tmpfs" in str(c.refusal(lambda: [write() for _ in range(10)]))
         assert not bus.service.ended() and c.bash("echo x")["stdout"] == "x\n"
+        with null() as no, open(tmp_path / "disk", "wb") as disk:
+            path = c.run_with_fds(["echo", "x"], [no, disk.fileno(), no])
+            assert c.wait(path)["status"] == "OK", "of others nothing is held against it"
         kept.close()
         assert write()["status"] == "OK"
 
