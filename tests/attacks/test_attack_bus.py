@@ -319,7 +319,7 @@ def is_lent(c):
 
 
 @contextlib.contextmanager
-def limited(bus, size):
+def start_limited(bus, size):
     """Its service is started anew, and may use so much memory, as its unit says."""
     directories = host.cgroups("self")
     v1 = "memory" in directories
@@ -341,6 +341,13 @@ def limited(bus, size):
         cgroup.rmdir()
 
 
+@pytest.fixture
+def limited(sanitized):
+    if sanitized:
+        pytest.skip("a sanitizer build's memory says nothing")
+    return start_limited
+
+
 def hide(fd, size, stack):
     """Its pages are in sockets; it is open no more."""
     at = 0
@@ -355,7 +362,7 @@ def hide(fd, size, stack):
     os.close(fd)
 
 
-def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus):
+def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus, limited):
     """They are the service's memory for as long: who does that gets no more of it, before it is none of others'."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
     with limited(bus, 256 * MIB):
@@ -371,7 +378,7 @@ def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus):
         assert host.wait_until(lambda: is_lent(c)), "what is gone is held against him"
 
 
-def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus):
+def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus, limited):
     """That there was enough memory when a call began does not help it."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
     with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
@@ -385,7 +392,7 @@ def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus):
         assert refused.value.short == "Busy" and not bus.service.ended()
 
 
-def test_49_a_file_in_memory_that_is_mostly_holes(make_daemon, make_bus):
+def test_49_a_file_in_memory_that_is_mostly_holes(make_daemon, make_bus, limited):
     """The caller has the offset of the file too, and moves it: each byte is a page of its own."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
     with limited(bus, 64 * MIB):
@@ -407,7 +414,7 @@ def test_49_a_file_in_memory_that_is_mostly_holes(make_daemon, make_bus):
         assert c.bash("echo on")["stdout"] == "on\n"
 
 
-def test_49_files_in_memory(make_daemon, make_bus, tmp_path):
+def test_49_files_in_memory(make_daemon, make_bus, limited, tmp_path):
     """What a job writes to a file on tmpfs is the service's memory as well, for as long as the file is there."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
     with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
