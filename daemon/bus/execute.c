@@ -52,14 +52,6 @@ static bool lends(const struct execution *e)
         return e->submission.options.output_fd && (e->out.size > 0 || e->err.size > 0);
 }
 
-static void fail_kept(struct call *c)
-{
-        call_fail(c, "Busy",
-                "too much memory is held by output that was given as fds and closed, or written to "
-                "tmpfs: "
-                "let go of what is kept of it, or call without output_fd");
-}
-
 static void reply(struct call *c, sandbox_client *client)
 {
         struct execution *e = c->data;
@@ -72,11 +64,6 @@ static void reply(struct call *c, sandbox_client *client)
         uint64_t size;
         int r;
 
-        /* Since it began there may have been others. */
-        if (lends(e) && !loans_allow(c->service, c->user->account)) {
-                fail_kept(c);
-                return;
-        }
         r = sd_bus_message_new_method_return(c->message, &m);
         if (r >= 0)
                 r = result_append(m, e->result, c->service, &output);
@@ -87,11 +74,13 @@ static void reply(struct call *c, sandbox_client *client)
         call_finish(c, m, r, "put the result into a message", size);
 }
 
-/* An answer with fds waits until enough of earlier ones are closed. */
+/* An answer with fds waits until enough of earlier ones are closed, and their memory is there again: that it was when
+ * the call began says nothing of now. */
 static void reply_when_it_can(struct call *c, struct execution *e)
 {
         c->step = reply;
-        if (!lends(e) || loans_have_room(&c->service->loans, c->user->uid, 0))
+        if (!lends(e) || (loans_have_room(&c->service->loans, c->user->uid, 0) &&
+                                 loans_allow(c->service, c->user->account)))
                 reply(c, NULL);
         else if (loans_wait(c->service, c) < 0)
                 call_fail_errno(c, -ENOMEM, "wait until the output can be given");
@@ -137,7 +126,11 @@ static int prepare(struct call *c, struct execution *e)
                 return -EDQUOT;
         }
         if (fds && !loans_allow(c->service, c->user->account)) {
-                fail_kept(c);
+                call_fail(c, "Busy",
+                        "too much memory is held by output that was given as fds and closed, or "
+                        "written to "
+                        "tmpfs or sockets: let go of what is kept of it, or call without "
+                        "output_fd");
                 return -EDQUOT;
         }
         r = capture_init(&e->out, c->user, most, fds);

@@ -17,6 +17,8 @@
 
 /* How long answers wait: whoever keeps fds until all answers are there would wait for ever. */
 #define WAIT_USEC (10 * USEC_PER_SEC)
+/* While some do: the kernel tells of a file that has gone before it has freed its pages, and of those nothing. */
+#define LOOK_USEC (100 * USEC_PER_MSEC)
 
 /* In parts of what the service may use: files in memory that nobody has open, and that are there nevertheless. */
 #define PARTS 16U
@@ -51,7 +53,7 @@ void loans_done(struct loans *ls)
 {
         while (!LIST_EMPTY(&ls->list))
                 loan_free(LIST_FIRST(&ls->list));
-        ls->late = sd_event_source_disable_unref(ls->late);
+        ls->look = sd_event_source_disable_unref(ls->look);
         ls->gone = sd_event_source_disable_unref(ls->gone);
         ls->inotify_fd = safe_close(ls->inotify_fd);
 }
@@ -81,14 +83,21 @@ static uint64_t find_strays(const struct service *s)
 }
 
 /* Who keeps their pages is not known; but those who were lent most are the first to get no more. */
-bool loans_allow(struct service *s, const struct account *a)
+static bool allows(const struct service *s, uint64_t strays, const struct account *a)
 {
-        uint64_t part = s->memory.limit / PARTS, strays = find_strays(s);
+        uint64_t part = s->memory.limit / PARTS;
 
-        if (strays < STRAYS_NONE * part)
-                accounts_forget_returned(s);
         return strays < STRAYS_SOME * part ||
                (strays < STRAYS_MOST * part && a->n_returned < STRAYS_NONE * part);
+}
+
+bool loans_allow(struct service *s, const struct account *a)
+{
+        uint64_t strays = find_strays(s);
+
+        if (strays < STRAYS_NONE * (s->memory.limit / PARTS))
+                accounts_forget_returned(s);
+        return allows(s, strays, a);
 }
 
 bool loans_are_exhausted(const struct service *s)
@@ -98,54 +107,55 @@ bool loans_are_exhausted(const struct service *s)
 
 /* ---- Calls that wait for it ------------------------------------------------------------------------ */
 
-static int watch_waiting(struct service *s);
-
-static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
+static void fail_late(struct service *s)
 {
-        struct service *s = userdata;
         uint64_t now = io_now_usec();
         struct call *c;
 
         while ((c = TAILQ_FIRST(&s->loans.waiting)) && now - c->since >= WAIT_USEC)
                 call_fail(c, "Busy",
-                        "the job has ended, and too many fds with output are still open: close "
-                        "those of earlier answers");
-        return watch_waiting(s);
-}
-
-/* They came one after the other: the first is the next to be late. */
-static int watch_waiting(struct service *s)
-{
-        struct call *first = TAILQ_FIRST(&s->loans.waiting);
-
-        s->loans.late = sd_event_source_disable_unref(s->loans.late);
-        if (!first)
-                return 0;
-        return sd_event_add_time(s->event, &s->loans.late, CLOCK_MONOTONIC,
-                first->since + WAIT_USEC, 1, on_late, s);
-}
-
-int loans_wait(struct service *s, struct call *c)
-{
-        call_set_state(c, CALL_LENDING);
-        c->since = io_now_usec();
-        TAILQ_INSERT_TAIL(&s->loans.waiting, c, waiting);
-        return s->loans.late ? 0 : watch_waiting(s);
+                        "the job has ended, and too many fds with output are still open, or too "
+                        "much "
+                        "memory is held by what was in them: let go of those of earlier answers");
 }
 
 /* In the order in which they came; but nobody waits for what another user keeps. */
 static void serve_waiting(struct service *s)
 {
+        uint64_t strays = TAILQ_EMPTY(&s->loans.waiting) ? 0 : find_strays(s);
         struct call *c, *next;
 
         for (c = TAILQ_FIRST(&s->loans.waiting); c; c = next) {
                 next = TAILQ_NEXT(c, waiting);
-                if (!loans_have_room(&s->loans, c->user->uid, 0))
+                if (!loans_have_room(&s->loans, c->user->uid, 0) ||
+                        !allows(s, strays, c->user->account))
                         continue;
                 TAILQ_REMOVE(&s->loans.waiting, c, waiting);
                 call_set_state(c, CALL_WORKING);
                 c->step(c, NULL);
         }
+}
+
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct service *s = userdata;
+
+        fail_late(s);
+        serve_waiting(s);
+        if (TAILQ_EMPTY(&s->loans.waiting))
+                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return sd_event_source_set_time_relative(source, LOOK_USEC);
+}
+
+int loans_wait(struct service *s, struct call *c)
+{
+        int r;
+
+        call_set_state(c, CALL_LENDING);
+        c->since = io_now_usec();
+        TAILQ_INSERT_TAIL(&s->loans.waiting, c, waiting);
+        r = sd_event_source_set_time_relative(s->loans.look, LOOK_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(s->loans.look, SD_EVENT_ON);
 }
 
 /* ---- What is lent, and comes back -------------------------------------------------------------------- */
@@ -192,7 +202,12 @@ int loans_watch(struct service *s)
         if (r < 0)
                 return r;
         /* Whoever closes one, and calls then, finds room. */
-        return sd_event_source_set_priority(ls->gone, SD_EVENT_PRIORITY_IMPORTANT);
+        r = sd_event_source_set_priority(ls->gone, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(s->event, &ls->look, CLOCK_MONOTONIC, LOOK_USEC, 1, on_look,
+                s);
+        return r < 0 ? r : sd_event_source_set_enabled(ls->look, SD_EVENT_OFF);
 }
 
 int loans_lend(struct service *s, struct user *u, int memfd, uint64_t size, int *ret)

@@ -31,7 +31,7 @@ TAILQ_HEAD(loan_waiters, call);
 struct loans {
         struct loan_list list;
         struct loan_waiters waiting; /* calls, until there is room for the fds of their answers */
-        sd_event_source *late;       /* the first of those has waited for long enough */
+        sd_event_source *look;       /* now and then, while there are such */
         int inotify_fd;              /* watches what is lent */
         sd_event_source *gone;
 };

@@ -304,11 +304,15 @@ static int socket_type(int fd)
 }
 
 /* A file in memory is that of whoever writes it, for as long as it is there; and what is sent on a Unix socket, until it
- * is read. What is in a pipe is counted for the user whose it is, by the kernel. */
-static bool takes_memory(const struct stat *st, const struct statfs *fs)
+ * is read. What is in a pipe, and in other sockets, is counted for whose they are. */
+static bool takes_memory(int fd, const struct stat *st, const struct statfs *fs)
 {
+        int domain;
+        socklen_t size = sizeof(domain);
+
         if (S_ISSOCK(st->st_mode))
-                return true;
+                return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+                       domain == AF_UNIX;
         /* An overlay is on another one, which it does not tell of. */
         return S_ISREG(st->st_mode) &&
                (fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC ||
@@ -324,7 +328,7 @@ static int open_memory(struct copy *c)
 
         if (fstat(c->to, &st) < 0 || fstatfs(c->to, &fs) < 0)
                 return -errno;
-        if (!takes_memory(&st, &fs))
+        if (!takes_memory(c->to, &st, &fs))
                 return 0;
         c->block_size = S_ISREG(st.st_mode) ? (uint64_t) st.st_blksize : 0;
         r = memory_open(&c->memory);
