@@ -115,8 +115,8 @@ static void fail_late(struct service *s)
         while ((c = TAILQ_FIRST(&s->loans.waiting)) && now - c->since >= WAIT_USEC)
                 call_fail(c, "Busy",
                         "the job has ended, and too many fds with output are still open, or too "
-                        "much "
-                        "memory is held by what was in them: let go of those of earlier answers");
+                        "much memory is held by what was in them: let go of those of earlier "
+                        "answers");
 }
 
 /* In the order in which they came; but nobody waits for what another user keeps. */
@@ -149,11 +149,15 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
 
 int loans_wait(struct service *s, struct call *c)
 {
-        int r;
+        int enabled, r;
 
         call_set_state(c, CALL_LENDING);
         c->since = io_now_usec();
         TAILQ_INSERT_TAIL(&s->loans.waiting, c, waiting);
+        r = sd_event_source_get_enabled(s->loans.look, &enabled);
+        /* Not to put off the look that others wait for. */
+        if (r < 0 || enabled != SD_EVENT_OFF)
+                return MIN(r, 0);
         r = sd_event_source_set_time_relative(s->loans.look, LOOK_USEC);
         return r < 0 ? r : sd_event_source_set_enabled(s->loans.look, SD_EVENT_ON);
 }
