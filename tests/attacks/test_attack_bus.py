@@ -381,14 +381,14 @@ def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus, limited):
 def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus, limited):
     """That there was enough memory when a call began does not help it."""
     bus = make_bus(make_daemon(settings={"Bus": {"User": USER}}))
-    with limited(bus, 256 * MIB), contextlib.ExitStack() as kept:
-        c = bus.caller(ALICE, timeout=60)
-        code = "sleep $1; head -c 20000000 /dev/zero"
-        serials = [c.start_execute("bash", code, args=[f"{0.5 + i / 5}"], output_fd=True, output_bytes=20_000_000)
-                   for i in range(14)]
+    with limited(bus, 768 * MIB), contextlib.ExitStack() as kept:
+        c, size = bus.caller(ALICE, timeout=60), 30_000_000
+        serials = [c.start_execute("bash", "sleep $1; head -c $2 /dev/zero", args=[f"{0.5 + i / 5}", f"{size}"],
+                                   output_fd=True, output_bytes=size) for i in range(14)]
         with pytest.raises(dbus.Error) as refused:
             for serial in serials:
-                hide(c.finish(serial)[0]["stdout_fd"], 20_000_000, kept)
+                fd = c.finish(serial)[0]["stdout_fd"]
+                hide(fd, os.fstat(fd).st_size, kept)
         assert refused.value.short == "Busy" and "has ended" in str(refused.value) and not bus.service.ended()
 
 
