@@ -335,6 +335,8 @@ def start_limited(bus, size):
         finally:
             (own / "cgroup.procs").write_text("0")
         yield
+        kills = (cgroup / ("memory.oom_control" if v1 else "memory.events")).read_text().split()
+        assert kills[kills.index("oom_kill") + 1] == "0", "it ran out of memory"
     finally:
         bus.service.kill()
         assert host.wait_until(lambda: not (cgroup / "cgroup.procs").read_text(), 10)
