@@ -26,10 +26,9 @@ struct account {
         LIST_ENTRY(account) entries;
         uid_t uid;
         unsigned n_users;
-        unsigned n_calls; /* that are not answered, or whose answer the bus has not taken */
-        uint64_t n_bytes; /* of them, and of what else we hold */
-        uint64_t
-                n_returned; /* bytes of files that it was lent and closed, while some of them may not be gone */
+        unsigned n_calls;    /* that are not answered, or whose answer the bus has not taken */
+        uint64_t n_bytes;    /* of them, and of what else we hold */
+        uint64_t n_returned; /* bytes that it was lent and gave back, while some may not be gone */
         unsigned n_subscriptions;
         unsigned n_questions; /* put to polkit */
         uint64_t turn;        /* number of its last one, of listings; 0: it had none */

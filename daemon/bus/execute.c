@@ -128,9 +128,8 @@ static int prepare(struct call *c, struct execution *e)
         if (fds && !loans_allow(c->service, c->user->account)) {
                 call_fail(c, "Busy",
                         "too much memory is held by output that was given as fds and closed, or "
-                        "written to "
-                        "tmpfs or sockets: let go of what is kept of it, or call without "
-                        "output_fd");
+                        "written to tmpfs or sockets: let go of what is kept of it, or call "
+                        "without output_fd");
                 return -EDQUOT;
         }
         r = capture_init(&e->out, c->user, most, fds);

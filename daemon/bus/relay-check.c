@@ -35,7 +35,7 @@ static int check_flags(int fd, enum relay_stream stream, struct error *e)
         return 0;
 }
 
-static int socket_option(int fd, int option, int *ret)
+int relay_socket_option(int fd, int option, int *ret)
 {
         socklen_t size = sizeof(*ret);
 
@@ -65,17 +65,17 @@ static int check_socket(int fd, enum relay_stream stream, uid_t caller, struct e
 {
         int domain, type, listens, q;
 
-        q = socket_option(fd, SO_DOMAIN, &domain);
+        q = relay_socket_option(fd, SO_DOMAIN, &domain);
         if (q == -ENOTSOCK)
                 return 0;
-        if (q < 0 || socket_option(fd, SO_TYPE, &type) < 0 ||
+        if (q < 0 || relay_socket_option(fd, SO_TYPE, &type) < 0 ||
                 (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) ||
                 (type != SOCK_STREAM && type != SOCK_SEQPACKET))
                 return error_set(e, -EINVAL,
                         "%s is a socket that bytes cannot be copied with: use a stream socket or a "
                         "pipe",
                         relay_stream_name(stream));
-        if (socket_option(fd, SO_ACCEPTCONN, &listens) < 0 || listens)
+        if (relay_socket_option(fd, SO_ACCEPTCONN, &listens) < 0 || listens)
                 return error_set(e, -EINVAL, "%s is a socket that listens: pass a connection of it",
                         relay_stream_name(stream));
         if (domain == AF_UNIX) {

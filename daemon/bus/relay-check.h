@@ -18,3 +18,6 @@
 int relay_check_quick(int fd, enum relay_stream stream, uid_t caller, struct error *e);
 /* All there is to check: for the relay process. May block as long as a file system wishes. */
 int relay_check(int fd, enum relay_stream stream, uid_t caller, struct error *e);
+
+/* Of SOL_SOCKET, an int; errors of getsockopt(2). */
+int relay_socket_option(int fd, int option, int *ret);

@@ -298,9 +298,8 @@ static enum relay_end say(enum relay_end end, const char *reason)
 static int socket_type(int fd)
 {
         int type;
-        socklen_t size = sizeof(type);
 
-        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ? 0 : type;
+        return relay_socket_option(fd, SO_TYPE, &type) < 0 ? 0 : type;
 }
 
 /* A file in memory is that of whoever writes it, for as long as it is there; and what is sent on a Unix socket, until it
@@ -308,11 +307,9 @@ static int socket_type(int fd)
 static bool takes_memory(int fd, const struct stat *st, const struct statfs *fs)
 {
         int domain;
-        socklen_t size = sizeof(domain);
 
         if (S_ISSOCK(st->st_mode))
-                return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
-                       domain == AF_UNIX;
+                return relay_socket_option(fd, SO_DOMAIN, &domain) < 0 || domain == AF_UNIX;
         /* An overlay is on another one, which it does not tell of. */
         return S_ISREG(st->st_mode) &&
                (fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC ||
