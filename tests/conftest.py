@@ -31,7 +31,7 @@ def build():
 @pytest.fixture(scope="session")
 def sanitized(build):
     """Whether the daemon is a sanitizer build: its memory use says nothing then."""
-    return b"__asan_init" in (build / "sandboxd").read_bytes()
+    return host.is_sanitized(build / "sandboxd")
 
 
 def dispose(d):

@@ -350,9 +350,9 @@ def limited(sanitized):
     return start_limited
 
 
-def hide(fd, size, stack):
+def hide(fd, stack):
     """Its pages are in sockets; it is open no more."""
-    at = 0
+    at, size = 0, os.fstat(fd).st_size
     while at < size:
         pair = socket.socketpair()
         for s in pair:
@@ -371,8 +371,7 @@ def test_49_outputs_that_are_kept_as_pages(make_daemon, make_bus, limited):
         c, other = bus.caller(ALICE), bus.caller(BOB)
         with contextlib.ExitStack() as kept:
             def take():
-                result = c.bash("head -c 20000000 /dev/zero", output_fd=True, output_bytes=20_000_000)
-                hide(result["stdout_fd"], 20_000_000, kept)
+                hide(c.bash("head -c 20000000 /dev/zero", output_fd=True, output_bytes=20_000_000)["stdout_fd"], kept)
             for _ in range(3):
                 take()
             assert c.refusal(lambda: [take() for _ in range(10)]).short == "Busy"
@@ -389,8 +388,7 @@ def test_49_outputs_of_calls_that_were_begun_before(make_daemon, make_bus, limit
                                    output_fd=True, output_bytes=size) for i in range(14)]
         with pytest.raises(dbus.Error) as refused:
             for serial in serials:
-                fd = c.finish(serial)[0]["stdout_fd"]
-                hide(fd, os.fstat(fd).st_size, kept)
+                hide(c.finish(serial)[0]["stdout_fd"], kept)
         assert refused.value.short == "Busy" and "has ended" in str(refused.value) and not bus.service.ended()
 
 

@@ -25,6 +25,11 @@ def wait_until(condition, timeout=5.0, step=0.02):
         time.sleep(step)
 
 
+def is_sanitized(program):
+    """Whether it was built with sanitizers."""
+    return b"__asan_init" in Path(program).read_bytes()
+
+
 def read(path):
     """The text of a file, or None when it or its process is gone."""
     try:

@@ -439,13 +439,19 @@ START_TEST(test_what_a_user_has_is_shared_by_his_keys)
 }
 END_TEST
 
+/* All may hold so much together, and Alice asks for four. */
+static void bound_memory(uint64_t bytes)
+{
+        policy.pool.max_memory = bytes;
+        adopt();
+        ask(ALICE, 4);
+}
+
 START_TEST(test_memory_is_bounded)
 {
         uint64_t now = io_now_usec();
 
-        policy.pool.max_memory = 80 * MIB;
-        adopt();
-        ask(ALICE, 4);
+        bound_memory(80 * MIB);
         /* What is not known yet is taken to be much. */
         pool.n_cpus = 4;
         ck_assert(pool_refill(&pool, now));
@@ -461,9 +467,7 @@ START_TEST(test_one_that_holds_more_than_was_expected)
 {
         uint64_t now = io_now_usec();
 
-        policy.pool.max_memory = 140 * MIB;
-        adopt();
-        ask(ALICE, 4);
+        bound_memory(140 * MIB);
         pool.n_cpus = 2;
         ck_assert(pool_refill(&pool, now) && pool_refill(&pool, now));
         prime_with(made[0], now, 100 * MIB);
@@ -480,9 +484,7 @@ START_TEST(test_a_bound_below_what_is_expected)
 {
         uint64_t now = io_now_usec();
 
-        policy.pool.max_memory = 30 * MIB;
-        adopt();
-        ask(ALICE, 4);
+        bound_memory(30 * MIB);
         ck_assert_uint_eq(fill(now), 2);
         ck_assert_uint_eq(pool.bytes, 2 * 11 * MIB);
 }
@@ -492,9 +494,7 @@ START_TEST(test_one_that_there_is_no_room_for)
 {
         uint64_t now = io_now_usec();
 
-        policy.pool.max_memory = 70 * MIB;
-        adopt();
-        ask(ALICE, 4);
+        bound_memory(70 * MIB);
         ck_assert_uint_eq(fill(now), 4);
         /* It holds 65 MiB, and of the others one stays. */
         ask(BOB, 1);
