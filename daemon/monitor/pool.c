@@ -272,12 +272,18 @@ void pool_on_parked(struct pool *p, struct sandbox *s)
         pool_schedule(p);
 }
 
+/* Nothing is wrong then: before the service itself, systemd stops all scopes and makes none. The error is what
+ * sd-bus has for org.freedesktop.systemd1.TransactionIsDestructive. */
+static bool is_of_shutdown(const struct sandbox *s)
+{
+        return s->stopped || (s->ending.step == SETUP_STEP_SCOPE && s->ending.error == EDEADLK);
+}
+
 static void log_lost(const struct pool_key *k, const struct sandbox *s)
 {
         bool failed = s->ending.step != SETUP_STEP_NONE;
 
-        /* With the service systemd stops all scopes, those first: nothing is wrong then. */
-        if (s->stopped) {
+        if (is_of_shutdown(s)) {
                 log_debug("a parked sandbox of uid %u for %s was stopped by systemd",
                         (unsigned) k->user->uid, k->runtime);
                 return;
