@@ -66,8 +66,9 @@ struct policy_pool {
         uint32_t maximum_per_user; /* MaximumPerUser= */
         uint32_t minimum;          /* Minimum=, for what a user has asked for of late */
         uint32_t max_memory;       /* MaxMemory=, bytes that they may hold together */
-        uint64_t idle_usec;        /* IdleSec=, without a job they are given back */
-        struct policy_ids users;   /* Users=, who have some before they ask */
+        uint32_t namespaces;     /* Namespaces=, pairs for those that are made when the job comes */
+        uint64_t idle_usec;      /* IdleSec=, without a job they are given back */
+        struct policy_ids users; /* Users=, who have some before they ask */
 };
 
 struct policy_profile {

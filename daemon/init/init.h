@@ -40,6 +40,12 @@ struct parking {
         pid_t handover;    /* 0: there is none, or it was reaped */
 };
 
+/* The process that holds a user namespace while it is made, see userns.c. */
+struct userns_holder {
+        pid_t pid; /* 0: there is none */
+        int fd;    /* to it */
+};
+
 struct init {
         struct launch_prepare prepare;
         struct launch_join join;
@@ -51,8 +57,9 @@ struct init {
         int join_job_fds[LAUNCH_JOIN_MAX];
         int run_fds[_LAUNCH_PARK_FD_COUNT];
         struct parking parking;
-        pid_t holder;  /* the process that holds the user namespace, see userns.c */
-        int holder_fd; /* to it */
+        int userns_fd; /* made ahead of time, else -EBADF */
+        int netns_fd;
+        struct userns_holder holder;
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
         int signal_fd; /* of the reaper: SIGCHLD */
@@ -90,9 +97,19 @@ int proc_write_meminfo(int fd, uint64_t memory_bytes);
 uint64_t proc_read_last_pid(int loadavg_fd);
 
 /* userns.c: user and network namespace, id maps, no nested user namespaces. The first begins to
- * make them, beside what follows; the second waits for them and enters. */
+ * make them, beside what follows, if there are none yet; the second waits for them and enters. */
 void userns_prepare(struct init *i);
 void userns_enter(struct init *i);
+/* Waits for the end of who held them meanwhile: no process but init is left. */
+void userns_await_holder(struct init *i);
+
+/* What is made for a sandbox that is not there yet: begun, and had. */
+void userns_begin(uint32_t owner, bool loopback, struct userns_holder *ret);
+void userns_finish(struct userns_holder *h, uint32_t init_id, uint32_t payload_id, int *ret_userns,
+        int *ret_netns);
+
+/* maker.c: makes those, for as long as the monitor asks for more. */
+_noreturn_ void maker_main(void);
 
 /* payload.c: the child's way from fork to exec. */
 _noreturn_ void payload_main(struct init *i);

@@ -10,6 +10,7 @@ sandboxd_init_SOURCES = \
 	daemon/init/collect.c \
 	daemon/init/entries.c daemon/init/entries.h \
 	daemon/init/files.c \
+	daemon/init/maker.c \
 	daemon/init/handover.c \
 	daemon/init/reaper.c \
 	daemon/init/userns.c \

@@ -61,9 +61,13 @@ static void receive_prepare(struct init *i)
         if (n < 0)
                 init_fail(SETUP_STEP_RECEIVE, (int) n);
         if (n != sizeof(*p) || p->kind != LAUNCH_PREPARE || p->version != LAUNCH_VERSION ||
-                n_fds != ELEMENTSOF(fds))
+                n_fds != (p->has_namespaces ? _LAUNCH_PREPARE_FD_COUNT : LAUNCH_FD_USERNS))
                 init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
         i->mntns_fd = fds[LAUNCH_FD_MNTNS];
+        if (p->has_namespaces) {
+                i->userns_fd = fds[LAUNCH_FD_USERNS];
+                i->netns_fd = fds[LAUNCH_FD_NETNS];
+        }
         read_filter(i, fds[LAUNCH_FD_FILTER]);
         (void) close(fds[LAUNCH_FD_FILTER]);
 }
@@ -127,12 +131,12 @@ static void receive_run(struct init *i)
 }
 
 /* RUN comes when there is a job. Until then nothing is here but us. */
-static void await_job(const struct init *i)
+static void await_job(struct init *i)
 {
         const struct launch_event parked = { .kind = LAUNCH_PARKED };
         int r;
 
-        (void) waitpid(i->holder, NULL, 0);
+        userns_await_holder(i);
         r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
         if (r < 0)
                 init_fail(SETUP_STEP_RECEIVE, r);
@@ -157,7 +161,7 @@ static void enable_controllers(struct init *i)
         int r;
 
         /* It may have been born in the scope, where no process is allowed then. */
-        (void) waitpid(i->holder, NULL, 0);
+        userns_await_holder(i);
         if (write(i->control_fd, i->join.enable, size) != (ssize_t) size)
                 init_fail(SETUP_STEP_JOIN, -errno);
         r = io_send_message(LAUNCH_CONTROL_FD, &joined, sizeof(joined), NULL, 0);
@@ -221,9 +225,12 @@ static void reset_signals(void)
                 (void) syscall(SYS_rt_sigaction, i, by_default, NULL, sizeof(uint64_t));
 }
 
-int main(void)
+static _noreturn_ void become_init(void)
 {
         static struct init i = { .mntns_fd = -EBADF,
+                .userns_fd = -EBADF,
+                .netns_fd = -EBADF,
+                .holder = { .fd = -EBADF },
                 .job_dir_fd = -EBADF,
                 .control_fd = -EBADF,
                 .sys_fd = -EBADF,
@@ -240,11 +247,6 @@ int main(void)
                 } };
         pid_t payload;
 
-        if (prctl(PR_SET_DUMPABLE, 0) < 0 || fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-                io_close_from(LAUNCH_CONTROL_FD + 1) < 0)
-                init_fail(SETUP_STEP_RECEIVE, -errno);
-        reset_signals();
-        init_die_with_monitor(SETUP_STEP_RECEIVE);
         receive_prepare(&i);
         if (!i.prepare.join_late)
                 join_init_leaf(&i);
@@ -270,4 +272,16 @@ int main(void)
                         handover_main(&i, payload);
         }
         reaper_main(&i, payload);
+}
+
+int main(int argc, char **argv)
+{
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || fcntl(LAUNCH_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+                io_close_from(LAUNCH_CONTROL_FD + 1) < 0)
+                init_fail(SETUP_STEP_RECEIVE, -errno);
+        reset_signals();
+        init_die_with_monitor(SETUP_STEP_RECEIVE);
+        if (argc == 1 && streq(argv[0], LAUNCH_MAKER_NAME))
+                maker_main();
+        become_init();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox's user and network namespace. Runs in init, and in a child of it, the holder, that
- * lives only while they are made.
+ * The sandbox's user and network namespace. Runs in init, or ahead of it in the maker, and in a child of
+ * that, the holder, that lives only while they are made.
  *
  * The kernel charges what a user namespace uses (inotify instances, message queues, and more) to
  * the user who made it as well. Were that root, one job could use up root's share on the host and
@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "common/io.h"
 
@@ -41,7 +42,7 @@ static int bring_loopback_up(void)
 }
 
 /* The holder's process: has every capability in the new user namespace and none outside. Stays
- * until init lets go of the socket, since the id maps are files of a living process. */
+ * until its parent lets go of the socket, since the id maps are files of a living process. */
 static _noreturn_ void hold(bool loopback, int socket)
 {
         int fds[_HOLDER_FDS] = {
@@ -66,9 +67,8 @@ static _noreturn_ void hold(bool loopback, int socket)
         _exit(0);
 }
 
-void userns_prepare(struct init *i)
+void userns_begin(uint32_t owner, bool loopback, struct userns_holder *ret)
 {
-        uid_t owner = i->prepare.init_id;
         int pair[2];
         long pid;
 
@@ -83,23 +83,22 @@ void userns_prepare(struct init *i)
                 init_fail(SETUP_STEP_USERNS, -errno);
         if (pid == 0) {
                 (void) close(pair[0]);
-                hold(i->prepare.loopback, pair[1]);
+                hold(loopback, pair[1]);
         }
         /* Safe because it is what we came with; the mounts that follow take it. */
         if (syscall(SYS_setresuid, -1, 0, -1) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
         (void) close(pair[1]);
-        i->holder = (pid_t) pid;
-        i->holder_fd = pair[0];
+        *ret = (struct userns_holder) { .pid = (pid_t) pid, .fd = pair[0] };
 }
 
-static void receive_namespaces(struct init *i, int fds[static _HOLDER_FDS])
+static void receive_namespaces(int holder, int fds[static _HOLDER_FDS])
 {
         size_t n_fds = 0;
         int error = 0;
         ssize_t n;
 
-        n = io_receive_message(i->holder_fd, &error, sizeof(error), fds, _HOLDER_FDS, &n_fds);
+        n = io_receive_message(holder, &error, sizeof(error), fds, _HOLDER_FDS, &n_fds);
         if (n != sizeof(error))
                 init_fail(SETUP_STEP_NETWORK, n < 0 ? (int) n : -ECHILD);
         if (error < 0 || n_fds != _HOLDER_FDS)
@@ -107,36 +106,62 @@ static void receive_namespaces(struct init *i, int fds[static _HOLDER_FDS])
 }
 
 /* Two ids, one for init and one for the payload; nothing else exists in the sandbox. */
-static void write_map(const struct launch_prepare *p, int proc, const char *file)
+static void write_map(uint32_t init_id, uint32_t payload_id, int proc, const char *file)
 {
         char map[96];
         int r;
 
         (void) snprintf(map, sizeof(map), "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n", LAUNCH_PAYLOAD_ID,
-                p->payload_id, LAUNCH_INIT_ID, p->init_id);
+                payload_id, LAUNCH_INIT_ID, init_id);
         r = io_write_file(proc, file, map);
         if (r < 0)
                 init_fail(SETUP_STEP_MAPS, r);
 }
 
+void userns_finish(struct userns_holder *h, uint32_t init_id, uint32_t payload_id, int *ret_userns,
+        int *ret_netns)
+{
+        int fds[_HOLDER_FDS];
+
+        receive_namespaces(h->fd, fds);
+        /* Safe because the monitor gave us these two ids and no other sandbox has them. */
+        write_map(init_id, payload_id, fds[HOLDER_PROC], "uid_map");
+        write_map(init_id, payload_id, fds[HOLDER_PROC], "gid_map");
+        (void) close(fds[HOLDER_PROC]);
+        h->fd = safe_close(h->fd);
+        *ret_userns = fds[HOLDER_USERNS];
+        *ret_netns = fds[HOLDER_NETNS];
+}
+
+void userns_prepare(struct init *i)
+{
+        if (!i->prepare.has_namespaces)
+                userns_begin(i->prepare.init_id, i->prepare.loopback, &i->holder);
+}
+
+void userns_await_holder(struct init *i)
+{
+        if (i->holder.pid > 0)
+                (void) waitpid(i->holder.pid, NULL, 0);
+}
+
 void userns_enter(struct init *i)
 {
-        int fds[_HOLDER_FDS], r;
+        int r;
 
-        receive_namespaces(i, fds);
-        /* Safe because the monitor gave us these two ids and no other sandbox has them. */
-        write_map(&i->prepare, fds[HOLDER_PROC], "uid_map");
-        write_map(&i->prepare, fds[HOLDER_PROC], "gid_map");
+        if (!i->prepare.has_namespaces)
+                userns_finish(&i->holder, i->prepare.init_id, i->prepare.payload_id, &i->userns_fd,
+                        &i->netns_fd);
         /* Safe because it only takes rights away: what was mounted before belongs to the initial
          * user namespace. From here on we have every capability in the new one and none outside,
          * but our kernel uid is still 0, which owns root's files: nothing of the job is read before
          * that is gone too. */
-        if (setns(fds[HOLDER_USERNS], CLONE_NEWUSER) < 0)
+        if (setns(i->userns_fd, CLONE_NEWUSER) < 0)
                 init_fail(SETUP_STEP_USERNS, -errno);
-        if (setns(fds[HOLDER_NETNS], CLONE_NEWNET) < 0)
+        if (setns(i->netns_fd, CLONE_NEWNET) < 0)
                 init_fail(SETUP_STEP_NETWORK, -errno);
-        io_close_all(fds, _HOLDER_FDS);
-        i->holder_fd = safe_close(i->holder_fd);
+        i->userns_fd = safe_close(i->userns_fd);
+        i->netns_fd = safe_close(i->netns_fd);
         /* Safe because it takes a right away, and from this namespace alone: the payload could
          * otherwise make itself a user namespace with every capability in it. The
          * file is looked up only now, since the kernel gives the opener its own namespace's. */

@@ -26,7 +26,7 @@ static uint32_t visible_cpus(const struct sandbox *s)
         return (uint32_t) MIN(MAX(n, UINT64_C(1)), (uint64_t) s->generation->template.n_cpus);
 }
 
-static int send_prepare(const struct sandbox *s)
+static int send_prepare(struct sandbox *s)
 {
         const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
         const struct limits *limits = &s->limits;
@@ -42,13 +42,21 @@ static int send_prepare(const struct sandbox *s)
                 .tmp_size = limits->value[LIMIT_TMP_SIZE],
                 .tmp_inodes = profile->tmp_inodes,
                 .waits = s->bare,
+                .has_namespaces = s->userns_fd >= 0,
         };
         const int fds[_LAUNCH_PREPARE_FD_COUNT] = {
                 [LAUNCH_FD_MNTNS] = s->generation->template.mntns_fd,
                 [LAUNCH_FD_FILTER] = s->generation->filter_fds[s->profile],
+                [LAUNCH_FD_USERNS] = s->userns_fd,
+                [LAUNCH_FD_NETNS] = s->netns_fd,
         };
+        int r;
 
-        return io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
+        r = io_send_message(s->control_fd, &m, sizeof(m), fds,
+                m.has_namespaces ? _LAUNCH_PREPARE_FD_COUNT : LAUNCH_FD_USERNS);
+        s->userns_fd = safe_close(s->userns_fd);
+        s->netns_fd = safe_close(s->netns_fd);
+        return r;
 }
 
 static int append_fd(int dir, const char *file, int *fds, size_t *n_fds)
@@ -190,15 +198,16 @@ int launch_signal(struct sandbox *s, uint32_t number)
 struct exec_orders {
         int init_fd;
         int control_fd;
+        const char *name; /* argv[0], which tells it what to be */
 };
 
 /* The child's side of spawn(): it still has the monitor's memory, so system calls and nothing else.
  * The sanitizers do not know its stack. */
 __attribute__((no_sanitize("address"))) static void exec_init(void *userdata)
 {
-        static char *const argv[] = { (char *) "init", NULL };
         static char *const envp[] = { NULL };
         const struct exec_orders *o = userdata;
+        char *const argv[] = { (char *) o->name, NULL };
 
         if (o->control_fd == LAUNCH_CONTROL_FD)
                 (void) fcntl(o->control_fd, F_SETFD, 0);
@@ -210,7 +219,11 @@ __attribute__((no_sanitize("address"))) static void exec_init(void *userdata)
 
 static int clone_init(struct sandbox *s, int control)
 {
-        struct exec_orders orders = { .init_fd = s->host->init_fd, .control_fd = control };
+        struct exec_orders orders = {
+                .init_fd = s->host->init_fd,
+                .control_fd = control,
+                .name = "init",
+        };
         const struct leaf_dir *v2 = leaves_find_v2(&s->place.leaves);
         struct clone_args args = {
                 .flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
@@ -233,6 +246,29 @@ static int clone_init(struct sandbox *s, int control)
         }
         s->pid = pid;
         return 0;
+}
+
+int launch_maker(int init_fd, int control, int *ret_pidfd)
+{
+        struct exec_orders orders = {
+                .init_fd = init_fd,
+                .control_fd = control,
+                .name = LAUNCH_MAKER_NAME,
+        };
+        int pidfd = -EBADF;
+        struct clone_args args = {
+                .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+                .pidfd = (uint64_t) (uintptr_t) &pidfd,
+                .exit_signal = SIGCHLD,
+        };
+        pid_t pid;
+
+        /* Safe because the child becomes the init program before anything else of ours can run in it, and
+         * all that it gets are messages of ours. No sandbox is near it. */
+        pid = spawn(&args, exec_init, &orders);
+        if (pid >= 0)
+                *ret_pidfd = pidfd;
+        return pid;
 }
 
 /* All that init needs, so that a sandbox whose leaves are there never waits for the monitor. */

@@ -29,6 +29,10 @@ int launch_run_bare(struct sandbox *s, const struct generation *g,
 /* Has init send a signal to the payload's process, which it has said is there. */
 int launch_signal(struct sandbox *s, uint32_t number);
 
+/* Starts the maker of namespaces, with its end of the pair; that may have its orders already. Returns its pid,
+ * or a negative errno. */
+int launch_maker(int init_fd, int control, int *ret_pidfd);
+
 /* RLIMIT_NPROC: one more than the cgroup allows, so that the refusal is the cgroup's, which counts it. */
 static inline uint64_t launch_max_processes(const struct limits *limits)
 {

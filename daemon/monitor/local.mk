@@ -33,6 +33,7 @@ daemon_monitor_libmonitor_a_SOURCES = \
 	daemon/monitor/sandbox-park.c daemon/monitor/sandbox-state.h \
 	daemon/monitor/scope.c daemon/monitor/scope.h \
 	daemon/monitor/scope-leaves.c daemon/monitor/scope-leaves.h \
+	daemon/monitor/spares.c daemon/monitor/spares.h \
 	daemon/monitor/spawn.c daemon/monitor/spawn.h \
 	daemon/monitor/start.c \
 	daemon/monitor/supervisor.c daemon/monitor/supervisor.h \

@@ -130,6 +130,7 @@ static void on_reload_ended(void *userdata, struct generation *g, const struct e
                 monitor_adopt_generation(m, g);
                 monitor_send_policy(m);
                 pool_adopt(&m->pool, g);
+                spares_set(&m->spares, g->policy->pool.namespaces);
                 log_event(EVENT_POLICY_RELOADED, NULL, "reloaded: policy %" PRIu32 " is in force",
                         g->number);
         } else

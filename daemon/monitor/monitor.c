@@ -291,6 +291,7 @@ static void stop(struct monitor *m, int result)
         control_close(&m->control);
         kill_all(m);
         pool_stop(&m->pool);
+        spares_set(&m->spares, 0);
         send_plain(m, CHANNEL_OP_STOP, 0);
         set_stop_timeout(m, on_stop_timeout);
         stop_if_done(m);
@@ -528,6 +529,7 @@ int monitor_run(struct monitor *m, struct error *ret_error)
                 listen_show(&m->listeners, sockets), m->driver->description);
         notify_ready(&m->notify);
         pool_adopt(&m->pool, generations_current(&m->generations));
+        spares_set(&m->spares, generations_current(&m->generations)->policy->pool.namespaces);
         r = sd_event_loop(m->event);
         monitor_set_state(m, MONITOR_STOPPED);
         log_event(EVENT_DAEMON_STOPPED, NULL, "stopped after %" PRIu64 " jobs", m->n_done);

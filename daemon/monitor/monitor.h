@@ -15,6 +15,7 @@
 #include "daemon/monitor/pool.h"
 #include "daemon/monitor/reload.h"
 #include "daemon/monitor/sandbox.h"
+#include "daemon/monitor/spares.h"
 #include "daemon/monitor/supervisor.h"
 #include "daemon/monitor/watchdog.h"
 
@@ -63,6 +64,7 @@ struct monitor {
         struct uid_pool uids;
         struct sandbox_host host;
         struct pool pool; /* of those without a job */
+        struct spares spares;
         struct sandbox *buckets[MONITOR_BUCKETS];
         uint32_t n_sandboxes;
         uint64_t n_done;          /* sandboxes that were */

@@ -10,6 +10,7 @@
 #include "daemon/monitor/cgroup-layout.h"
 #include "daemon/monitor/policy-access.h"
 #include "daemon/monitor/policy-key.h"
+#include "daemon/monitor/spares.h"
 
 #define CONFIG_NAME "sandboxd"
 #define CONFIG_ENDING ".conf"
@@ -47,6 +48,7 @@ static const struct config_target config_defaults = {
                 .maximum_per_user = 16,
                 .minimum = 1,
                 .max_memory = 1 * GIB,
+                .namespaces = 8,
                 .idle_usec = 300 * USEC_PER_SEC,
         },
         .config = {
@@ -124,6 +126,7 @@ enum config_key {
         KEY_POOL_MINIMUM,
         KEY_POOL_IDLE,
         KEY_POOL_MAX_MEMORY,
+        KEY_POOL_NAMESPACES,
         KEY_POOL_USERS,
         KEY_BASE,
         KEY_SIZE,
@@ -169,6 +172,8 @@ static const struct policy_key config_keys[_KEY_COUNT] = {
                 365 * 24 * 3600 * USEC_PER_SEC },
         [KEY_POOL_MAX_MEMORY] = { "Pool", "MaxMemory", policy_set_size, POOL(max_memory), 0,
                 2 * GIB },
+        [KEY_POOL_NAMESPACES] = { "Pool", "Namespaces", policy_set_u32, POOL(namespaces), 0,
+                SPARES_MAX },
         [KEY_POOL_USERS] = { "Pool", "Users", policy_set_users, POOL(users) },
         /* Ids below 65536 are the host's users and services. */
         [KEY_BASE] = { "UserNamespaces", "Base", policy_set_hex, CONFIG(uid_base), 65536,

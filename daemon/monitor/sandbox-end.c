@@ -375,6 +375,8 @@ void sandbox_free(struct sandbox *s)
         (void) safe_close(s->handover_fd);
         (void) safe_close(s->handover_end_fd);
         (void) safe_close(s->peak_fd);
+        (void) safe_close(s->userns_fd);
+        (void) safe_close(s->netns_fd);
         (void) safe_close(s->pidfd);
         (void) safe_close(s->control_fd);
         (void) safe_close(s->oom_fd);

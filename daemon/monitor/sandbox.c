@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "daemon/monitor/launch.h"
 #include "daemon/monitor/sandbox-state.h"
+#include "daemon/monitor/spares.h"
 
 /* How long the making of a sandbox may take; seconds, on a host that is short of everything. */
 #define SETUP_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -497,12 +498,26 @@ static int make_around(struct sandbox *s, enum setup_step *ret_step)
         return r < 0 ? r : make_place(s, ret_step);
 }
 
+/* With namespaces, where there are some that are as it needs them, and somebody waits for it. */
+static int take_ids(struct sandbox *s)
+{
+        struct spare spare;
+
+        if (!s->host->spares || s->parks || !s->generation->policy->profiles[s->profile].loopback ||
+                spares_take(s->host->spares, &spare) < 0)
+                return uid_pool_acquire(s->host->uids, &s->ids);
+        s->ids = spare.ids;
+        s->userns_fd = spare.userns_fd;
+        s->netns_fd = spare.netns_fd;
+        return 0;
+}
+
 static int make(struct sandbox *s, enum setup_step *ret_step)
 {
         int r;
 
         *ret_step = SETUP_STEP_CLONE;
-        r = uid_pool_acquire(s->host->uids, &s->ids);
+        r = take_ids(s);
         if (r < 0)
                 return r;
         s->has_ids = true;
@@ -538,6 +553,8 @@ struct sandbox *sandbox_allocate(struct sandbox_host *host, struct generation *g
                 .handover_fd = -EBADF,
                 .handover_end_fd = -EBADF,
                 .peak_fd = -EBADF,
+                .userns_fd = -EBADF,
+                .netns_fd = -EBADF,
                 .start_fds = { [0 ... _CHANNEL_FD_COUNT - 1] = -EBADF },
                 .own_fds = { [0 ... _CHANNEL_STARTED_FD_COUNT - 1] = -EBADF },
                 .started_usec = io_now_usec(),

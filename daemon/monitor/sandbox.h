@@ -28,13 +28,15 @@ enum sandbox_state {
 
 struct sandbox;
 struct pool_key;
+struct spares;
 
 /* What sandboxes take from the monitor; owned there. */
 struct sandbox_host {
         sd_event *event;
         struct driver *driver;
         struct uid_pool *uids;
-        int init_fd; /* the init program, O_PATH */
+        struct spares *spares; /* namespaces for who waits for them; NULL: there are none */
+        int init_fd;           /* the init program, O_PATH */
         /* It is made: for those that tell, once, unless they end before. */
         void (*started)(void *userdata, struct sandbox *s);
         /* The verdict is out. value_fd is borrowed; -EBADF for none. */
@@ -90,6 +92,8 @@ struct sandbox {
         int start_fds[_CHANNEL_FD_COUNT]; /* until they are sent to init */
         struct uid_pair ids;
         bool has_ids;
+        int userns_fd; /* its namespaces, where they were made ahead of time, until init has them */
+        int netns_fd;
         pid_t pid; /* of init; 0 once reaped */
         int pidfd;
         int control_fd;

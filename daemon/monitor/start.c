@@ -303,10 +303,13 @@ static int plan_host(struct monitor *m, struct error *ret_error)
                 .event = m->event,
                 .driver = m->driver,
                 .uids = &m->uids,
+                .spares = &m->spares,
                 .init_fd = m->init_fd,
         };
         backlog_init(&m->host.backlog, m->event);
         r = pool_init(&m->pool, &m->host);
+        if (r == 0)
+                r = spares_init(&m->spares, m->event, &m->uids, m->init_fd);
         return r < 0 ? error_set(ret_error, r, "no timers (%s)", strerror(-r)) : 0;
 }
 
@@ -406,6 +409,7 @@ void monitor_done(struct monitor *m)
                 driver_free(m->driver);
         generations_done(&m->generations);
         generation_draft_done(&m->draft);
+        spares_done(&m->spares);
         uid_pool_done(&m->uids);
         listen_close(&m->listeners);
         remove_runtime_files(m);

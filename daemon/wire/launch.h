@@ -32,38 +32,46 @@
  * Where it is the job that brings the command, nothing but the sandbox is made ahead of time: PREPARE says so,
  * and init says PARKED when RUN is all that it lacks.
  *
+ * Namespaces that are for no sandbox yet are made by the same program, started as LAUNCH_MAKER_NAME: it gets
+ * NAMESPACES any number of times, answers each with MADE, or FAILED once, and ends with its socket.
+ *
  * With COLLECT, init then ends what is left of the job and writes the files that were asked for into
  * that pipe, before it ends itself.
  */
 
 #include "common/macro.h"
 
-#define LAUNCH_VERSION 7
+#define LAUNCH_VERSION 8
 #define LAUNCH_CONTROL_FD 3
-#define LAUNCH_JOIN_MAX 4 /* v1 hierarchies of one leaf */
+#define LAUNCH_MAKER_NAME "namespaces" /* its argv[0] */
+#define LAUNCH_JOIN_MAX 4              /* v1 hierarchies of one leaf */
 
 /* Ids inside the sandbox's user namespace. */
 #define LAUNCH_PAYLOAD_ID 1000
 #define LAUNCH_INIT_ID 1
 
 enum launch_kind {
-        LAUNCH_PREPARE = 1, /* struct launch_prepare */
-        LAUNCH_RUN = 2,     /* struct launch_run */
-        LAUNCH_STARTED = 3, /* struct launch_event: usec */
-        LAUNCH_FAILED = 4,  /* struct launch_event: step, error */
-        LAUNCH_EXITED = 5,  /* struct launch_event: the rest */
-        LAUNCH_JOIN = 6,    /* struct launch_join */
-        LAUNCH_JOINED = 7,  /* struct launch_event: nothing else */
-        LAUNCH_SIGNAL = 8,  /* struct launch_signal */
-        LAUNCH_READY = 9,   /* struct launch_event: nothing else; files are what is left */
-        LAUNCH_PARK = 10,   /* struct launch_run, of what no job has a say in */
-        LAUNCH_PARKED = 11, /* struct launch_event: nothing else */
-        LAUNCH_CLAIM = 12,  /* struct launch_claim */
+        LAUNCH_PREPARE = 1,     /* struct launch_prepare */
+        LAUNCH_RUN = 2,         /* struct launch_run */
+        LAUNCH_STARTED = 3,     /* struct launch_event: usec */
+        LAUNCH_FAILED = 4,      /* struct launch_event: step, error */
+        LAUNCH_EXITED = 5,      /* struct launch_event: the rest */
+        LAUNCH_JOIN = 6,        /* struct launch_join */
+        LAUNCH_JOINED = 7,      /* struct launch_event: nothing else */
+        LAUNCH_SIGNAL = 8,      /* struct launch_signal */
+        LAUNCH_READY = 9,       /* struct launch_event: nothing else; files are what is left */
+        LAUNCH_PARK = 10,       /* struct launch_run, of what no job has a say in */
+        LAUNCH_PARKED = 11,     /* struct launch_event: nothing else */
+        LAUNCH_CLAIM = 12,      /* struct launch_claim */
+        LAUNCH_NAMESPACES = 13, /* struct launch_namespaces */
+        LAUNCH_MADE = 14, /* struct launch_event: nothing else; fds: user and network namespace */
 };
 
 enum launch_prepare_fd {
         LAUNCH_FD_MNTNS,  /* the template's mount namespace */
         LAUNCH_FD_FILTER, /* memfd with struct sock_filter[] */
+        LAUNCH_FD_USERNS, /* with has_namespaces: the sandbox's, with its ids mapped */
+        LAUNCH_FD_NETNS,  /* and this one belongs to it; lo is up */
         _LAUNCH_PREPARE_FD_COUNT,
 };
 
@@ -77,9 +85,9 @@ struct launch_prepare {
         uint32_t loopback;   /* whether lo is up */
         uint32_t tmp_inodes; /* files in each tmpfs */
         uint32_t waits; /* whether RUN comes much later, when there is a job; init says PARKED */
-        uint32_t pad;
-        uint64_t tmp_size;     /* bytes of each tmpfs */
-        uint64_t memory_bytes; /* what meminfo shows */
+        uint32_t has_namespaces; /* whether they were made ahead of time */
+        uint64_t tmp_size;       /* bytes of each tmpfs */
+        uint64_t memory_bytes;   /* what meminfo shows */
 };
 
 /* Its fds: with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; n_join_init
@@ -139,6 +147,13 @@ struct launch_claim {
         uint64_t processes;      /* as in launch_run */
         uint64_t collect_max;    /* as in launch_run */
         uint64_t memory_bytes;   /* what meminfo shows */
+};
+
+struct launch_namespaces {
+        uint32_t kind;
+        uint32_t version;
+        uint32_t init_id;    /* as in launch_prepare */
+        uint32_t payload_id; /* as in launch_prepare */
 };
 
 struct launch_signal {

@@ -61,6 +61,13 @@ class Books:
             "pids of the daemon": (d.monitor, d.frontend),
         }
 
+    def counts_at_rest(self):
+        """Once there is no sandbox. One that is being made has root's id at first; beside them the monitor has the frontend
+        as a child, and now and then who makes namespaces, with two fds to that."""
+        counts = self.counts()
+        at_rest = not counts["processes of the uid range"] and not counts["cgroups"]
+        return counts if at_rest and len(host.all_children(self.daemon.monitor)) == 1 else None
+
     def rss(self):
         return {"monitor": host.rss_bytes(self.daemon.monitor),
                 "frontend": host.rss_bytes(self.daemon.frontend)}
@@ -91,11 +98,10 @@ class Bystander:
 @pytest.fixture(autouse=True)
 def oracle(daemon, canary, sanitized):
     books = Books(daemon)
-    # One that is being made has root's id at first; beside them the monitor has the frontend.
-    host.wait_until(lambda: not daemon.sandbox_pids() and not daemon.cgroup_directories()
-                    and len(host.children(daemon.monitor)) == 1, 20)
+    before = host.wait_until(books.counts_at_rest, 20, 0.05)
+    assert before, books.counts()
+    rss = books.rss()
     canary.check()
-    before, rss = books.counts(), books.rss()
     bystander = Bystander(daemon)
     yield
     assert daemon.process.poll() is None, "the monitor died"

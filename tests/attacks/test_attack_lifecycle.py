@@ -64,7 +64,7 @@ def test_60_frontend_killed_with_many_jobs(own):
         assert c_ended
     assert host.wait_until(lambda: not own.job_pids(), 5)
     assert works_again(own)
-    assert host.fd_count(own.monitor) <= fds
+    assert host.wait_until(lambda: host.fd_count(own.monitor) <= fds, 5)
 
 
 @pytest.mark.parametrize("delay", [0, 0.002, 0.005, 0.01, 0.03, 0.5])

@@ -218,7 +218,7 @@ def test_nothing_is_left_after_jobs(daemon):
                 len(host.children(daemon.monitor)), len(daemon.cgroup_directories()),
                 host.mounts(daemon.monitor))
     daemon.run("--", "true")
-    host.wait_until(lambda: not daemon.job_pids(), 5)
+    host.wait_until(lambda: not daemon.job_pids() and len(host.all_children(daemon.monitor)) == 1, 5)
     time.sleep(0.3)
     before = facts()
     for _ in range(10):

@@ -253,8 +253,8 @@ class Daemon:
         return None
 
     def owns(self, pid):
-        uids = host.status(pid).get("Uid", "0").split()
-        return any(self.base <= int(uid) < self.base + RANGE_SIZE for uid in uids)
+        """By its real uid: who makes a sandbox's namespaces, maybe ahead of time, has but the effective one for a moment."""
+        return self.base <= int(host.status(pid).get("Uid", "0").split()[0]) < self.base + RANGE_SIZE
 
     def sandbox_pids(self):
         """Every process with a kernel uid of this daemon's range."""
@@ -280,11 +280,8 @@ class Daemon:
                 if os.path.exists(f"/proc/{p}/fd/60") and not os.path.exists(f"/proc/{p}/fd/61")]
 
     def payload_pids(self):
-        """The processes of jobs; not a sandbox's pid 1, nor the child that makes its user namespace,
-        whose real uid is still root's."""
-        return [p for p in self.job_pids()
-                if host.status(p).get("NSpid", "").split()[-1:] != ["1"]
-                and host.status(p).get("Uid", "0").split()[0] != "0"]
+        """The processes of jobs; not a sandbox's pid 1."""
+        return [p for p in self.job_pids() if host.status(p).get("NSpid", "").split()[-1:] != ["1"]]
 
     def note_cgroups(self):
         """Remembers where this daemon's cgroups are, so that their absence can be asserted."""

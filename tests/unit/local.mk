@@ -82,6 +82,7 @@ check_PROGRAMS += \
 	tests/unit/test-results \
 	tests/unit/test-return-value \
 	tests/unit/test-scope \
+	tests/unit/test-spares \
 	tests/unit/test-spec \
 	tests/unit/test-status \
 	tests/unit/test-store \
@@ -220,6 +221,8 @@ tests_unit_test_return_value_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_return_value_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_scope_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_scope_LDADD = $(UNIT_MONITOR_LIBS)
+tests_unit_test_spares_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_spares_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_spec_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_spec_LDADD = $(UNIT_WIRE_LIBS)
 tests_unit_test_status_CFLAGS = $(UNIT_CFLAGS)

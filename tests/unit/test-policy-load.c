@@ -383,9 +383,11 @@ START_TEST(test_pool)
         ck_assert_uint_eq(policy->pool.minimum, 1);
         ck_assert_uint_eq(policy->pool.idle_usec, 300 * USEC_PER_SEC);
         ck_assert_uint_eq(policy->pool.max_memory, 1 * GIB);
+        ck_assert_uint_eq(policy->pool.namespaces, 8);
         ck_assert_uint_eq(policy->pool.users.n, 0);
         put(low, "sandboxd.conf",
-                "[Pool]\nMaximum=0\nMaximumPerUser=2\nMinimum=3\nIdleSec=4ms\nMaxMemory=5M\n"
+                "[Pool]\nMaximum=0\nMaximumPerUser=2\nMinimum=3\nIdleSec=4ms\nMaxMemory="
+                "5M\nNamespaces=64\n"
                 "Users=root 1234\n");
         put(low, "runtimes/ruby.runtime",
                 RUNTIME
@@ -397,6 +399,7 @@ START_TEST(test_pool)
         ck_assert_uint_eq(policy->pool.minimum, 3);
         ck_assert_uint_eq(policy->pool.idle_usec, 4 * USEC_PER_MSEC);
         ck_assert_uint_eq(policy->pool.max_memory, 5 * MIB);
+        ck_assert_uint_eq(policy->pool.namespaces, 64);
         ck_assert_uint_eq(policy->pool.users.n, 2);
         ck_assert_uint_eq(policy->pool.users.ids[1], 1234);
         r = policy_find_runtime(policy, "ruby");
