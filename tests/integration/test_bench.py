@@ -108,6 +108,8 @@ def test_throughput_counts_every_level(bench):
         assert all(rate > 0 for rate in rates.values())
         sustained = throughput["sustained"][group]
         assert sustained["spawn"] == max(rate for (name, _), rate in rates.items() if name == f"{group}/spawn")
+        assert sustained["bwrap"] == max((rate for (name, _), rate in rates.items() if name == f"{group}/bwrap"),
+                                         default=None)
         assert sustained["ratio"] == pytest.approx((sustained["pool"] or sustained["cold"]) / sustained["spawn"])
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As many as go: jobs on one connection, and un-isolated spawns, at a growing number under way."""
+"""As many as go: jobs on one connection, un-isolated spawns, and bwrap's, at a growing number under way."""
+
+import os
 
 import contenders
 import figures
@@ -16,7 +18,8 @@ def kinds(program, cold, parked):
     if parked:
         # All its jobs count: what no parked sandbox is there for runs cold.
         found.insert(0, contenders.job(program, parked.socket, "pool", "sandboxd, with its pool"))
-    return found
+    bwrap = contenders.bwrap(program)
+    return found + [bwrap] * os.path.exists(bwrap.needs)
 
 
 def measure(bench, contender, level):
@@ -37,9 +40,10 @@ def run(bench):
             bench.say(f"   {program.group}: up to {levels[-1]} under way")
     for program in contenders.PROGRAMS:
         best = {kind: max((p["rate"] for p in result["points"] if p["name"] == f"{program.group}/{kind}"),
-                          default=None) for kind in ("pool", "cold", "spawn")}
+                          default=None) for kind in ("pool", "cold", "spawn", "bwrap")}
+        ours = best["pool"] or best["cold"]
         result["sustained"][program.group] = {
-            **best, "ratio": figures.ratio(best["pool"] or best["cold"], best["spawn"])}
+            **best, "ratio": figures.ratio(ours, best["spawn"]), "to_bwrap": figures.ratio(ours, best["bwrap"])}
     failed = sum(p["failed"] for p in result["points"])
     if failed:
         result["notes"].append(f"{failed} did not end well: {next(p['why'] for p in result['points'] if p['why'])}")
@@ -58,7 +62,8 @@ def tables(result):
                          report.ms(mine[result["levels"][-1]]["p99"]), report.share(mine[result["levels"][-1]]["warm"])])
         found.append(report.Table(title, ["a second, at", *map(str, result["levels"]), "p99 ms there", "warm there"],
                                   rows))
-    rows = [[group, *(report.number(s[k]) for k in ("pool", "cold", "spawn")), report.ratio(s["ratio"])]
-            for group, s in result["sustained"].items()]
-    found.append(report.Table("The most of each", ["a second", "pool", "cold", "spawn", "ours / spawn"], rows))
+    rows = [[group, *(report.number(s[k]) for k in ("pool", "cold", "spawn", "bwrap")), report.ratio(s["ratio"]),
+             report.ratio(s["to_bwrap"])] for group, s in result["sustained"].items()]
+    found.append(report.Table("The most of each", ["a second", "pool", "cold", "spawn", "bwrap", "ours / spawn",
+                                                   "ours / bwrap"], rows))
     return found
