@@ -153,8 +153,6 @@ void collect_files(struct init *i)
         struct entries entries = {};
         struct spec_view spec;
 
-        /* Whoever reads may go away. */
-        (void) signal(SIGPIPE, SIG_IGN);
         end_others();
         /* Without an END the reader knows that not all came. */
         if (c.box < 0 || spec_view_open(&spec, i->run_fds[LAUNCH_FD_SPEC]) < 0)

@@ -47,10 +47,8 @@ static void drop_capabilities(void)
  * that is not dumpable: none of them lets the payload at init. What goes by the effective id alone is
  * the scheduler: a job can make its own init nicer or bind it to a CPU, and so hear of its own end
  * later; the limits are kept by the monitor, which does not wait for init. */
-void shed_privileges(struct init *i, uint32_t id, uint32_t effective)
+void shed_privileges(uint32_t id, uint32_t effective)
 {
-        struct sock_fprog program = { .len = i->filter_size, .filter = i->filter };
-
         if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
         /* Safe because the ids are the two that are mapped here, and no other sandbox has them. Raw
@@ -62,6 +60,12 @@ void shed_privileges(struct init *i, uint32_t id, uint32_t effective)
         /* The change of ids resets dumpable to the host's fs.suid_dumpable. */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
+}
+
+void load_job_filter(struct init *i)
+{
+        struct sock_fprog program = { .len = i->filter_size, .filter = i->filter };
+
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
                 init_fail(SETUP_STEP_SECCOMP, -errno);
 }

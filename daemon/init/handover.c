@@ -39,7 +39,8 @@ static void become_handover(struct init *i)
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
         payload_set_rlimits(i);
-        shed_privileges(i, LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        shed_privileges(LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        load_job_filter(i);
 }
 
 /* What is called when there is a job must be in the profile's filter. Better to know it now: then none is

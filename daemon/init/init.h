@@ -63,8 +63,8 @@ struct init {
         int sys_fd;    /* O_PATH on this pid namespace's real /proc/sys */
         int return_fd; /* the return value's file */
         int signal_fd; /* of the reaper: SIGCHLD */
-        struct sock_filter filter[INIT_FILTER_MAX];
-        unsigned short filter_size; /* instructions */
+        struct sock_filter filter[INIT_FILTER_MAX]; /* the profile's, for the payload */
+        unsigned short filter_size;                 /* instructions */
 };
 
 /* Reports a failed step over the control socket and ends the process. error is a negative errno. */
@@ -128,10 +128,16 @@ _noreturn_ void handover_main(struct init *i, pid_t payload);
 _noreturn_ void reaper_main(struct init *i, pid_t payload);
 
 /* credentials.c: what init and payload both end with: the given id, or another one as the effective
- * one, no capability in any set, locked securebits, no new privileges, not dumpable, the system-call
- * filter. The bounding set was emptied before they parted. */
+ * one, no capability in any set, locked securebits, no new privileges, not dumpable. The bounding set
+ * was emptied before they parted. A system-call filter comes after it: the profile's, for the payload
+ * and who has its id, or init's own. */
 void drop_bounding_set(void);
-void shed_privileges(struct init *i, uint32_t id, uint32_t effective);
+void shed_privileges(uint32_t id, uint32_t effective);
+void load_job_filter(struct init *i);
+
+/* own-filter.c: init's own filter, which allows what init calls after that, and nothing else. 0 or a
+ * negative errno. */
+int own_filter_load(void);
 
 /* files.c: writes the job's files below /box with the payload's rights: those in the spec, and those
  * that come through a pipe. 0 or a negative errno. */

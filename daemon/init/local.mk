@@ -12,6 +12,7 @@ sandboxd_init_SOURCES = \
 	daemon/init/files.c \
 	daemon/init/maker.c \
 	daemon/init/handover.c \
+	daemon/init/own-filter.c \
 	daemon/init/reaper.c \
 	daemon/init/userns.c \
 	common/error.c common/io.c common/pattern.c daemon/wire/spec.c daemon/wire/transfer.c

@@ -184,7 +184,8 @@ _noreturn_ void payload_main(struct init *i)
         (void) umask(022);
         arrange_fds(i);
         payload_set_rlimits(i);
-        shed_privileges(i, LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        shed_privileges(LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        load_job_filter(i);
         /* From here on every byte is the client's, and this process holds nothing but what the
          * payload may have. A parked command's are the monitor's, and it has no files. */
         r = spec_view_open(&spec, i->run_fds[LAUNCH_FD_SPEC]);

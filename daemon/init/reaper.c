@@ -41,10 +41,9 @@ static int watch_children(void)
         return fd;
 }
 
-/* Wakes us when the command has said its last words. Made while all calls are allowed: the profile's filter,
- * which is ours from then on, need not have these. Where it cannot be, the end is known when the command has
- * ended. Safe because the path is in our own mount namespace, where the monitor's template put that file, and
- * only the opening of it is seen. */
+/* Wakes us when the command has said its last words. Made while all calls are allowed: our filter does not
+ * have these. Where it cannot be, the end is known when the command has ended. Safe because the path is in
+ * our own mount namespace, where the monitor's template put that file, and only the opening of it is seen. */
 static void watch_return_file(struct parking *p)
 {
         p->wake_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -66,13 +65,19 @@ static void become_reaper(struct init *i)
                 init_is_parked(i) ? i->parking.loadavg_fd : -EBADF,
                 i->parking.wake_fd,
         };
+        int r;
 
         if (io_close_except(keep, ELEMENTSOF(keep)) < 0)
                 init_fail(SETUP_STEP_CREDENTIALS, -errno);
         i->signal_fd = watch_children();
         forbid_priorities();
-        shed_privileges(i, LAUNCH_INIT_ID, LAUNCH_PAYLOAD_ID);
+        /* Whoever reads files that we hand over may go away. */
+        (void) signal(SIGPIPE, SIG_IGN);
+        shed_privileges(LAUNCH_INIT_ID, LAUNCH_PAYLOAD_ID);
         init_die_with_monitor(SETUP_STEP_CREDENTIALS);
+        r = own_filter_load();
+        if (r < 0)
+                init_fail(SETUP_STEP_SECCOMP, r);
 }
 
 /* The job is there, and the command goes on: it waits for the end of its pipe. Its time begins. */
@@ -157,31 +162,15 @@ union order {
         struct launch_claim claim;
 };
 
-/* It is read, and not received, where it may be: the job's filter is ours too and need not have a call for
- * sockets. Where it has none, nothing is parked. */
-static ssize_t read_order(const struct init *i, union order *order, int fds[static 2],
-        size_t *n_fds)
-{
-        ssize_t n;
-
-        *n_fds = 0;
-        if (init_is_parked(i))
-                return io_receive_message(LAUNCH_CONTROL_FD, order, sizeof(*order), fds, 2, n_fds);
-        n = read(LAUNCH_CONTROL_FD, order, sizeof(*order));
-        return n < 0 ? -errno : n;
-}
-
 /* An order of the monitor's. False when there will be none any more. */
 static bool take_order(struct init *i, pid_t payload)
 {
         union order order = {};
-        size_t n_fds;
+        size_t n_fds = 0;
         int fds[2];
         ssize_t n;
 
-        n = read_order(i, &order, fds, &n_fds);
-        if (n == -EINTR)
-                return true;
+        n = io_receive_message(LAUNCH_CONTROL_FD, &order, sizeof(order), fds, 2, &n_fds);
         if (n == sizeof(order.signal) && order.signal.kind == LAUNCH_SIGNAL &&
                 order.signal.version == LAUNCH_VERSION) {
                 /* It is not reaped yet, so that the pid is its own. */

@@ -148,6 +148,30 @@ def test_init_ends_with_nothing(outside):
     assert init["environ"].strip("\0") == ""
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_init_has_a_filter_of_its_own(make_daemon, tmp_path):
+    """A small one, and the same whatever the job's profile is."""
+    trace = tmp_path / "trace"
+    d = make_daemon(wrapper=["strace", "-D", "-f", "-qq", "-o", trace, "-e", "trace=setresuid,seccomp"],
+                    environment={"ASAN_OPTIONS": "detect_leaks=0"})  # it cannot, under a tracer
+    for profile in ("default", "strict"):
+        assert d.run("--profile", profile, "--", "true").status == "OK"
+    d.stop()
+    calls = {}
+    for line in trace.read_text(errors="replace").splitlines():
+        pid, call = line.split(None, 1)
+        calls.setdefault(pid, []).append(call)
+    lengths = {1: [], 1000: []}
+    for of_process in calls.values():
+        loaded = [int(m[1]) for c in of_process if (m := re.match(r"seccomp\(SECCOMP_SET_MODE_FILTER, 0, {len=(\d+)", c))]
+        for id_, seen in lengths.items():
+            if any(c.startswith(f"setresuid({id_}, 1000, {id_}") for c in of_process):
+                seen.extend(loaded)
+    init, payload = lengths[1], lengths[1000]
+    assert len(init) == len(payload) == 2 and init[0] == init[1] < 100 < min(payload), lengths
+    assert payload[0] != payload[1], "each profile's own"
+
+
 def test_init_is_not_dumpable(outside):
     """The kernel then gives its files in /proc to root, so that nobody of its id can open them."""
     assert outside["init"]["owner"] == (0, 0)

@@ -58,6 +58,7 @@ check_PROGRAMS += \
 	tests/unit/test-watch-jobs \
 	tests/unit/test-frontend-sockets \
 	tests/unit/test-out-queue \
+	tests/unit/test-own-filter \
 	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
@@ -169,6 +170,10 @@ tests_unit_test_linger_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_linger_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_out_queue_LDADD = $(UNIT_FRONTEND_LIBS)
+# Init is no library.
+tests_unit_test_own_filter_SOURCES = tests/unit/test-own-filter.c daemon/init/own-filter.c
+tests_unit_test_own_filter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_own_filter_LDADD = $(UNIT_COMMON_LIBS)
 tests_unit_test_frontend_sockets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_frontend_sockets_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_frontend_files_CFLAGS = $(UNIT_CFLAGS)
