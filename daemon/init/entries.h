@@ -7,6 +7,8 @@
  * comes once.
  */
 
+#include <sys/types.h>
+
 #include "daemon/wire/transfer.h"
 
 struct entry {

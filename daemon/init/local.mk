@@ -18,4 +18,9 @@ sandboxd_init_SOURCES = \
 	common/error.c common/io.c common/pattern.c daemon/wire/spec.c daemon/wire/transfer.c
 sandboxd_init_CFLAGS = -std=gnu17 -O2 -g $(WARN_CFLAGS) $(HARDEN_CFLAGS) $(SANITIZE_INIT_CFLAGS) \
 	-fPIE
-sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) -static-pie
+sandboxd_init_CPPFLAGS = $(AM_CPPFLAGS) $(INIT_CPPFLAGS)
+sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) $(INIT_LDFLAGS)
+sandboxd_init_LDADD = $(INIT_LIBS)
+# It may have a compiler, and so a libc, of its own: another one since it was configured anew.
+$(sandboxd_init_OBJECTS) sandboxd-init$(EXEEXT): CC = $(INIT_CC)
+$(sandboxd_init_OBJECTS): config.status

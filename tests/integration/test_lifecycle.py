@@ -3,6 +3,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -206,9 +207,10 @@ def test_monitor_links_no_protobuf(build):
 
 
 def test_init_is_static(build):
-    out = subprocess.run(["readelf", "-d", "-l", build / "sandboxd-init"], capture_output=True,
+    out = subprocess.run(["readelf", "-h", "-d", "-l", build / "sandboxd-init"], capture_output=True,
                          text=True, check=True).stdout
     assert "NEEDED" not in out and "INTERP" not in out
+    assert re.search(r"Type:\s+DYN ", out), "it is at another address each time"
 
 
 def test_nothing_is_left_after_jobs(daemon):
