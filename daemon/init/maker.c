@@ -4,17 +4,18 @@
  * monitor starts for a batch; reads nothing but its orders, and ends when there are no more.
  */
 #include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/io.h"
 #include "daemon/init/init.h"
 
-/* Nobody waits for what is made here. */
+/* Nobody waits for what is made here. A raw call, since musl's is about threads and refuses. */
 static void stand_back(void)
 {
         static const struct sched_param none = {};
 
-        if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+        if (syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none) < 0)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
 }
 

@@ -22,7 +22,9 @@ def spares(d):
 
 
 def await_spares(d, least, most=8):
-    assert host.wait_until(lambda: all(least <= len(s) <= most for s in spares(d)), 20), (spares(d), d.log())
+    """Once there are so many, and none on their way: there is no process but the frontend."""
+    assert host.wait_until(lambda: len(host.all_children(d.monitor)) == 1
+                           and all(least <= len(s) <= most for s in spares(d)), 20), (spares(d), d.log())
     return spares(d)
 
 
