@@ -6,8 +6,8 @@
  * namespaces; makes the rest, sheds root step by step, starts the payload, reaps, reports.
  *
  * Two processes run this code: init itself, and its child, which becomes the payload by exec; three in a
- * sandbox that is made before there is a job, the handover beside them. What each may still do at a step
- * is written beside the step.
+ * sandbox whose command is started before there is a job, the handover beside them. What each may still do at a
+ * step is written beside the step.
  */
 
 #include <linux/filter.h>
@@ -72,11 +72,21 @@ _noreturn_ void init_fail(enum setup_step step, int error);
 /* The same, but goes on. */
 void init_report_failure(enum setup_step step, int error);
 
-/* Whether this sandbox is made before there is a job. */
+/* Whether a command is started before there is a job. */
 static inline bool init_is_parked(const struct init *i)
 {
         return i->run.kind == LAUNCH_PARK;
 }
+
+/* Whether the payload's process is, and waits for a job that brings its command. To itself it no longer is when it
+ * has that. */
+static inline bool init_is_bare(const struct init *i)
+{
+        return i->run.kind == LAUNCH_PARK_BARE;
+}
+
+/* Waits for RUN, or what there is in its place, from the monitor. Ends the process when none will come. */
+void init_receive_run(struct init *i, int socket);
 
 /* Any change of ids or user namespace takes the signal away that comes when the monitor dies: sets it
  * anew, and sees whether the monitor went meanwhile. */

@@ -107,19 +107,20 @@ static bool run_is_valid(const struct launch_run *r, ssize_t n, size_t n_fds)
                 return false;
         if (r->kind == LAUNCH_PARK)
                 return r->fds == LAUNCH_FDS_OF_PARK;
+        if (r->kind == LAUNCH_PARK_BARE)
+                return r->fds == LAUNCH_FDS_OF_PARK_BARE;
         return r->kind == LAUNCH_RUN && (r->fds & LAUNCH_FDS_NEEDED) == LAUNCH_FDS_NEEDED &&
                r->fds >> _LAUNCH_RUN_FD_COUNT == 0;
 }
 
-static void receive_run(struct init *i)
+void init_receive_run(struct init *i, int socket)
 {
         int fds[_LAUNCH_PARK_FD_COUNT];
         const int *next = fds;
         size_t n_fds = 0;
         ssize_t n;
 
-        n = io_receive_message(LAUNCH_CONTROL_FD, &i->run, sizeof(i->run), fds, ELEMENTSOF(fds),
-                &n_fds);
+        n = io_receive_message(socket, &i->run, sizeof(i->run), fds, ELEMENTSOF(fds), &n_fds);
         if (n == 0)
                 _exit(0); /* the monitor let this sandbox go */
         if (n < 0 || !run_is_valid(&i->run, n, n_fds))
@@ -128,28 +129,6 @@ static void receive_run(struct init *i)
                 i->run_fds[k] = -EBADF;
                 take_fds(&i->run_fds[k], &next, i->run.fds >> k & 1);
         }
-}
-
-/* RUN comes when there is a job. Until then nothing is here but us. */
-static void await_job(struct init *i)
-{
-        const struct launch_event parked = { .kind = LAUNCH_PARKED };
-        int r;
-
-        userns_await_holder(i);
-        r = io_send_message(LAUNCH_CONTROL_FD, &parked, sizeof(parked), NULL, 0);
-        if (r < 0)
-                init_fail(SETUP_STEP_RECEIVE, r);
-}
-
-static void show_job_memory(const struct init *i)
-{
-        int r = 0;
-
-        if (i->run.memory_bytes != i->prepare.memory_bytes)
-                r = proc_write_meminfo(i->parking.meminfo_fd, i->run.memory_bytes);
-        if (r < 0)
-                init_fail(SETUP_STEP_MASK, r);
 }
 
 /* Safe because it widens nothing: the controllers of the scope around us are handed to the two
@@ -257,12 +236,12 @@ static _noreturn_ void become_init(void)
         init_die_with_monitor(SETUP_STEP_USERNS);
         if (i.prepare.join_late)
                 join_init_leaf(&i);
-        if (i.prepare.waits)
-                await_job(&i);
-        receive_run(&i);
-        show_job_memory(&i);
+        init_receive_run(&i, LAUNCH_CONTROL_FD);
         if (init_is_parked(&i))
                 parking_open(&i.parking);
+        if (init_is_bare(&i))
+                /* Until there is a job nothing is here but us and the payload's process. */
+                userns_await_holder(&i);
         payload = fork_payload(&i);
         if (payload == 0)
                 payload_main(&i);

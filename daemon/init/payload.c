@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From fork to exec: the process that becomes the payload. It starts as a child of init with init's
- * rights, joins the job's cgroup leaf, sheds everything, and only then opens what the client sent.
+ * rights, joins the job's cgroup leaf, sheds everything, and only then opens what the client sent. In a bare
+ * sandbox it is forked before there is a job, and waits for that when it has shed.
  */
 #include "daemon/init/init.h"
 
@@ -71,6 +72,43 @@ static void arrange_park_fds(const struct parking *p)
                 dup2(p->ready[1], LAUNCH_PARK_READY_FD) < 0 ||
                 dup2(p->fault[1], LAUNCH_PARK_FAULT_FD) < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
+}
+
+/* What a bare sandbox waits with: fds 0 to 2, so that none received becomes one of them, its two ways to and from the
+ * monitor, and the file that is to show the job's memory. */
+static void release_fds(const struct init *i)
+{
+        const int keep[] = {
+                STDIN_FILENO,
+                STDOUT_FILENO,
+                STDERR_FILENO,
+                LAUNCH_CONTROL_FD,
+                i->run_fds[LAUNCH_FD_CLAIM],
+                i->parking.meminfo_fd,
+        };
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+                dup2(null, STDERR_FILENO) < 0 || io_close_except(keep, ELEMENTSOF(keep)) < 0)
+                init_fail(SETUP_STEP_PAYLOAD, -errno);
+}
+
+/* All that does not depend on the job is done, but for the filter: a profile's need not have the call that
+ * receives one. Until RUN comes there is no byte of a client here. Waiting ends with the monitor, whose end of
+ * the socket it is, and with init, as everything in this pid namespace does. */
+static void await_job(struct init *i)
+{
+        int r = 0;
+
+        release_fds(i);
+        payload_report(LAUNCH_PARKED);
+        init_receive_run(i, i->run_fds[LAUNCH_FD_CLAIM]);
+        if (i->run.kind != LAUNCH_RUN)
+                init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
+        if (i->run.memory_bytes != i->prepare.memory_bytes)
+                r = proc_write_meminfo(i->parking.meminfo_fd, i->run.memory_bytes);
+        if (r < 0)
+                init_fail(SETUP_STEP_MASK, r);
 }
 
 /* Leaves fds 0 to 2, the control socket, the spec and the pipe with more files; all else is closed.
@@ -182,9 +220,11 @@ _noreturn_ void payload_main(struct init *i)
         if (setsid() < 0)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
         (void) umask(022);
+        shed_privileges(LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        if (init_is_bare(i))
+                await_job(i);
         arrange_fds(i);
         payload_set_rlimits(i);
-        shed_privileges(LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
         load_job_filter(i);
         /* From here on every byte is the client's, and this process holds nothing but what the
          * payload may have. A parked command's are the monitor's, and it has no files. */

@@ -149,9 +149,13 @@ static bool reap(struct init *i, pid_t payload, struct launch_event *event)
         }
 }
 
-/* What init is to know of a job with files that are fetched. */
-static void take_collect(struct init *i, const struct launch_claim *c, const int *fds)
+/* What init is to know of a job: files that are fetched, and of a bare one whether it returns a value. Whether a parked
+ * command does is known when the job has been handed to it: until then there is no value but its own. */
+static void take_claim(struct init *i, const struct launch_claim *c, const int *fds, size_t n_fds)
 {
+        i->run.return_value = init_is_bare(i) && c->return_value;
+        if (n_fds == 0)
+                return;
         i->run_fds[LAUNCH_FD_SPEC] = fds[0];
         i->run_fds[LAUNCH_FD_COLLECT] = fds[1];
         i->run.collect_max = c->collect_max;
@@ -178,8 +182,9 @@ static bool take_order(struct init *i, pid_t payload)
                 return true;
         }
         if (n == sizeof(order.claim) && order.claim.kind == LAUNCH_CLAIM &&
-                order.claim.version == LAUNCH_VERSION && n_fds == 2) {
-                take_collect(i, &order.claim, fds);
+                order.claim.version == LAUNCH_VERSION &&
+                (n_fds == 2 || (n_fds == 0 && init_is_bare(i)))) {
+                take_claim(i, &order.claim, fds, n_fds);
                 return true;
         }
         /* The monitor let a sandbox go that has no job. */

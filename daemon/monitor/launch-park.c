@@ -99,13 +99,11 @@ static int make_pipe(int *ret_own, int *ret_job, bool own_reads)
         return r < 0 ? r : io_set_nonblock(*ret_own);
 }
 
-int launch_prepare_parking(struct sandbox *s)
+/* What a command has beside its orders. */
+static int prepare_command(struct sandbox *s)
 {
-        const struct policy_runtime *rt = &s->generation->policy->runtimes[s->runtime];
-        int pair[2], r;
+        int r;
 
-        if (s->bare)
-                return 0;
         r = make_pipe(&s->own_fds[CHANNEL_STARTED_FD_STDOUT], &s->start_fds[CHANNEL_FD_STDOUT],
                 true);
         if (r == 0)
@@ -115,7 +113,16 @@ int launch_prepare_parking(struct sandbox *s)
                 r = make_pipe(&s->own_fds[CHANNEL_STARTED_FD_STDIN],
                         &s->start_fds[CHANNEL_FD_STDIN], false);
         if (r == 0)
-                s->start_fds[CHANNEL_FD_SPEC] = r = make_command(rt);
+                s->start_fds[CHANNEL_FD_SPEC] = r =
+                        make_command(&s->generation->policy->runtimes[s->runtime]);
+        return MIN(r, 0);
+}
+
+int launch_prepare_parking(struct sandbox *s)
+{
+        int pair[2], r;
+
+        r = s->bare ? 0 : prepare_command(s);
         if (r < 0)
                 return r;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -125,7 +132,18 @@ int launch_prepare_parking(struct sandbox *s)
         return io_set_nonblock(s->handover_fd);
 }
 
-int launch_park(struct sandbox *s, enum setup_step *ret_step)
+static int send_park_bare(const struct sandbox *s)
+{
+        const struct launch_run m = {
+                .kind = LAUNCH_PARK_BARE,
+                .version = LAUNCH_VERSION,
+                .fds = LAUNCH_FDS_OF_PARK_BARE,
+        };
+
+        return io_send_message(s->control_fd, &m, sizeof(m), &s->handover_end_fd, 1);
+}
+
+static int send_park(const struct sandbox *s)
 {
         const struct policy_profile *profile = &s->generation->policy->profiles[s->profile];
         const struct launch_run m = {
@@ -146,15 +164,35 @@ int launch_park(struct sandbox *s, enum setup_step *ret_step)
                 s->start_fds[CHANNEL_FD_STDIN],
                 s->handover_end_fd,
         };
+
+        return io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
+}
+
+int launch_park(struct sandbox *s, enum setup_step *ret_step)
+{
         int r;
 
         *ret_step = SETUP_STEP_RECEIVE;
-        r = s->bare ? 0 : io_send_message(s->control_fd, &m, sizeof(m), fds, ELEMENTSOF(fds));
+        r = s->bare ? send_park_bare(s) : send_park(s);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         s->handover_end_fd = safe_close(s->handover_end_fd);
         /* It keeps no policy alive: who gives it a job knows which it is of. */
         s->generation = generation_unref(s->generation);
         return r;
+}
+
+static struct launch_claim make_claim(const struct sandbox *s, const struct channel_start *start)
+{
+        return (struct launch_claim) {
+                .kind = LAUNCH_CLAIM,
+                .version = LAUNCH_VERSION,
+                .return_value = (start->flags & CHANNEL_START_RETURN_VALUE) != 0,
+                .n_own_arguments = s->n_own_arguments,
+                .no_stdin = !(start->flags & CHANNEL_START_STDIN),
+                .processes = launch_max_processes(&start->limits),
+                .collect_max = start->limits.value[LIMIT_FILES_SIZE],
+                .memory_bytes = start->limits.value[LIMIT_MEMORY],
+        };
 }
 
 static int send_claim(int socket, const struct launch_claim *claim, enum launch_run_fd second,
@@ -171,16 +209,7 @@ static int send_claim(int socket, const struct launch_claim *claim, enum launch_
 /* Init first: it must know of the job before that can end. */
 int launch_claim(struct sandbox *s, const struct channel_start *start, const int *fds)
 {
-        const struct launch_claim m = {
-                .kind = LAUNCH_CLAIM,
-                .version = LAUNCH_VERSION,
-                .return_value = (start->flags & CHANNEL_START_RETURN_VALUE) != 0,
-                .n_own_arguments = s->n_own_arguments,
-                .no_stdin = !(start->flags & CHANNEL_START_STDIN),
-                .processes = launch_max_processes(&start->limits),
-                .collect_max = start->limits.value[LIMIT_FILES_SIZE],
-                .memory_bytes = start->limits.value[LIMIT_MEMORY],
-        };
+        const struct launch_claim m = make_claim(s, start);
         int r = 0;
 
         if (fds[CHANNEL_FD_COLLECT] >= 0)
@@ -193,4 +222,27 @@ int launch_claim(struct sandbox *s, const struct channel_start *start, const int
         r = send_claim(s->handover_fd, &m, LAUNCH_FD_INPUT, fds);
         s->handover_fd = safe_close(s->handover_fd);
         return r;
+}
+
+int launch_run_bare(struct sandbox *s, const struct generation *g,
+        const struct channel_start *start, const int *fds)
+{
+        const struct launch_claim m = make_claim(s, start);
+        int fds_of_payload[_CHANNEL_FD_COUNT], r = 0;
+        bool collects = fds[CHANNEL_FD_COLLECT] >= 0;
+
+        memcpy(fds_of_payload, fds, sizeof(fds_of_payload));
+        fds_of_payload[CHANNEL_FD_COLLECT] = -EBADF;
+        if (collects)
+                r = send_claim(s->control_fd, &m, LAUNCH_FD_COLLECT, fds);
+        else if (m.return_value)
+                r = io_send_message(s->control_fd, &m, sizeof(m), NULL, 0);
+        if (r < 0)
+                return r;
+        r = launch_send_run(s->handover_fd, &g->policy->profiles[s->profile], &start->limits,
+                m.return_value, fds_of_payload);
+        s->handover_fd = safe_close(s->handover_fd);
+        /* Init has the job's pipe for files, and may write there already since the payload is dead: how that ended
+         * is for it to tell. */
+        return collects && r == -EPIPE ? 0 : r;
 }

@@ -41,7 +41,6 @@ static int send_prepare(struct sandbox *s)
                 .loopback = profile->loopback,
                 .tmp_size = limits->value[LIMIT_TMP_SIZE],
                 .tmp_inodes = profile->tmp_inodes,
-                .waits = s->bare,
                 .has_namespaces = s->userns_fd >= 0,
         };
         const int fds[_LAUNCH_PREPARE_FD_COUNT] = {
@@ -140,7 +139,7 @@ int launch_join(struct sandbox *s, enum setup_step *ret_step)
         return r < 0 ? r : (int) m.has_control;
 }
 
-static int send_run(int socket, const struct policy_profile *profile, const struct limits *limits,
+int launch_send_run(int socket, const struct policy_profile *profile, const struct limits *limits,
         bool return_value, const int *fds_of_start)
 {
         struct launch_run m = {
@@ -164,19 +163,12 @@ static int send_run(int socket, const struct policy_profile *profile, const stru
         return io_send_message(socket, &m, sizeof(m), fds, n);
 }
 
-int launch_run_bare(struct sandbox *s, const struct generation *g,
-        const struct channel_start *start, const int *fds)
-{
-        return send_run(s->control_fd, &g->policy->profiles[s->profile], &start->limits,
-                (start->flags & CHANNEL_START_RETURN_VALUE) != 0, fds);
-}
-
 int launch_run(struct sandbox *s, enum setup_step *ret_step)
 {
         int r;
 
         *ret_step = SETUP_STEP_RECEIVE;
-        r = send_run(s->control_fd, &s->generation->policy->profiles[s->profile], &s->limits,
+        r = launch_send_run(s->control_fd, &s->generation->policy->profiles[s->profile], &s->limits,
                 s->return_value, s->start_fds);
         io_close_all(s->start_fds, _CHANNEL_FD_COUNT);
         /* Init has what it needs of the policy: a long job does not keep it. */

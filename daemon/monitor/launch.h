@@ -23,9 +23,13 @@ int launch_prepare_parking(struct sandbox *s);
 int launch_park(struct sandbox *s, enum setup_step *ret_step);
 /* Hands the job over, of which the fds are borrowed. On error nobody has anything of it. */
 int launch_claim(struct sandbox *s, const struct channel_start *m, const int *fds);
-/* The same where the job brings the command: for it, all is as in a sandbox that is made now. */
+/* The same where the job brings the command: for it, all is as in a sandbox that is made now. On error nothing was
+ * begun that another sandbox could not begin anew. */
 int launch_run_bare(struct sandbox *s, const struct generation *g,
         const struct channel_start *start, const int *fds);
+/* launch.c: sends what a job is run with to who waits for it; of fds_of_start those that are there. */
+int launch_send_run(int socket, const struct policy_profile *profile, const struct limits *limits,
+        bool return_value, const int *fds_of_start);
 /* Has init send a signal to the payload's process, which it has said is there. */
 int launch_signal(struct sandbox *s, uint32_t number);
 

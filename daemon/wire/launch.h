@@ -29,8 +29,14 @@
  *      CLAIM to handover -------->          (the job, unread; from here on as above)
  *                    <------------ STARTED  (the command goes on, with the job)
  *
- * Where it is the job that brings the command, nothing but the sandbox is made ahead of time: PREPARE says so,
- * and init says PARKED when RUN is all that it lacks.
+ * Where it is the job that brings the command, no command is made ahead of time: the sandbox gets PARK_BARE, and
+ * the payload's process waits itself, on a socket of its own, for a RUN.
+ *
+ *      monitor                     init and payload
+ *      PARK_BARE     ------------>
+ *                    <------------ PARKED   (the payload's process waits)
+ *      CLAIM to init ------------>          (with COLLECT or return_value alone: what it needs for that)
+ *      RUN to payload ----------->          (the job; from here on as above)
  *
  * Namespaces that are for no sandbox yet are made by the same program, started as LAUNCH_MAKER_NAME: it gets
  * NAMESPACES any number of times, answers each with MADE, or FAILED once, and ends with its socket.
@@ -65,6 +71,7 @@ enum launch_kind {
         LAUNCH_CLAIM = 12,      /* struct launch_claim */
         LAUNCH_NAMESPACES = 13, /* struct launch_namespaces */
         LAUNCH_MADE = 14, /* struct launch_event: nothing else; fds: user and network namespace */
+        LAUNCH_PARK_BARE = 15, /* struct launch_run, of which nothing is heeded but its fd */
 };
 
 enum launch_prepare_fd {
@@ -78,16 +85,16 @@ enum launch_prepare_fd {
 struct launch_prepare {
         uint32_t kind;
         uint32_t version;
-        uint32_t join_late;  /* JOIN comes when the mounts are made, not at once */
-        uint32_t init_id;    /* kernel uid and gid of init, owner of the user namespace */
-        uint32_t payload_id; /* kernel uid and gid of the payload, owner of /box */
-        uint32_t cpus;       /* what cpuinfo and stat show */
-        uint32_t loopback;   /* whether lo is up */
-        uint32_t tmp_inodes; /* files in each tmpfs */
-        uint32_t waits; /* whether RUN comes much later, when there is a job; init says PARKED */
+        uint32_t join_late;      /* JOIN comes when the mounts are made, not at once */
+        uint32_t init_id;        /* kernel uid and gid of init, owner of the user namespace */
+        uint32_t payload_id;     /* kernel uid and gid of the payload, owner of /box */
+        uint32_t cpus;           /* what cpuinfo and stat show */
+        uint32_t loopback;       /* whether lo is up */
+        uint32_t tmp_inodes;     /* files in each tmpfs */
         uint32_t has_namespaces; /* whether they were made ahead of time */
-        uint64_t tmp_size;       /* bytes of each tmpfs */
-        uint64_t memory_bytes;   /* what meminfo shows */
+        uint32_t pad;
+        uint64_t tmp_size;     /* bytes of each tmpfs */
+        uint64_t memory_bytes; /* what meminfo shows */
 };
 
 /* Its fds: with job_dir, the job leaf's directory on cgroup2, for CLONE_INTO_CGROUP; n_join_init
@@ -115,12 +122,13 @@ enum launch_run_fd {
         LAUNCH_FD_INPUT,   /* files for the job, see transfer.h */
         LAUNCH_FD_COLLECT, /* files of the job, see transfer.h */
         _LAUNCH_RUN_FD_COUNT,
-        LAUNCH_FD_CLAIM = _LAUNCH_RUN_FD_COUNT, /* PARK alone: the handover's socket */
+        LAUNCH_FD_CLAIM = _LAUNCH_RUN_FD_COUNT, /* PARK and PARK_BARE: the socket for who waits */
         _LAUNCH_PARK_FD_COUNT,
 };
 
 #define LAUNCH_FDS_NEEDED (1U << LAUNCH_FD_SPEC | 1U << LAUNCH_FD_STDOUT | 1U << LAUNCH_FD_STDERR)
 #define LAUNCH_FDS_OF_PARK (LAUNCH_FDS_NEEDED | 1U << LAUNCH_FD_STDIN | 1U << LAUNCH_FD_CLAIM)
+#define LAUNCH_FDS_OF_PARK_BARE (1U << LAUNCH_FD_CLAIM)
 
 struct launch_run {
         uint32_t kind;
@@ -135,7 +143,8 @@ struct launch_run {
         uint64_t memory_bytes; /* what meminfo shows from then on */
 };
 
-/* To the handover: the spec, and with INPUT that pipe. To init, before: the spec and the pipe of COLLECT. */
+/* To the handover: the spec, and with INPUT that pipe. To init, before: the spec and the pipe of COLLECT, or, of a
+ * bare one, neither. */
 struct launch_claim {
         uint32_t kind;
         uint32_t version;

@@ -98,14 +98,9 @@ def test_what_must_start_with_the_job_is_cold(pool, language, options):
 def bare(pool):
     """The same, with a sandbox in which no command waits."""
     assert not pool.run("--", "true").warm
-    assert host.wait_until(lambda: waiting_inits(pool) and not pool.sandbox_pids(), 20), pool.log()
+    assert host.wait_until(pool.bare_pids, 20), pool.log()
     time.sleep(0.1)
     return pool
-
-
-def waiting_inits(d):
-    """They are still root's: what they need is theirs until there is a job."""
-    return [p for p in descendants_of(d.monitor) if p != d.frontend]
 
 
 def test_a_command_finds_its_sandbox_made(bare, tmp_path):
@@ -141,11 +136,13 @@ def test_a_command_that_cannot_be_run_says_so_in_one_made_before(bare):
     assert r.warm and (r.status, r.step) == ("SETUP_ERROR", "exec"), r
 
 
-def test_a_bare_sandbox_that_dies_is_no_matter(bare):
-    (init,) = waiting_inits(bare)
-    os.kill(init, signal.SIGKILL)
+@pytest.mark.parametrize("who", [0, 1], ids=["init", "payload"])
+def test_a_bare_sandbox_that_dies_is_no_matter(bare, who):
+    (members,) = bare.bare_pids()
+    os.kill(members[who], signal.SIGKILL)
     r = bare.run("--", "true")
     assert r.status == "OK", r
+    assert host.wait_until(lambda: any(p not in members for pair in bare.bare_pids() for p in pair), 20), bare.log()
 
 
 @pytest.mark.parametrize("settings", [{"Maximum": 0}, {"MaximumPerUser": 0}, {"MaxMemory": 0}], ids=str)
@@ -404,7 +401,7 @@ def test_show_says_whose_cgroups_they_are(pool, command):
     """Made ahead of time, they have not the job's name."""
     assert not pool.run(*command, stdin=b"").warm
     assert host.wait_until(lambda: pool.parked_pids() if "-l" in command else
-                           waiting_inits(pool) and not pool.sandbox_pids(), 20), pool.log()
+                           pool.bare_pids(), 20), pool.log()
     time.sleep(0.1)
     with pool.command("run", *command, stdin=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"go\n"

@@ -279,6 +279,16 @@ class Daemon:
         return [p for p in self.sandbox_pids()
                 if os.path.exists(f"/proc/{p}/fd/60") and not os.path.exists(f"/proc/{p}/fd/61")]
 
+    def bare_pids(self):
+        """Of each sandbox that waits for a job which brings its command: pid 1, and the process that will be the job's."""
+        spaces = {}
+        for p in self.sandbox_pids():
+            numbers = host.status(p).get("NSpid", "").split()
+            if numbers:
+                spaces.setdefault(host.namespace(p, "pid"), {})[int(numbers[-1])] = p
+        pairs = [tuple(members[n] for n in sorted(members)) for members in spaces.values() if len(members) == 2]
+        return [(init, payload) for init, payload in pairs if self.is_parked(host.cgroups(payload).values())]
+
     def payload_pids(self):
         """The processes of jobs; not a sandbox's pid 1."""
         return [p for p in self.job_pids() if host.status(p).get("NSpid", "").split()[-1:] != ["1"]]
