@@ -10,12 +10,23 @@
  * step is written beside the step.
  */
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <sys/types.h>
 
 #include "common/macro.h"
 #include "common/status.h"
 #include "daemon/wire/launch.h"
+
+#if defined(__x86_64__)
+#define INIT_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define INIT_ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define INIT_ARCHITECTURE AUDIT_ARCH_RISCV64
+#else
+#error "init would have no filter here: say which AUDIT_ARCH this is, and which calls it has instead of these"
+#endif
 
 #define INIT_FILTER_MAX 4096 /* instructions; the kernel's own maximum (BPF_MAXINSNS) */
 
@@ -144,6 +155,11 @@ _noreturn_ void reaper_main(struct init *i, pid_t payload);
 void drop_bounding_set(void);
 void shed_privileges(uint32_t id, uint32_t effective);
 void load_job_filter(struct init *i);
+
+/* job-filter.c: whether the profile's filter allows a call whatever its arguments are; and whether it allows all that
+ * is called by a process which waits for its job, and then takes it. */
+bool job_filter_allows(const struct sock_filter *filter, size_t size, long call);
+bool job_filter_lets_wait(const struct init *i);
 
 /* own-filter.c: init's own filter, which allows what init calls after that, and nothing else. 0 or a
  * negative errno. */

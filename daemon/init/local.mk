@@ -12,6 +12,7 @@ sandboxd_init_SOURCES = \
 	daemon/init/files.c \
 	daemon/init/maker.c \
 	daemon/init/handover.c \
+	daemon/init/job-filter.c \
 	daemon/init/own-filter.c \
 	daemon/init/reaper.c \
 	daemon/init/userns.c \

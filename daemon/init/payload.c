@@ -93,9 +93,8 @@ static void release_fds(const struct init *i)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
 }
 
-/* All that does not depend on the job is done, but for the filter: a profile's need not have the call that
- * receives one. Until RUN comes there is no byte of a client here. Waiting ends with the monitor, whose end of
- * the socket it is, and with init, as everything in this pid namespace does. */
+/* All that does not depend on the job is done. Until RUN comes there is no byte of a client here. Waiting ends with
+ * the monitor, whose end of the socket it is, and with init, as everything in this pid namespace does. */
 static void await_job(struct init *i)
 {
         int r = 0;
@@ -213,6 +212,9 @@ int payload_make_files(const struct init *i, const struct spec_view *spec)
 
 _noreturn_ void payload_main(struct init *i)
 {
+        /* Loading it is most of what is left to be done when there is a job. But a profile's need not allow what it
+         * takes to receive one. */
+        bool filter_first = init_is_bare(i) && job_filter_lets_wait(i);
         struct spec_view spec;
         int r = 0;
 
@@ -221,11 +223,14 @@ _noreturn_ void payload_main(struct init *i)
                 init_fail(SETUP_STEP_PAYLOAD, -errno);
         (void) umask(022);
         shed_privileges(LAUNCH_PAYLOAD_ID, LAUNCH_PAYLOAD_ID);
+        if (filter_first)
+                load_job_filter(i);
         if (init_is_bare(i))
                 await_job(i);
         arrange_fds(i);
         payload_set_rlimits(i);
-        load_job_filter(i);
+        if (!filter_first)
+                load_job_filter(i);
         /* From here on every byte is the client's, and this process holds nothing but what the
          * payload may have. A parked command's are the monitor's, and it has no files. */
         r = spec_view_open(&spec, i->run_fds[LAUNCH_FD_SPEC]);

@@ -62,6 +62,7 @@ check_PROGRAMS += \
 	tests/unit/test-generation \
 	tests/unit/test-io \
 	tests/unit/test-job \
+	tests/unit/test-job-filter \
 	tests/unit/test-journal \
 	tests/unit/test-limit \
 	tests/unit/test-linger \
@@ -171,6 +172,9 @@ tests_unit_test_linger_LDADD = $(UNIT_FRONTEND_LIBS)
 tests_unit_test_out_queue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_out_queue_LDADD = $(UNIT_FRONTEND_LIBS)
 # Init is no library.
+tests_unit_test_job_filter_SOURCES = tests/unit/test-job-filter.c daemon/init/job-filter.c
+tests_unit_test_job_filter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_job_filter_LDADD = $(UNIT_MONITOR_LIBS)
 tests_unit_test_own_filter_SOURCES = tests/unit/test-own-filter.c daemon/init/own-filter.c
 tests_unit_test_own_filter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_own_filter_LDADD = $(UNIT_COMMON_LIBS)
