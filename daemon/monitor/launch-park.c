@@ -4,6 +4,7 @@
  * the monitor; the command is the policy's, and of the job only fds and checked numbers are passed on.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -228,9 +229,13 @@ int launch_run_bare(struct sandbox *s, const struct generation *g,
         const struct channel_start *start, const int *fds)
 {
         const struct launch_claim m = make_claim(s, start);
+        struct pollfd payload = { .fd = s->handover_fd };
         int fds_of_payload[_CHANNEL_FD_COUNT], r = 0;
         bool collects = fds[CHANNEL_FD_COLLECT] >= 0;
 
+        /* It may have been killed, and init not have said so yet. */
+        if (poll(&payload, 1, 0) != 0)
+                return -ESRCH;
         memcpy(fds_of_payload, fds, sizeof(fds_of_payload));
         fds_of_payload[CHANNEL_FD_COLLECT] = -EBADF;
         if (collects)
@@ -242,7 +247,7 @@ int launch_run_bare(struct sandbox *s, const struct generation *g,
         r = launch_send_run(s->handover_fd, &g->policy->profiles[s->profile], &start->limits,
                 m.return_value, fds_of_payload);
         s->handover_fd = safe_close(s->handover_fd);
-        /* Init has the job's pipe for files, and may write there already since the payload is dead: how that ended
-         * is for it to tell. */
+        /* Or at this moment: then init has the job's pipe for files and may write there already. How it ended is for
+         * init to tell. */
         return collects && r == -EPIPE ? 0 : r;
 }
