@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib import host, machine
-from lib.daemon import NOBODY
+from lib.daemon import NOBODY, space_of
 
 JOBS = 4 if machine.WORLD == "uml" else 50
 LANGUAGES = ["bash", "python", "javascript"]
@@ -195,14 +195,6 @@ def test_24_posture_of_a_command_is_that_of_any(pool):
     assert host.wait_until(lambda: (w := pool.run(*argv, uid=65533)).warm and w.stdout == cold.stdout, 20, 0.2)
 
 
-def space_of(pid):
-    """Its pid namespace; nothing of one that is gone, as those of jobs before soon are."""
-    try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return None
-
-
 def look_at(d, command):
     """What is seen of one that waits: its processes, and what the command has open. None when it is given back meanwhile."""
     space = space_of(command)
@@ -228,3 +220,42 @@ def test_what_waits_has_no_privilege(pool):
             assert (status["NoNewPrivs"], status["Seccomp"], status["Groups"].strip()) == ("1", "2", ""), status
             assert all(pool.base <= int(u) < pool.base + (1 << 16) for u in status["Uid"].split()), status
         assert sorted(map(int, names)) in ([0, 1, 2, 60, 62], [*range(len(names) - 2), 60, 62]), names
+
+
+def bare_pairs(d, uid):
+    """Sandboxes in which no command waits, of a user who has just had some."""
+    assert d.run("--", "true", uid=uid).status == "OK"
+    assert host.wait_until(d.bare_pids, 20), d.log()
+    time.sleep(0.1)
+    return d.bare_pids()
+
+
+def test_what_waits_for_a_command_has_no_privilege(pool):
+    """Nor have the two processes of a sandbox to which the job brings its own program: they have shed all that they will,
+    in the job's leaf and out of it, and hold their ways to the monitor and what shows the job's memory."""
+    for init, payload in bare_pairs(pool, 65532):
+        statuses = [host.status(p) for p in (init, payload)]
+        for status in statuses:
+            assert {status[f"Cap{k}"] for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}, status
+            assert (status["NoNewPrivs"], status["Seccomp"], status["Groups"].strip()) == ("1", "2", ""), status
+        ids = [[int(u) for u in status["Uid"].split()] for status in statuses]
+        assert ids[1] == [ids[1][0]] * 4 and ids[0] == [ids[0][0], ids[1][0], ids[0][0], ids[1][0]] and ids[0][0] != ids[1][0]
+        assert all(pool.base <= u < pool.base + (1 << 16) for u in ids[0] + ids[1])
+        assert statuses[1]["Umask"].strip() == "0022"
+        assert [os.stat(f"/proc/{p}/environ").st_uid for p in (init, payload)] == [0, 0], "not dumpable"
+        assert os.getsid(payload) == payload and os.getsid(init) != payload
+        for kind in ("cgroup", "user", "pid", "net", "mnt", "ipc", "uts"):
+            assert (host.namespace(payload, kind) == host.namespace(init, kind)) == (kind != "cgroup"), kind
+        groups = {str(path) for path in host.cgroups(payload).values()} - {str(path) for path in host.cgroups(init).values()}
+        assert groups and all("job" in os.path.basename(path) for path in groups), groups
+        names = sorted(os.readlink(f"/proc/{payload}/fd/{n}") for n in os.listdir(f"/proc/{payload}/fd"))
+        assert [re.sub(r"\d+", "N", name) for name in names] == \
+            ["/dev/null"] * 3 + ["/dev/shm/.meminfo (deleted)"] + ["socket:[N]"] * 2, names
+
+
+def test_what_waits_for_a_command_ends_with_its_init(pool):
+    """And init with it: neither is left alone."""
+    for victim in (0, 1):
+        members = bare_pairs(pool, 65531)[0]
+        os.kill(members[victim], 9)
+        assert host.wait_until(lambda: not any(host.status(p) for p in members), 5), pool.log()

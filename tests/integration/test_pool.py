@@ -145,6 +145,49 @@ def test_a_bare_sandbox_that_dies_is_no_matter(bare, who):
     assert host.wait_until(lambda: any(p not in members for pair in bare.bare_pids() for p in pair), 20), bare.log()
 
 
+@pytest.mark.parametrize("options", [[], ["-o", "out:{}/out"]], ids=["plain", "files"])
+def test_a_command_returns_a_value(make_daemon, policy_copy, tmp_path, options):
+    """Init, which was there before the job, is told that there may be one."""
+    file = policy_copy / "runtimes/command.runtime"
+    file.write_text(file.read_text().replace("ReturnsValue=no", "ReturnsValue=yes"))
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    command = [*(o.format(tmp_path) for o in options), "--", "sh", "-c", "echo x > /box/out; printf '2 2\\n4242' > /.sandbox/return"]
+    cold = d.run(*command)
+    assert host.wait_until(d.bare_pids, 20), d.log()
+    time.sleep(0.1)
+    r = d.run(*command)
+    assert r.warm and not cold.warm and r.return_value == cold.return_value == {"text": "42", "json": 42}, (cold, r)
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "out:{}/out"]], ids=["plain", "files"])
+def test_a_bare_sandbox_whose_payload_is_dead_gets_no_job(bare, tmp_path, options):
+    """Also while its init has not come to say so: the job is another one's, and so is what becomes of its files."""
+    ((init, payload),) = bare.bare_pids()
+    os.kill(init, signal.SIGSTOP)
+    os.kill(payload, signal.SIGKILL)
+    assert host.wait_until(lambda: host.status(payload).get("State", "Z").startswith("Z"), 5)
+    r = bare.run(*(o.format(tmp_path) for o in options), "--", "sh", "-c", "echo made > /box/out", timeout=20)
+    assert r.status == "OK" and not r.warm, r
+    assert not options or (tmp_path / "out").read_text() == "made\n"
+
+
+@pytest.mark.parametrize("call, mode", [(None, "2"), ("recvmsg", "0"), ("close_range", "0")], ids=str)
+def test_a_filter_that_would_keep_the_job_out_comes_after_it(make_daemon, policy_copy, call, mode):
+    """What waits for a command is under the profile's filter already, if that allows what it takes to wait."""
+    file = policy_copy / "seccomp/default.seccomp"
+    text = file.read_text()
+    assert call is None or f"\n{call}\n" in text
+    file.write_text(text.replace(f"\n{call}\n", "\n"))
+    d = make_daemon(settings={"Pool": {"IdleSec": "5min"}}, policy_dir=policy_copy)
+    d.run("--", "true")
+    assert host.wait_until(d.bare_pids, 20), d.log()
+    time.sleep(0.1)
+    ((init, payload),) = d.bare_pids()
+    assert host.status(init)["Seccomp"] == "2" and host.status(payload)["Seccomp"] == mode
+    r = d.run("--", "grep", "-E", "^Seccomp", "/proc/self/status")
+    assert r.warm and r.stdout == "Seccomp:\t2\nSeccomp_filters:\t1\n", r
+
+
 @pytest.mark.parametrize("settings", [{"Maximum": 0}, {"MaximumPerUser": 0}, {"MaxMemory": 0}], ids=str)
 def test_no_pool(make_daemon, settings):
     d = make_daemon(settings={"Pool": settings})

@@ -272,7 +272,10 @@ class Daemon:
 
     def job_pids(self):
         """The same without the sandboxes that have no job."""
-        return [p for p in self.sandbox_pids() if not self.is_parked(host.cgroups(p).values())]
+        spaces = {p: space for p in self.sandbox_pids() if (space := space_of(p))}
+        # Where init has no cgroup of its own in a hierarchy, only who is with it there tells.
+        parked = {space for p, space in spaces.items() if self.is_parked(host.cgroups(p).values())}
+        return [p for p, space in spaces.items() if space not in parked]
 
     def parked_pids(self):
         """The commands that wait for a job: they have said so, and read a pipe that they close when they have it."""
@@ -285,7 +288,7 @@ class Daemon:
         for p in self.sandbox_pids():
             numbers = host.status(p).get("NSpid", "").split()
             if numbers:
-                spaces.setdefault(host.namespace(p, "pid"), {})[int(numbers[-1])] = p
+                spaces.setdefault(space_of(p), {})[int(numbers[-1])] = p
         pairs = [tuple(members[n] for n in sorted(members)) for members in spaces.values() if len(members) == 2]
         return [(init, payload) for init, payload in pairs if self.is_parked(host.cgroups(payload).values())]
 
@@ -350,6 +353,14 @@ class Daemon:
 
     def bash(self, code, *args, **options):
         return self.run(*args, "-l", "bash", "-c", code, **options)
+
+
+def space_of(pid):
+    """Its pid namespace; nothing of one that is gone, as those of jobs before soon are."""
+    try:
+        return host.namespace(pid, "pid")
+    except OSError:
+        return None
 
 
 def descendants_of(pid):

@@ -119,12 +119,18 @@ def parked(uid):
             and machine.get(unit, "Slice") == f"sandbox-u{uid}.slice" for p in _parked_in(unit)]
 
 
+def _bare_in(unit):
+    """What will be the job's process, and init."""
+    pids = {int(numbers[-1]): p for p in machine.group_pids(unit) if (numbers := host.status(p).get("NSpid", "").split())}
+    return [pids[n] for n in sorted(pids, reverse=True)]
+
+
 def bare(uid):
-    """The same, of commands: their init waits alone."""
+    """The same, of commands: beside their init waits what will be the job's process."""
     units = [unit for unit in machine.scopes() if machine.is_ahead(unit)
              and machine.get(unit, "Slice") == f"sandbox-u{uid}.slice"]
-    found = [Parked(unit, None, pids[0]) for unit in units if len(pids := machine.group_pids(unit)) == 1]
-    return [one for one in found if host.status(one.init).get("NSpid", "").split()[-1:] == ["1"] and one.is_idle]
+    found = [Parked(unit, *pids) for unit in units if len(pids := _bare_in(unit)) == 2]
+    return [one for one in found if one.is_idle]
 
 
 def park_bare(user):

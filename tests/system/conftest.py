@@ -66,9 +66,10 @@ SOME_FOR_UML = {
                      "idle_ones_are_given_back", "they_wait_at_idle_priority_and_within_limits",
                      "limits_hold[--MEMORY_LIMIT]", "limits_hold[--TIMEOUT]", "limits_hold[--CPU_LIMIT]",
                      "limit_of_processes", "usage_is_the_job_s", "meminfo_shows_the_job_s_memory",
-                     "one_that_is_killed[init]", "nothing_is_left_after_a_stop"),
+                     "one_that_is_killed[init]", "nothing_is_left_after_a_stop", "a_command_finds_its_sandbox_made",
+                     "a_command_uses_what_it_uses"),
     "test_attack_pool.py": ("42_a_marker_is_not_found", "24_posture_is_that_of_any_job[default]",
-                            "what_waits_has_no_privilege"),
+                            "what_waits_has_no_privilege", "what_waits_for_a_command_has_no_privilege"),
     "test_parked.py": ("scope", "systemd_leaves_it_alone", "stop_with_a_job[scope]", "end_without_a_job[scope]",
                        "stop_with_a_command", "stop_of_the_service", "kill_of_the_daemon[main]"),
 }

@@ -120,11 +120,16 @@ START_TEST(test_other_programs)
                 BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         };
+        static const struct sock_filter arguments[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
         static const struct sock_filter beyond[] = {
                 BPF_STMT(BPF_JMP | BPF_JA, UINT32_MAX - 1),
         };
 
         ck_assert(!job_filter_allows(arithmetic, ELEMENTSOF(arithmetic), SYS_read));
+        ck_assert(!job_filter_allows(arguments, ELEMENTSOF(arguments), SYS_read));
         ck_assert(!job_filter_allows(beyond, ELEMENTSOF(beyond), SYS_read));
         ck_assert(!job_filter_allows(NULL, 0, SYS_read));
 }
