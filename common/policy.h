@@ -9,7 +9,7 @@
 
 #include "common/limit.h"
 
-#define POLICY_VERSION 8
+#define POLICY_VERSION 9
 #define POLICY_PROFILES_MAX 16
 #define POLICY_RUNTIMES_MAX 32
 #define POLICY_NAME_MAX 32

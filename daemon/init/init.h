@@ -3,9 +3,10 @@
 
 /*
  * sandboxd-init: pid 1 of one sandbox. Started by the monitor as root in new pid, ipc and uts
- * namespaces; makes the rest, sheds root step by step, starts the payload, reaps, reports.
+ * namespaces; makes the rest, sheds root step by step, starts the payload, reaps, reports. Started by another name, in
+ * the monitor's own namespaces, it makes some for sandboxes to come (maker.c).
  *
- * Two processes run this code: init itself, and its child, which becomes the payload by exec; three in a
+ * In a sandbox two processes run this code: init itself, and its child, which becomes the payload by exec; three in a
  * sandbox whose command is started before there is a job, the handover beside them. What each may still do at a
  * step is written beside the step.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pid 1 of a sandbox: takes its orders from the monitor over fd 3, builds the sandbox around
- * itself, starts the payload, and goes on in reaper.c. Until the payload is forked it has root's
+ * Where the program begins; as the maker it goes on in maker.c. Else it is pid 1 of a sandbox: takes its orders
+ * from the monitor over fd 3, builds the sandbox around itself, starts the payload, and goes on in reaper.c. Until the payload is forked it has root's
  * rights and reads only what the monitor wrote; the job it reads, if at all, when those are gone and
  * the payload has ended.
  */

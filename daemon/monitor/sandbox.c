@@ -498,6 +498,21 @@ static int make_around(struct sandbox *s, enum setup_step *ret_step)
         return r < 0 ? r : make_place(s, ret_step);
 }
 
+/* Where all ids are taken, those count that wait with namespaces. */
+static int take_bare_ids(struct sandbox *s)
+{
+        struct spare spare;
+        int r;
+
+        r = uid_pool_acquire(s->host->uids, &s->ids);
+        if (r != -EUSERS || !s->host->spares || spares_take(s->host->spares, &spare) < 0)
+                return r;
+        (void) close(spare.userns_fd);
+        (void) close(spare.netns_fd);
+        s->ids = spare.ids;
+        return 0;
+}
+
 /* With namespaces, where there are some that are as it needs them, and somebody waits for it. */
 static int take_ids(struct sandbox *s)
 {
@@ -505,7 +520,7 @@ static int take_ids(struct sandbox *s)
 
         if (!s->host->spares || s->parks || !s->generation->policy->profiles[s->profile].loopback ||
                 spares_take(s->host->spares, &spare) < 0)
-                return uid_pool_acquire(s->host->uids, &s->ids);
+                return take_bare_ids(s);
         s->ids = spare.ids;
         s->userns_fd = spare.userns_fd;
         s->netns_fd = spare.netns_fd;

@@ -74,7 +74,6 @@ static void keep(struct spares *s, const int fds[static 2])
                 .netns_fd = fds[1],
         };
         memmove(s->asked, s->asked + 1, --s->n_asked * sizeof(s->asked[0]));
-        pool_pause_reset(&s->pause);
         if (s->n > s->wanted)
                 drop_oldest(s);
 }
@@ -90,6 +89,10 @@ static bool hear(struct spares *s)
         n = io_receive_message(s->fd, &event, sizeof(event), fds, ELEMENTSOF(fds), &n_fds);
         if (n == -EAGAIN)
                 return false;
+        /* It ended with orders unread. What it said before is still there: the kernel reports the reset
+         * first, and once. */
+        if (n == -ECONNRESET)
+                return true;
         if (n == sizeof(event) && event.kind == LAUNCH_MADE && n_fds == ELEMENTSOF(fds) &&
                 s->n_asked > 0) {
                 keep(s, fds);
@@ -101,8 +104,12 @@ static bool hear(struct spares *s)
                         setup_step_name(
                                 event.step < _SETUP_STEP_COUNT ? event.step : SETUP_STEP_LOST),
                         strerror(event.error));
-        else if (n > 0)
-                kill_maker(s); /* it is ours, so this is a bug */
+        else if (n != 0) {
+                /* Without its fds it is of no use; whatever else it may say is a bug of ours. */
+                log_warning("no namespaces can be made ahead of time (%s)",
+                        n < 0 ? strerror((int) -n) : "the answer is none that there is");
+                kill_maker(s);
+        }
         s->fd_source = sd_event_source_disable_unref(s->fd_source);
         return false;
 }
@@ -124,7 +131,9 @@ static int on_maker_gone(sd_event_source *source, int fd, uint32_t events, void 
         while (s->fd_source && hear(s))
                 continue;
         (void) waitid(P_PIDFD, (id_t) s->pidfd, &info, WEXITED);
-        if (s->n_asked > 0) {
+        if (s->n_asked == 0) {
+                pool_pause_reset(&s->pause);
+        } else if (s->wanted > 0) {
                 pool_pause_begin(&s->pause, io_now_usec());
                 log_warning("%u namespaces that were to be made ahead of time were not: the next "
                             "are made in %" PRIu64 " s",
@@ -141,7 +150,7 @@ static int on_patience_lost(sd_event_source *source, uint64_t usec, void *userda
         return 0;
 }
 
-/* All orders, and after them the end. */
+/* All orders, and after them the end. Where ids are short, as many as there are. */
 static int send_orders(struct spares *s, int fd)
 {
         while (s->n + s->n_asked < s->wanted) {
@@ -152,6 +161,8 @@ static int send_orders(struct spares *s, int fd)
                 };
                 int r = uid_pool_acquire(s->uids, ids);
 
+                if (r == -EUSERS && s->n_asked > 0)
+                        break;
                 if (r < 0)
                         return r;
                 s->n_asked++;
@@ -265,8 +276,11 @@ void spares_set(struct spares *s, unsigned n)
         if (!s->event)
                 return;
         s->wanted = MIN(MIN(n, SPARES_MAX), s->uids->n_pairs / IDS_FRACTION);
-        while (s->n > s->wanted)
+        while (s->n > 0)
                 drop_oldest(s);
+        /* It ends beside whatever else is being ended. */
+        if (s->wanted == 0 && s->pid > 0)
+                kill_maker(s);
         schedule(s, 0);
 }
 

@@ -94,3 +94,26 @@ def test_as_many_as_the_administrator_says(make_daemon, settings, n):
     await_spares(d, n, n)
     user, net = namespaces(d)
     assert user and net
+
+
+def test_ids_that_wait_are_there_for_whoever_needs_them(make_daemon):
+    """Sixteen pairs of ids, two of them with namespaces, and sixteen jobs that want none of those."""
+    d = make_daemon(settings={"UserNamespaces": {"Size": 32}, "Pool": {"Maximum": 0}})
+    await_spares(d, 2, 2)
+    jobs = [d.command("run", "--profile", "strict", "--", "sh", "-c", "echo 1; read x", stdin=subprocess.PIPE)
+            for _ in range(16)]
+    assert [j.stdout.readline() for j in jobs] == [b"1\n"] * 16
+    for j in jobs:
+        assert (j.communicate(b"\n", timeout=20)[1], j.returncode) == (b"", 0)
+    await_spares(d, 2, 2)
+
+
+def test_a_reload_changes_how_many(make_daemon):
+    d = make_daemon()
+    await_spares(d, 8, 8)
+    for n in 3, 0, 5:
+        d.settings["Pool"]["Namespaces"] = n
+        d.write_config()
+        assert "reloaded" in d.reload()
+        await_spares(d, n, n)
+        namespaces(d)

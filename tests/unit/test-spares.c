@@ -21,6 +21,7 @@ static struct spares spares;
 static sd_event *event;
 static unsigned n_makers;
 static int start_answer;
+static bool waits_for_maker; /* it is heard when it has ended, with orders unread */
 /* What the maker does: answers so many orders, then this. */
 static unsigned n_good;
 static enum { GO_ON, FAIL, DIE, BABBLE, HANG } then;
@@ -79,6 +80,11 @@ int launch_maker(int init_fd, int control, int *ret_pidfd)
                 make(control);
         *ret_pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         ck_assert_int_ge(*ret_pidfd, 0);
+        if (waits_for_maker) {
+                siginfo_t info;
+
+                ck_assert_int_eq(waitid(P_PIDFD, (id_t) *ret_pidfd, &info, WEXITED | WNOWAIT), 0);
+        }
         return pid;
 }
 
@@ -86,6 +92,7 @@ static void setup_ids(uint64_t size)
 {
         n_makers = n_good = 0;
         start_answer = 0;
+        waits_for_maker = false;
         then = GO_ON;
         ck_assert_int_eq(uid_pool_init(&uids, 0x70000000, size), 0);
         ck_assert_int_ge(sd_event_new(&event), 0);
@@ -181,6 +188,7 @@ START_TEST(test_maker_ends_early)
 
         n_good = 2;
         then = _i;
+        waits_for_maker = then != BABBLE;
         spares_set(&spares, 4);
         run();
         ck_assert_uint_eq(spares.n, 2);
@@ -198,6 +206,7 @@ START_TEST(test_maker_ends_early)
         ck_assert_uint_gt(spares.pause.usec, pause);
         spares.pause.end_usec = 0;
         (void) sd_event_source_set_time(spares.refill, 0);
+        waits_for_maker = false;
         then = GO_ON;
         while (spares.n < 4 || spares.pid > 0)
                 ck_assert_int_ge(sd_event_run(event, UINT64_MAX), 0);
@@ -220,7 +229,11 @@ START_TEST(test_fewer_are_wanted)
 {
         spares_set(&spares, 4);
         run();
+        /* What waited is given back, as after a reload. */
         spares_set(&spares, 1);
+        ck_assert_uint_eq(spares.n, 0);
+        ck_assert_uint_eq(uid_pool_used(&uids), 0);
+        run();
         ck_assert_uint_eq(spares.n, 1);
         ck_assert_uint_eq(uid_pool_used(&uids), 1);
         /* While more are under way. */
