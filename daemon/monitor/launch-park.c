@@ -225,29 +225,37 @@ int launch_claim(struct sandbox *s, const struct channel_start *start, const int
         return r;
 }
 
+/* What init is to know of a job that its payload gets. */
+static int tell_init(struct sandbox *s, const struct launch_claim *m, const int *fds)
+{
+        if (fds[CHANNEL_FD_COLLECT] >= 0)
+                return send_claim(s->control_fd, m, LAUNCH_FD_COLLECT, fds);
+        return m->return_value ? io_send_message(s->control_fd, m, sizeof(*m), NULL, 0) : 0;
+}
+
 int launch_run_bare(struct sandbox *s, const struct generation *g,
         const struct channel_start *start, const int *fds)
 {
         const struct launch_claim m = make_claim(s, start);
         struct pollfd payload = { .fd = s->handover_fd };
-        int fds_of_payload[_CHANNEL_FD_COUNT], r = 0;
-        bool collects = fds[CHANNEL_FD_COLLECT] >= 0;
+        int of_payload[_CHANNEL_FD_COUNT], r;
 
         /* It may have been killed, and init not have said so yet. */
         if (poll(&payload, 1, 0) != 0)
                 return -ESRCH;
-        memcpy(fds_of_payload, fds, sizeof(fds_of_payload));
-        fds_of_payload[CHANNEL_FD_COLLECT] = -EBADF;
-        if (collects)
-                r = send_claim(s->control_fd, &m, LAUNCH_FD_COLLECT, fds);
-        else if (m.return_value)
-                r = io_send_message(s->control_fd, &m, sizeof(m), NULL, 0);
+        r = tell_init(s, &m, fds);
         if (r < 0)
                 return r;
+        memcpy(of_payload, fds, sizeof(of_payload));
+        of_payload[CHANNEL_FD_COLLECT] = -EBADF;
         r = launch_send_run(s->handover_fd, &g->policy->profiles[s->profile], &start->limits,
-                m.return_value, fds_of_payload);
-        s->handover_fd = safe_close(s->handover_fd);
-        /* Or at this moment: then init has the job's pipe for files and may write there already. How it ended is for
-         * init to tell. */
-        return collects && r == -EPIPE ? 0 : r;
+                m.return_value, of_payload);
+        /* It was at this moment: then init has the job's pipe for files and may write there already. How it ended
+         * is for init to tell. */
+        if (r == -EPIPE && fds[CHANNEL_FD_COLLECT] >= 0)
+                r = 0;
+        /* On error the payload still waits, so that init does not begin with that before it is killed. */
+        if (r == 0)
+                s->handover_fd = safe_close(s->handover_fd);
+        return r;
 }

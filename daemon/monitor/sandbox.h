@@ -79,7 +79,7 @@ struct sandbox {
         uint64_t parked_bytes;                  /* what it holds since then */
         uint64_t parked_pids;                   /* 0: not known */
         int own_fds[_CHANNEL_STARTED_FD_COUNT]; /* our ends of its pipes, until it has a job */
-        int handover_fd;                        /* to who brings it that */
+        int handover_fd;                        /* to who brings it that, or takes it */
         int handover_end_fd;                    /* the other end, until init has it */
         struct leaf_usage before;               /* used before it had a job */
         int peak_fd;                            /* see leaves_begin_usage() */
