@@ -21,7 +21,7 @@ def available_kib():
 
 def measured(bench, daemon):
     state = "pool" if bench.has_pool else "cold"
-    found = [contenders.job(p, daemon.socket, state if p.runtime else "cold", "sandboxd") for p in contenders.PROGRAMS]
+    found = [contenders.job(p, daemon.socket, state, "sandboxd") for p in contenders.PROGRAMS]
     return found + [contenders.spawn(contenders.PROGRAMS[0])]
 
 
