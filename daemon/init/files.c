@@ -35,7 +35,7 @@ static int create_file(const char *name)
         r = make_folders(name);
         if (r < 0)
                 return r;
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = openat(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         return fd < 0 ? -errno : fd;
 }
 
@@ -104,7 +104,8 @@ static int select_file(struct receiver *r, uint32_t file)
         if (r->fd >= 0 && r->file == file)
                 return 0;
         r->fd = safe_close(r->fd);
-        r->fd = open(r->spec->file_names[file], O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+        r->fd = openat(AT_FDCWD, r->spec->file_names[file],
+                O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
         if (r->fd < 0)
                 return -errno;
         r->file = file;

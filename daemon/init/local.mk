@@ -23,5 +23,5 @@ sandboxd_init_CPPFLAGS = $(AM_CPPFLAGS) $(INIT_CPPFLAGS)
 sandboxd_init_LDFLAGS = $(HARDEN_LDFLAGS) $(INIT_LDFLAGS)
 sandboxd_init_LDADD = $(INIT_LIBS)
 # It may have a compiler, and so a libc, of its own: another one since it was configured anew.
-$(sandboxd_init_OBJECTS) sandboxd-init$(EXEEXT): CC = $(INIT_CC)
+$(sandboxd_init_OBJECTS) sandboxd-init$(EXEEXT): override CC = $(INIT_CC)
 $(sandboxd_init_OBJECTS): config.status

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Init's own system-call filter: what it takes to reap, to heed the monitor, and to hand files over, and
- * nothing else. It needs nothing of the profile's, and allows less than any of them. Loaded by init as the
+ * nothing else. It needs nothing of the profile's, and allows less than any that programs run under. Loaded by init as the
  * last thing that it gives up; owns nothing.
  */
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
 #define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), RETURN(SECCOMP_RET_ALLOW)
 /* None of these bits may be in that argument. All that are asked for are in its lower half, which comes
- * first on every architecture above. */
+ * first on every architecture of INIT_ARCHITECTURE. */
 #define ALLOW_WITHOUT(call, argument, bits)                                                        \
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 4), LOAD(args[argument]),                   \
                 BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bits), 1, 0), RETURN(SECCOMP_RET_ALLOW),     \

@@ -153,7 +153,8 @@ static bool reap(struct init *i, pid_t payload, struct launch_event *event)
  * command does is known when the job has been handed to it: until then there is no value but its own. */
 static void take_claim(struct init *i, const struct launch_claim *c, const int *fds, size_t n_fds)
 {
-        i->run.return_value = init_is_bare(i) && c->return_value;
+        if (init_is_bare(i))
+                i->run.return_value = c->return_value;
         if (n_fds == 0)
                 return;
         i->run_fds[LAUNCH_FD_SPEC] = fds[0];
@@ -177,8 +178,9 @@ static bool take_order(struct init *i, pid_t payload)
         n = io_receive_message(LAUNCH_CONTROL_FD, &order, sizeof(order), fds, 2, &n_fds);
         if (n == sizeof(order.signal) && order.signal.kind == LAUNCH_SIGNAL &&
                 order.signal.version == LAUNCH_VERSION) {
-                /* It is not reaped yet, so that the pid is its own. */
-                (void) kill(payload, (int) order.signal.signal);
+                /* It is not reaped yet, so that the pid is its own; or it is, and is none. */
+                if (payload > 0)
+                        (void) kill(payload, (int) order.signal.signal);
                 return true;
         }
         if (n == sizeof(order.claim) && order.claim.kind == LAUNCH_CLAIM &&
@@ -271,6 +273,16 @@ static bool take_wakeup(struct init *i, struct launch_event *event)
         return false;
 }
 
+/* A bare sandbox's payload may have had its job, and ended, before we came to look at the order that was sent to us
+ * first. That of a parked command cannot, and what there is for it then is another sandbox's. */
+static void take_orders_left(struct init *i)
+{
+        struct pollfd p = { .fd = LAUNCH_CONTROL_FD, .events = POLLIN };
+
+        while (init_is_bare(i) && poll(&p, 1, 0) > 0 && take_order(i, 0))
+                continue;
+}
+
 static void await_end(struct init *i, pid_t payload, struct launch_event *event)
 {
         struct pollfd p[] = {
@@ -301,6 +313,7 @@ static void await_end(struct init *i, pid_t payload, struct launch_event *event)
                         return;
                 p[3].fd = p[2].fd < 0 ? i->parking.wake_fd : -EBADF;
         }
+        take_orders_left(i);
 }
 
 /* What was left of the job was adopted by us. */

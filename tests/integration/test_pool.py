@@ -171,6 +171,47 @@ def test_a_bare_sandbox_whose_payload_is_dead_gets_no_job(bare, tmp_path, option
     assert not options or (tmp_path / "out").read_text() == "made\n"
 
 
+def step_init_to_its_fork(d):
+    """The pids of a bare sandbox's init, stopped before it has shed, and of the payload's process, which waits; None when
+    it was too fast."""
+    def is_payload(pid):
+        return d.owns(pid) and host.status(pid).get("Seccomp") == "2"
+
+    deadline = time.monotonic() + 0.7
+    while time.monotonic() < deadline:
+        for init in host.children(d.monitor):
+            try:
+                if init == d.frontend or host.status(init)["Seccomp"] != "0":
+                    continue
+                os.kill(init, signal.SIGSTOP)
+                if host.wait_until(lambda: any(map(is_payload, host.children(init))), 0.001, 0.0005):
+                    payload = next(filter(is_payload, host.children(init)))
+                    if host.status(init)["Seccomp"] == "0":
+                        return init, payload
+                os.kill(init, signal.SIGCONT)
+            except (OSError, KeyError):
+                pass  # it has ended
+    return None
+
+
+def test_an_init_that_comes_late_still_hands_files_over(pool, tmp_path):
+    """The payload had its job, and ended, before init came to read that there are files to be fetched."""
+    for _ in range(60):
+        pool.run("--", "true")
+        found = step_init_to_its_fork(pool)
+        if found:
+            break
+    assert found, "init was never caught"
+    init, payload = found
+    time.sleep(0.2)  # until the monitor knows that it waits
+    with pool.command("run", "--json", "-o", f"out:{tmp_path}/out", "--", "sh", "-c", "echo made > /box/out") as process:
+        assert host.wait_until(lambda: host.status(payload).get("State", "Z").startswith("Z"), 10), pool.log()
+        os.kill(init, signal.SIGCONT)
+        out, err = process.communicate(timeout=20)
+    assert json.loads(out)["warm"] and json.loads(out)["status"] == "OK", (out, err)
+    assert (tmp_path / "out").read_text() == "made\n"
+
+
 @pytest.mark.parametrize("call, mode", [(None, "2"), ("recvmsg", "0"), ("close_range", "0")], ids=str)
 def test_a_filter_that_would_keep_the_job_out_comes_after_it(make_daemon, policy_copy, call, mode):
     """What waits for a command is under the profile's filter already, if that allows what it takes to wait."""
