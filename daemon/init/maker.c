@@ -3,19 +3,17 @@
  * Makes user and network namespaces that are for no sandbox yet. Runs as root, in a process of its own that the
  * monitor starts for a batch; reads nothing but its orders, and ends when there are no more.
  */
-#include <sched.h>
-#include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "common/io.h"
 #include "daemon/init/init.h"
 
-/* Nobody waits for what is made here. A raw call, since musl's is about threads and refuses. */
+/* Nobody waits for what is made here. But not SCHED_IDLE: the locks that it takes are everybody's, and with that it
+ * could hold them for as long as others want the CPU. */
 static void stand_back(void)
 {
-        static const struct sched_param none = {};
-
-        if (syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &none) < 0)
+        if (setpriority(PRIO_PROCESS, 0, 19) < 0)
                 init_fail(SETUP_STEP_RECEIVE, -errno);
 }
 
