@@ -499,7 +499,7 @@ static int make_around(struct sandbox *s, enum setup_step *ret_step)
 }
 
 /* Where all ids are taken, those count that wait with namespaces. */
-static int take_bare_ids(struct sandbox *s)
+static int take_ids_alone(struct sandbox *s)
 {
         struct spare spare;
         int r;
@@ -520,7 +520,7 @@ static int take_ids(struct sandbox *s)
 
         if (!s->host->spares || s->parks || !s->generation->policy->profiles[s->profile].loopback ||
                 spares_take(s->host->spares, &spare) < 0)
-                return take_bare_ids(s);
+                return take_ids_alone(s);
         s->ids = spare.ids;
         s->userns_fd = spare.userns_fd;
         s->netns_fd = spare.netns_fd;

@@ -303,12 +303,12 @@ def test_start_of_a_scope():
     """It runs already. However it ends after that, nobody stopped it."""
     with jobs.Batch(ALICE) as batch:
         ends = {"exit 3": "EXITED", "kill -9 $$": "SIGNALED", "sleep 300": "TIMEOUT"}
-        started = {batch.start("bash", "-c", f"read; {end}", stdin=True,
-                               limits={"wall_time_usec": 3_000_000}): status for end, status in ends.items()}
-        for job in started:
-            jobs.wait_payload(batch.unit(job))
-            machine.systemctl("start", batch.unit(job))
-            batch.let_go(job)
+        started = []
+        for end in ends:
+            started.append(batch.start("bash", "-c", f"read; {end}", stdin=True, limits={"wall_time_usec": 3_000_000}))
+            jobs.wait_payload(batch.unit(started[-1]))
+            machine.systemctl("start", batch.unit(started[-1]))
+            batch.let_go(started[-1])
         assert [batch.status(job) for job in started] == list(ends.values())
 
 
