@@ -87,9 +87,7 @@ static void set_job_limits(const struct init *i, const struct launch_claim *c, p
 
         if (prlimit(payload, RLIMIT_NPROC, &processes, NULL) < 0)
                 init_fail(SETUP_STEP_RLIMITS, -errno);
-        if (c->memory_bytes == i->prepare.memory_bytes)
-                return;
-        r = proc_write_meminfo(i->parking.meminfo_fd, c->memory_bytes);
+        r = proc_show_job_memory(i, c->memory_bytes);
         if (r < 0)
                 init_fail(SETUP_STEP_FILES, r);
 }

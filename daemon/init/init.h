@@ -114,6 +114,8 @@ int mounts_bind_private(const char *name, const char *target, mode_t mode, unsig
 void init_proc(struct init *i);
 /* Has /proc/meminfo, as the fd of its file, show so much. 0 or a negative errno. */
 int proc_write_meminfo(int fd, uint64_t memory_bytes);
+/* The same for a job's limit, where it shows something else. */
+int proc_show_job_memory(const struct init *i, uint64_t memory_bytes);
 
 /* The last pid given out in this sandbox, from the real /proc/loadavg; 0 when it cannot be read. */
 uint64_t proc_read_last_pid(int loadavg_fd);
@@ -123,7 +125,7 @@ uint64_t proc_read_last_pid(int loadavg_fd);
 void userns_prepare(struct init *i);
 void userns_enter(struct init *i);
 /* Waits for the end of who held them meanwhile: no process but init is left. */
-void userns_await_holder(struct init *i);
+void userns_await_holder(const struct userns_holder *h);
 
 /* What is made for a sandbox that is not there yet: begun, and had. */
 void userns_begin(uint32_t owner, bool loopback, struct userns_holder *ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the program begins; as the maker it goes on in maker.c. Else it is pid 1 of a sandbox: takes its orders
- * from the monitor over fd 3, builds the sandbox around itself, starts the payload, and goes on in reaper.c. Until the payload is forked it has root's
- * rights and reads only what the monitor wrote; the job it reads, if at all, when those are gone and
- * the payload has ended.
+ * from the monitor over fd 3, builds the sandbox around itself, starts the payload, and goes on in reaper.c.
+ * Until the payload is forked it has root's rights and reads only what the monitor wrote; the job it reads, if
+ * at all, when those are gone and the payload has ended.
  */
 #include "daemon/init/init.h"
 
@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "common/io.h"
 
@@ -140,7 +139,7 @@ static void enable_controllers(struct init *i)
         int r;
 
         /* It may have been born in the scope, where no process is allowed then. */
-        userns_await_holder(i);
+        userns_await_holder(&i->holder);
         if (write(i->control_fd, i->join.enable, size) != (ssize_t) size)
                 init_fail(SETUP_STEP_JOIN, -errno);
         r = io_send_message(LAUNCH_CONTROL_FD, &joined, sizeof(joined), NULL, 0);
@@ -241,7 +240,7 @@ static _noreturn_ void become_init(void)
                 parking_open(&i.parking);
         if (init_is_bare(&i))
                 /* Until there is a job nothing is here but us and the payload's process. */
-                userns_await_holder(&i);
+                userns_await_holder(&i.holder);
         payload = fork_payload(&i);
         if (payload == 0)
                 payload_main(&i);

@@ -4,7 +4,6 @@
  * monitor starts for a batch; reads nothing but its orders, and ends when there are no more.
  */
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "common/io.h"
 #include "daemon/init/init.h"
@@ -40,7 +39,7 @@ static void make(const struct launch_namespaces *order)
         userns_begin(order->init_id, true, &holder);
         init_die_with_monitor(SETUP_STEP_USERNS);
         userns_finish(&holder, order->init_id, order->payload_id, &fds[0], &fds[1]);
-        (void) waitpid(holder.pid, NULL, 0);
+        userns_await_holder(&holder);
         r = io_send_message(LAUNCH_CONTROL_FD, &made, sizeof(made), fds, ELEMENTSOF(fds));
         if (r < 0)
                 init_fail(SETUP_STEP_RECEIVE, r);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Init's own system-call filter: what it takes to reap, to heed the monitor, and to hand files over, and
- * nothing else. It needs nothing of the profile's, and allows less than any that programs run under. Loaded by init as the
- * last thing that it gives up; owns nothing.
+ * nothing else. It needs nothing of the profile's, and allows less than any that programs run under. Loaded by
+ * init as the last thing that it gives up; owns nothing.
  */
 #include <fcntl.h>
 #include <linux/seccomp.h>

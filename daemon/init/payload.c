@@ -97,15 +97,14 @@ static void release_fds(const struct init *i)
  * the monitor, whose end of the socket it is, and with init, as everything in this pid namespace does. */
 static void await_job(struct init *i)
 {
-        int r = 0;
+        int r;
 
         release_fds(i);
         payload_report(LAUNCH_PARKED);
         init_receive_run(i, i->run_fds[LAUNCH_FD_CLAIM]);
         if (i->run.kind != LAUNCH_RUN)
                 init_fail(SETUP_STEP_RECEIVE, -EBADMSG);
-        if (i->run.memory_bytes != i->prepare.memory_bytes)
-                r = proc_write_meminfo(i->parking.meminfo_fd, i->run.memory_bytes);
+        r = proc_show_job_memory(i, i->run.memory_bytes);
         if (r < 0)
                 init_fail(SETUP_STEP_MASK, r);
 }

@@ -47,6 +47,13 @@ int proc_write_meminfo(int fd, uint64_t memory_bytes)
         return ftruncate(fd, n) < 0 ? -errno : 0;
 }
 
+int proc_show_job_memory(const struct init *i, uint64_t memory_bytes)
+{
+        if (memory_bytes == i->prepare.memory_bytes)
+                return 0;
+        return proc_write_meminfo(i->parking.meminfo_fd, memory_bytes);
+}
+
 uint64_t proc_read_last_pid(int loadavg_fd)
 {
         char text[128];

@@ -139,10 +139,10 @@ void userns_prepare(struct init *i)
                 userns_begin(i->prepare.init_id, i->prepare.loopback, &i->holder);
 }
 
-void userns_await_holder(struct init *i)
+void userns_await_holder(const struct userns_holder *h)
 {
-        if (i->holder.pid > 0)
-                (void) waitpid(i->holder.pid, NULL, 0);
+        if (h->pid > 0)
+                (void) waitpid(h->pid, NULL, 0);
 }
 
 void userns_enter(struct init *i)

@@ -36,13 +36,22 @@ static void schedule(struct spares *s, uint64_t usec)
         (void) sd_event_source_set_enabled(s->refill, SD_EVENT_ONESHOT);
 }
 
+static struct spare take_oldest(struct spares *s)
+{
+        struct spare oldest = s->ready[0];
+
+        ASSERT(s->n > 0);
+        memmove(s->ready, s->ready + 1, --s->n * sizeof(s->ready[0]));
+        return oldest;
+}
+
 static void drop_oldest(struct spares *s)
 {
-        ASSERT(s->n > 0);
-        (void) close(s->ready[0].userns_fd);
-        (void) close(s->ready[0].netns_fd);
-        uid_pool_release(s->uids, s->ready[0].ids);
-        memmove(s->ready, s->ready + 1, --s->n * sizeof(s->ready[0]));
+        struct spare oldest = take_oldest(s);
+
+        (void) close(oldest.userns_fd);
+        (void) close(oldest.netns_fd);
+        uid_pool_release(s->uids, oldest.ids);
 }
 
 /* Whatever it was asked for and did not make it will not. */
@@ -290,8 +299,7 @@ int spares_take(struct spares *s, struct spare *ret)
                 schedule(s, REFILL_USEC);
                 return -ENOENT;
         }
-        *ret = s->ready[0];
-        memmove(s->ready, s->ready + 1, --s->n * sizeof(s->ready[0]));
+        *ret = take_oldest(s);
         /* A few at a time: each start of the maker takes as long as making one. */
         if (s->n <= s->wanted / 2)
                 schedule(s, REFILL_USEC);
